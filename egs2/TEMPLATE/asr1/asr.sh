@@ -1,0 +1,245 @@
+#!/usr/bin/env bash
+# Speech recognition on the units and entropies of a bundle: dump, train, decode, score.
+set -euo pipefail
+
+stage=1                 # first stage to run
+stop_stage=7            # last stage to run
+force=false             # true: run finished stages again
+nj=$(nproc)             # jobs at a time; the results do not depend on it
+ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
+num_nodes=1             # machines of a training
+num_shards=8            # pieces of each data set
+stats_nj=1              # jobs of stage 4
+seed=0
+python=python
+datadir=data
+dumpdir=dump
+expdir=exp
+data_args=              # options for local/data.sh
+train_set=
+valid_set=
+test_sets=              # separated by blanks
+speed_perturb_factors=  # e.g. "0.9 1.1": copies of train_set, made before the units
+bundle=../units1/exp/bundle
+token_type=bpe          # bpe or char
+nbpe=120                # vocabulary of bpe
+asr_config=conf/train_asr.yaml
+asr_args=               # further options for asr_train, e.g. "--frontend_conf rate=7"
+asr_tag=                # name of the model (default: name of asr_config, token type, seed)
+inference_config=conf/decode_asr.yaml
+inference_args=         # further options for asr_inference
+inference_tag=decode
+inference_asr_model=valid.loss.best.pth
+help_message=$(
+    cat <<EOF
+usage: $0 [--name value]...
+
+Stages: 1 data, 2 dump, 3 token list, 4 statistics, 5 training, 6 decoding, 7 scoring.
+Finished stages are skipped, interrupted ones continued.
+
+Options and defaults:
+$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+EOF
+)
+
+. utils/parse_options.sh
+. ./path.sh
+. ./cmd.sh
+. utils/stage.sh
+
+for name in train_set valid_set test_sets; do
+    if [ -z "${!name}" ]; then
+        echo "$0: --${name} is needed (see --help)" >&2
+        exit 2
+    fi
+done
+
+case "${token_type}" in
+    bpe) tokens=bpe${nbpe} ;;
+    char) tokens=char ;;
+    *) echo "$0: --token_type is bpe or char, not '${token_type}'" >&2 && exit 2 ;;
+esac
+
+marker_dir=${expdir}/.stages
+original_set=${train_set}
+if [ -n "${speed_perturb_factors}" ]; then train_set=${train_set}_sp; fi
+# One expdir may hold models of several training sets.
+token_dir=${dumpdir}/token_list/${train_set}_${tokens}
+stats_dir=${expdir}/asr_stats_${train_set}_${tokens}
+tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}
+asr_exp=${expdir}/asr_${tag}
+bpemodel=none
+if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
+device=cpu
+if [ "${ngpu}" -gt 0 ]; then device=cuda; fi
+job_gpus=$((ngpu > 0 ? 1 : 0))
+# shellcheck disable=SC2086
+decode_sets=$(unique ${valid_set} ${test_sets})
+# shellcheck disable=SC2086
+all_sets=$(unique ${train_set} ${decode_sets})
+
+# The command that statistics, check and training share.
+# shellcheck disable=SC2206
+asr_train=(
+    ${python} -m espnet_entropy.run -m espnet2.bin.asr_train --config "${asr_config}"
+    --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
+    --token_list "${token_dir}/tokens.txt" --seed "${seed}"
+    --train_data_path_and_name_and_type "${dumpdir}/raw/${train_set}/wav.scp,speech,kaldi_ark"
+    --train_data_path_and_name_and_type "${dumpdir}/raw/${train_set}/text,text,text"
+    --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/wav.scp,speech,kaldi_ark"
+    --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/text,text,text"
+    --frontend_conf "bundle=${bundle}"
+)
+
+entropy_cmd() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2086
+    ${python} -m "espnet_entropy.bin.${name}" "$@"
+}
+
+prepare_data() {
+    # shellcheck disable=SC2086
+    local/data.sh --output "${datadir}" ${data_args}
+}
+
+dump() {
+    local set dir key
+    key=$({ marker stage1 && conf_hash "${bundle}/config.yaml" && echo "${num_shards}"; } | hash_of)
+    use_jobs "${nj}"
+    for set in ${all_sets}; do
+        dir=${dumpdir}/raw/${set}
+        if [ "${set}" != "${original_set}" ] && [ "${set}" = "${train_set}" ]; then
+            # Copies at other speeds are other waveforms, hence other units: made before the dump.
+            fresh "${dir}" "${key} ${speed_perturb_factors}"
+            if [ -e "${dir}/wav.scp" ]; then continue; fi
+            local/perturb_speed.py --wav_scp "${datadir}/${original_set}" \
+                --factors "${speed_perturb_factors// /,}" --output "${datadir}/${set}" --nj "${nj}"
+        else
+            fresh "${dir}" "${key}"
+            if [ -e "${dir}/wav.scp" ]; then continue; fi
+        fi
+        # shellcheck disable=SC2086
+        ${train_cmd} --gpu "${job_gpus}" --num_threads "${OMP_NUM_THREADS}" \
+            --max_jobs_run "${nj}" JOB=1:"${num_shards}" "${dir}/log/dump.JOB.log" \
+            ${python} -m espnet_entropy.bin.dump --wav_scp "${datadir}/${set}/wav.scp" \
+            --bundle "${bundle}" --output "${dir}" --device "${device}" \
+            --num_shards "${num_shards}" --shard JOB
+        entropy_cmd merge_shards --output "${dir}" --num_shards "${num_shards}" \
+            --expect "${datadir}/${set}/wav.scp" --data "${datadir}/${set}"
+    done
+    stage_summary "$(wc -w <<<"${all_sets}") sets"
+}
+
+make_token_list() {
+    fresh "${token_dir}"
+    entropy_cmd token_list --text "${dumpdir}/raw/${train_set}/text" \
+        --token_type "${token_type}" --vocab_size "${nbpe}" --output "${token_dir}"
+    stage_summary "$(wc -l <"${token_dir}/tokens.txt") tokens"
+}
+
+collect_stats() {
+    local i logs=${stats_dir}/log dirs=() mode
+    use_jobs "${stats_nj}"
+    fresh "${stats_dir}"
+    mkdir -p "${logs}"
+    split_keys "${dumpdir}/raw/${train_set}/wav.scp" "${stats_nj}" "${logs}/train"
+    split_keys "${dumpdir}/raw/${valid_set}/wav.scp" "${stats_nj}" "${logs}/valid"
+    # Lengths alone: there is nothing to normalise in ids and entropies.
+    ${train_cmd} --num_threads "${OMP_NUM_THREADS}" JOB=1:"${stats_nj}" "${logs}/stats.JOB.log" \
+        "${asr_train[@]}" --collect_stats true --ngpu 0 \
+        --model_conf extract_feats_in_collect_stats=false \
+        --train_shape_file "${logs}/train.JOB" --valid_shape_file "${logs}/valid.JOB" \
+        --output_dir "${logs}/stats.JOB"
+    for i in $(seq "${stats_nj}"); do dirs+=(--input_dir "${logs}/stats.${i}"); done
+    # shellcheck disable=SC2086
+    ${train_cmd} "${logs}/aggregate.log" ${python} -m espnet2.bin.aggregate_stats_dirs \
+        --skip_sum_stats "${dirs[@]}" --output_dir "${stats_dir}"
+    # Batches counted in elements (batch_type: numel) need both dimensions.
+    for mode in train valid; do
+        awk -v n="$(wc -l <"${token_dir}/tokens.txt")" '{ print $0 "," n }' \
+            "${stats_dir}/${mode}/text_shape" >"${stats_dir}/${mode}/text_shape.${token_type}"
+    done
+}
+
+# ESPnet's own reading of config and overrides tells which segmenter this model will have; CTC
+# with fewer segments than labels would give a loss of zero without a word.
+check_lengths() {
+    local check=${asr_exp}_check
+    fresh "${check}"
+    # shellcheck disable=SC2086
+    ${train_cmd} "${check}/config.log" "${asr_train[@]}" --dry_run true --ngpu 0 \
+        --output_dir "${check}" ${asr_args}
+    entropy_cmd check_ctc --dump "${dumpdir}/raw/${train_set}" --token_list \
+        "${token_dir}/tokens.txt" --bpemodel "${bpemodel}" --asr_config "${check}/config.yaml" \
+        --bundle "${bundle}"
+}
+
+train_asr() {
+    use_jobs 1
+    fresh_training "${asr_exp}"
+    # shellcheck disable=SC2086
+    train "${asr_exp}/train.log" "${asr_train[@]}" \
+        --train_shape_file "${stats_dir}/train/speech_shape" \
+        --train_shape_file "${stats_dir}/train/text_shape.${token_type}" \
+        --valid_shape_file "${stats_dir}/valid/speech_shape" \
+        --valid_shape_file "${stats_dir}/valid/text_shape.${token_type}" \
+        --resume true --output_dir "${asr_exp}" ${asr_args}
+    stage_summary "${asr_exp}"
+}
+
+decode() {
+    local set dir jobs
+    for set in ${decode_sets}; do
+        dir=${asr_exp}/${inference_tag}_${set}
+        jobs=$(wc -l <"${dumpdir}/raw/${set}/wav.scp")
+        jobs=$((jobs < nj ? jobs : nj))
+        use_jobs "${jobs}"
+        # An interrupted decoding begins again: the number of splits may have changed.
+        rm -rf "${dir}"
+        mkdir -p "${dir}/log"
+        split_keys "${dumpdir}/raw/${set}/wav.scp" "${jobs}" "${dir}/log/keys"
+        # shellcheck disable=SC2086
+        ${decode_cmd} --gpu "${job_gpus}" --num_threads "${OMP_NUM_THREADS}" \
+            --max_jobs_run "${nj}" JOB=1:"${jobs}" "${dir}/log/inference.JOB.log" \
+            ${python} -m espnet_entropy.run -m espnet2.bin.asr_inference \
+            --config "${inference_config}" --ngpu "${job_gpus}" --seed "${seed}" \
+            --data_path_and_name_and_type "${dumpdir}/raw/${set}/wav.scp,speech,kaldi_ark" \
+            --key_file "${dir}/log/keys.JOB" --asr_train_config "${asr_exp}/config.yaml" \
+            --asr_model_file "${asr_exp}/${inference_asr_model}" \
+            --output_dir "${dir}/log/output.JOB" ${inference_args}
+        combine "${dir}/text" "${dir}"/log/output.*/1best_recog/text
+    done
+    stage_summary "${decode_sets% }"
+}
+
+score() {
+    local set dir
+    for set in ${decode_sets}; do
+        dir=${asr_exp}/${inference_tag}_${set}
+        entropy_cmd score --ref "${dumpdir}/raw/${set}/text" --hyp "${dir}/text" \
+            --output "${dir}/score.json" --name "${tag} ${set}"
+    done
+}
+
+run_stage 1 "data" prepare_data --options "${data_args}" \
+    --makes "${datadir}/${original_set}/wav.scp"
+run_stage 2 "dump" dump --after stage1 --marker "dump_${train_set}" \
+    --options "${all_sets} ${speed_perturb_factors} ${num_shards} $(conf_hash "${bundle}/config.yaml")" \
+    --makes "${dumpdir}/raw/${train_set}/wav.scp"
+run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
+    --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
+run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
+    --marker "stats_${train_set}_${tokens}" --options "${valid_set}" \
+    --makes "${stats_dir}/valid/text_shape.${token_type}"
+# Read by stages 4 to 6; the bundle's thresholds are part of a model.
+model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
+run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
+    --marker "check_${tag}" --options "${model_options}"
+run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
+    --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}"
+decode_options="${decode_sets} ${inference_args} ${inference_asr_model}"
+run_stage 6 "decoding" decode --after "train_${tag}" --marker "${inference_tag}_${tag}" \
+    --options "${decode_options} $(conf_hash "${inference_config}")"
+run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
+    --marker "score_${inference_tag}_${tag}" --options "${decode_sets}"

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# The environment of a recipe; sourced by its scripts, from the recipe's folder.
+#
+# Python comes from: the interpreter named by ENTROPY_PYTHON; an active environment that has
+# ESPnet; this checkout's `.venv`.
+
+_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+
+_has_espnet() {
+    "$1" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("espnet2") is None)' \
+        2>/dev/null
+}
+
+if [ -n "${ENTROPY_PYTHON:-}" ]; then
+    if ! _has_espnet "${ENTROPY_PYTHON}"; then
+        echo "path.sh: ENTROPY_PYTHON=${ENTROPY_PYTHON} has no ESPnet" >&2
+        exit 1
+    fi
+    PATH="$(cd "$(dirname "${ENTROPY_PYTHON}")" && pwd):${PATH}"
+elif ! _has_espnet python; then
+    if [ ! -e "${_root}/.venv/bin/activate" ]; then
+        echo "path.sh: no Python with ESPnet; run 'make setup' in ${_root}" >&2
+        exit 1
+    fi
+    # shellcheck disable=SC1091
+    source "${_root}/.venv/bin/activate"
+fi
+unset -f _has_espnet
+
+export PATH
+# An installed package would do as well; the checkout comes first so that its recipes and its
+# code belong together.
+export PYTHONPATH="${_root}${PYTHONPATH:+:${PYTHONPATH}}"
+# Kaldi-style files are sorted bytewise, whatever the user's language.
+export LC_ALL=C
+export PYTHONIOENCODING=UTF-8
+export PYTHONUTF8=1
+
+_threads_asked=${OMP_NUM_THREADS:-}
+
+# use_jobs NJ: share this machine's cores among NJ jobs. OMP_NUM_THREADS set by the user stays.
+use_jobs() {
+    local cores
+    cores=$(nproc)
+    export OMP_NUM_THREADS=${_threads_asked:-$((cores > $1 ? cores / $1 : 1))}
+}
+use_jobs 1

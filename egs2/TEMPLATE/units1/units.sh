@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# From audio to a bundle: codebook, units, unit language model, entropies, calibration.
+set -euo pipefail
+
+stage=1                 # first stage to run
+stop_stage=7            # last stage to run
+force=false             # true: run finished stages again
+nj=$(nproc)             # jobs at a time; the results do not depend on it
+ngpu=0                  # GPUs of a training, and of each job of stages 3 and 5 (one at most)
+num_nodes=1             # machines of a training
+num_shards=8            # pieces of each data set
+seed=0
+python=python
+datadir=data
+dumpdir=dump
+expdir=exp
+data_args=              # options for local/data.sh
+train_sets=             # codebook and unit LM learn from these
+lm_valid_sets=          # the unit LM's best epoch is chosen on these
+dev_sets=
+test_sets=
+calibration_set=        # held out: thresholds are measured here
+extractor=whisper
+extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"
+num_units=200
+max_frames=200000       # frames that the codebook is learned from
+lm_config=conf/train_lm.yaml
+lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
+plot_segmenter=global   # the segmenter of the report and the picture
+rates="24 15 7"         # Hz
+help_message=$(
+    cat <<EOF
+usage: $0 [--name value]...
+
+Stages: 1 data, 2 codebook, 3 units, 4 unit language model, 5 entropies and calibration,
+6 segments and rates, 7 bundle. Finished stages are skipped, interrupted ones continued.
+
+Options and defaults:
+$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+EOF
+)
+
+. utils/parse_options.sh
+. ./path.sh
+. ./cmd.sh
+. utils/stage.sh
+
+for name in train_sets lm_valid_sets calibration_set; do
+    if [ -z "${!name}" ]; then
+        echo "$0: --${name} is needed (see --help)" >&2
+        exit 2
+    fi
+done
+
+marker_dir=${expdir}/.stages
+codebook=${expdir}/codebook
+lm_exp=${expdir}/lm
+lm_file=${lm_exp}/valid.loss.best.pth
+calibration=${expdir}/calibration.yaml
+# Lists of names: split at blanks.
+# shellcheck disable=SC2086
+all_sets=$(unique ${train_sets} ${lm_valid_sets} ${calibration_set} ${dev_sets} ${test_sets})
+device=cpu
+if [ "${ngpu}" -gt 0 ]; then device=cuda; fi
+job_gpus=$((ngpu > 0 ? 1 : 0))
+
+# entropy_cmd NAME ARGUMENT...: one of our commands, in this shell.
+entropy_cmd() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2086
+    ${python} -m "espnet_entropy.bin.${name}" "$@"
+}
+
+# sharded LOG_DIR NAME ARGUMENT...: one of our commands on all shards, nj at a time.
+sharded() {
+    local log_dir=$1 name=$2
+    shift 2
+    # shellcheck disable=SC2086
+    ${train_cmd} --gpu "${job_gpus}" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+        JOB=1:"${num_shards}" "${log_dir}/${name}.JOB.log" \
+        ${python} -m "espnet_entropy.bin.${name}" "$@" --num_shards "${num_shards}" --shard JOB
+}
+
+prepare_data() {
+    # shellcheck disable=SC2086
+    local/data.sh --output "${datadir}" ${data_args}
+}
+
+learn_codebook() {
+    local scps=() set
+    for set in ${train_sets}; do scps+=("${datadir}/${set}/wav.scp"); done
+    use_jobs 1
+    fresh "${codebook}"
+    # shellcheck disable=SC2086
+    ${train_cmd} --gpu "${job_gpus}" "${codebook}/log/learn_codebook.log" \
+        ${python} -m espnet_entropy.bin.learn_codebook --wav_scp "${scps[@]}" \
+        --extractor "${extractor}" --extractor_conf "${extractor_conf}" \
+        --num_units "${num_units}" --max_frames "${max_frames}" --seed "${seed}" \
+        --device "${device}" --output "${codebook}"
+    stage_summary "${num_units} units"
+}
+
+dump_units() {
+    local set dir key
+    # A new set is added without doing the others again: their key does not name the sets.
+    key=$({ marker stage1 && marker stage2 && echo "${num_shards}"; } | hash_of)
+    use_jobs "${nj}"
+    for set in ${all_sets}; do
+        dir=${dumpdir}/units/${set}
+        fresh "${dir}" "${key}"
+        if [ -e "${dir}/units.scp" ]; then continue; fi
+        sharded "${dir}/log" dump_units --wav_scp "${datadir}/${set}/wav.scp" \
+            --codebook "${codebook}" --output "${dir}" --device "${device}"
+        entropy_cmd merge_shards --output "${dir}" --num_shards "${num_shards}" \
+            --expect "${datadir}/${set}/wav.scp"
+    done
+    stage_summary "$(wc -w <<<"${all_sets}") sets"
+}
+
+# joined NAME SET...: dump/units/NAME with the units and lengths of several sets.
+joined() {
+    local name=$1 set scps=() shapes=()
+    shift
+    for set in "$@"; do
+        scps+=("${dumpdir}/units/${set}/units.scp")
+        shapes+=("${dumpdir}/units/${set}/text_shape")
+    done
+    combine "${dumpdir}/units/${name}/units.scp" "${scps[@]}"
+    combine "${dumpdir}/units/${name}/text_shape" "${shapes[@]}"
+}
+
+train_lm() {
+    use_jobs 1
+    # shellcheck disable=SC2086
+    joined lm_train ${train_sets}
+    # shellcheck disable=SC2086
+    joined lm_valid ${lm_valid_sets}
+    fresh_training "${lm_exp}"
+    # shellcheck disable=SC2086
+    train "${lm_exp}/train.log" \
+        ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}" \
+        --use_preprocessor false --token_list "${codebook}/tokens.txt" \
+        --train_data_path_and_name_and_type "${dumpdir}/units/lm_train/units.scp,text,kaldi_ark" \
+        --train_shape_file "${dumpdir}/units/lm_train/text_shape" \
+        --valid_data_path_and_name_and_type "${dumpdir}/units/lm_valid/units.scp,text,kaldi_ark" \
+        --valid_shape_file "${dumpdir}/units/lm_valid/text_shape" \
+        --seed "${seed}" --resume true --output_dir "${lm_exp}" ${lm_args}
+    stage_summary "${lm_file}"
+}
+
+dump_entropies() {
+    local set dir key
+    key=$({ marker stage3 && marker stage4 && echo "${num_shards}"; } | hash_of)
+    use_jobs "${nj}"
+    for set in ${all_sets}; do
+        dir=${dumpdir}/raw/${set}
+        fresh "${dir}" "${key}"
+        if [ -e "${dir}/wav.scp" ]; then continue; fi
+        sharded "${dir}/log" dump_entropies --units_scp "${dumpdir}/units/${set}/units.scp" \
+            --codebook "${codebook}" --unit_lm "${lm_file}" --output "${dir}" --device "${device}"
+        entropy_cmd merge_shards --output "${dir}" --num_shards "${num_shards}" \
+            --expect "${datadir}/${set}/wav.scp" --data "${datadir}/${set}"
+    done
+    entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
+        --output "${calibration}"
+    stage_summary "calibrated on ${calibration_set}"
+}
+
+report() {
+    local dumps=() set picture=${expdir}/segments/utterance.png
+    for set in ${all_sets}; do dumps+=("${dumpdir}/raw/${set}"); done
+    # shellcheck disable=SC2086
+    entropy_cmd report_segments --dump "${dumps[@]}" --calibration "${calibration}" \
+        --segmenter "${plot_segmenter}" --rates ${rates} --output "${expdir}/segments"
+    entropy_cmd plot_utterance --dump "${dumpdir}/raw/${calibration_set}" \
+        --wav_scp "${datadir}/${calibration_set}/wav.scp" --calibration "${calibration}" \
+        --segmenter "${plot_segmenter}" --rate 15 --output "${picture}"
+    stage_summary "${expdir}/segments/rates.md, ${picture}"
+}
+
+pack_bundle() {
+    entropy_cmd bundle pack --codebook "${codebook}" --unit_lm "${lm_file}" \
+        --calibration "${calibration}" --output "${expdir}/bundle"
+    entropy_cmd bundle verify --bundle "${expdir}/bundle" \
+        --dump "${dumpdir}/raw/${calibration_set}" \
+        --wav_scp "${datadir}/${calibration_set}/wav.scp"
+    stage_summary "${expdir}/bundle"
+}
+
+run_stage 1 "data" prepare_data --options "${data_args}" \
+    --makes "${datadir}/${calibration_set}/wav.scp"
+run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
+    --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+run_stage 3 "units" dump_units --after stage1 --after stage2 \
+    --options "${all_sets} ${num_shards}"
+run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
+    --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
+run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
+    --makes "${calibration}" --options "${all_sets} ${num_shards} ${calibration_set}"
+run_stage 6 "segments and rates" report --after stage5 --options "${plot_segmenter} ${rates}"
+run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# Command-line options of a script. To be sourced after the script has set its defaults:
+# `--name value` overrides the variable `name`, `--help` prints `help_message`. What does not
+# start with `--` stays in the positional parameters.
+#
+# Options are the variables set by then, lower case only: `--path x` must not replace PATH.
+
+_positional=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --help | -h)
+            printf '%s\n' "${help_message:-no help for $0}"
+            exit 0
+            ;;
+        --*)
+            _name=${1#--}
+            _name=${_name//-/_}
+            if [[ ! ${_name} =~ ^[a-z][a-z0-9_]*$ ]] || ! declare -p "${_name}" &>/dev/null; then
+                echo "$0: unknown option '$1' (see --help)" >&2
+                exit 2
+            fi
+            if [ $# -lt 2 ]; then
+                echo "$0: option '$1' needs a value" >&2
+                exit 2
+            fi
+            # A switch given as something else would be taken for false without a word.
+            if [[ ${!_name} =~ ^(true|false)$ && ! $2 =~ ^(true|false)$ ]]; then
+                echo "$0: option '$1' is true or false, not '$2'" >&2
+                exit 2
+            fi
+            printf -v "${_name}" '%s' "$2"
+            shift 2
+            ;;
+        *)
+            _positional+=("$1")
+            shift
+            ;;
+    esac
+done
+set -- ${_positional[@]+"${_positional[@]}"}
+unset _positional _name

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Segmenters compared at equal budget and initialisation: trains every system with every seed and
+# writes the table into RESULTS.md. Needs ../units1/exp/bundle. Can be interrupted and run again.
+#
+# All systems share conf/train_asr.yaml, data, tokens and, per seed, the initial weights; they
+# differ in frontend_conf alone.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+systems="dense dedup uniform15 global15 peaks15 onchange15 recommended"
+seeds="0 1 2"
+parallel=2              # trainings side by side, one thread each: so minutes are comparable
+recommended_conf=       # of the system "recommended", e.g. "segmenter=dp rate=15";
+                        # empty: as conf/train_asr.yaml has it
+asr_args=               # for all systems, e.g. "--max_epoch 2"
+expdir=exp
+output=RESULTS.md
+job=                    # (internal) run the job with this number
+help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
+    [--recommended_conf \"segmenter=dp rate=15\"] [--asr_args \"--max_epoch 2\"] [--expdir ${expdir}]
+    [--output ${output}]"
+command_line="$0 $*"
+. utils/parse_options.sh
+
+# Everything that differs is set for each system, whatever the YAML says.
+frontend_conf() {
+    case "$1" in
+        dense) echo "segmenter=dense on_change=false rate=null" ;;
+        dedup) echo "segmenter=dedup on_change=false rate=null" ;;
+        uniform15) echo "segmenter=uniform on_change=false rate=15" ;;
+        global15) echo "segmenter=global on_change=false rate=15" ;;
+        peaks15) echo "segmenter=peaks on_change=false rate=15" ;;
+        onchange15) echo "segmenter=global on_change=true rate=15" ;;
+        recommended) echo "${recommended_conf}" ;;
+        *) echo "$0: no system '$1'" >&2 && return 1 ;;
+    esac
+}
+
+read -ra system_list <<<"${systems}"
+read -ra seed_list <<<"${seeds}"
+
+# run_job SYSTEM SEED [OPTION]...
+run_job() {
+    local system=$1 seed=$2 args=${asr_args} conf item
+    shift 2
+    conf=$(frontend_conf "${system}")
+    for item in ${conf}; do args+=" --frontend_conf ${item}"; done
+    ./run.sh --expdir "${expdir}" --seed "${seed}" --asr_args "${args}" \
+        --asr_tag "rates_${system}_seed${seed}" --nj 1 "$@"
+}
+
+if [ -n "${job}" ]; then
+    # Seeds outermost: the first rows of all systems come early.
+    run_job "${system_list[(job - 1) % ${#system_list[@]}]}" \
+        "${seed_list[(job - 1) / ${#system_list[@]}]}" --stage 4
+    exit
+fi
+
+for system in "${system_list[@]}"; do frontend_conf "${system}" >/dev/null; done
+# What all share is made once, before jobs run side by side.
+run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4
+number=$((${#system_list[@]} * ${#seed_list[@]}))
+OMP_NUM_THREADS=1 utils/run.pl --max_jobs_run "${parallel}" JOB=1:"${number}" \
+    "${expdir}/rates_log/JOB.log" ./run_rates.sh --job JOB --systems "${systems}" \
+    --seeds "${seeds}" --recommended_conf "${recommended_conf}" --asr_args "${asr_args}" \
+    --expdir "${expdir}"
+
+. ./path.sh
+# shellcheck disable=SC2086
+python local/write_results.py --expdir "${expdir}" --systems ${systems} --seeds ${seeds} \
+    --sets dev_en test_en --dumpdir dump --command "${command_line}" --output "${output}"

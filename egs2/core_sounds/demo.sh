@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# From recordings to a recogniser at 15 vectors a second: units1, then asr1.
+#
+#   demo.sh [--reduced true] [--data_dir DIR] [--model_dir DIR]
+#
+# --reduced true: minutes instead of an hour; shows that everything works, not what it can do.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+reduced=false
+data_dir=
+model_dir=
+help_message=$(sed -n '2,6s/^# \{0,1\}//p' "$0")
+. ../TEMPLATE/utils/parse_options.sh
+
+begin=${SECONDS}
+part=""
+tag=demo
+if [ "${reduced}" = true ]; then part=/reduced; fi
+units_args=(--reduced "${reduced}")
+asr_args=(--reduced "${reduced}" --asr_tag "${tag}")
+if [ -n "${data_dir}" ]; then
+    data_dir=$(cd "${data_dir}" && pwd)
+    units_args+=(--data_dir "${data_dir}")
+    asr_args+=(--data_dir "${data_dir}")
+fi
+if [ -n "${model_dir}" ]; then units_args+=(--model_dir "$(cd "${model_dir}" && pwd)"); fi
+
+echo "== units1: units, unit language model, entropies, bundle"
+units1/run.sh "${units_args[@]}"
+echo "== asr1: recognition of English"
+asr1/run.sh "${asr_args[@]}"
+
+echo "== results"
+(
+    cd asr1
+    # shellcheck source=asr1/path.sh
+    . ./path.sh
+    python local/summary.py --model "exp${part}/asr_${tag}" --dump "dump${part}/raw/test_en"
+)
+echo
+echo "pictures:"
+find "units1/exp${part}/segments" -name '*.png' | sort | sed "s|^|  $(pwd)/|"
+echo "total time $(((SECONDS - begin) / 60)) min $(((SECONDS - begin) % 60)) s"

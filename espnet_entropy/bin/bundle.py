@@ -1,0 +1,72 @@
+"""Pack, verify or describe a bundle."""
+
+import torch
+import yaml
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bundle import Bundle, pack_bundle
+from espnet_entropy.data import read_audio, read_dump, read_table
+from espnet_entropy.tokenizer import UnitTokenizer
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    pack = commands.add_parser("pack", help="gather codebook, unit LM and calibration")
+    pack.add_argument("--codebook", required=True, help="folder written by learn_codebook")
+    pack.add_argument("--unit_lm", required=True, help="checkpoint of the unit LM's training")
+    pack.add_argument("--calibration", required=True, help="YAML written by calibrate")
+    pack.add_argument("--output", required=True, help="folder of the bundle")
+    verify = commands.add_parser("verify", help="check hashes; tokenize again and compare")
+    verify.add_argument("--bundle", required=True)
+    verify.add_argument("--dump", help="dump/raw/SET made with these parts")
+    verify.add_argument("--wav_scp", help="its recordings")
+    verify.add_argument("--num_utts", type=int, default=5, help="how many to compare")
+    info = commands.add_parser("info", help="print what the bundle is")
+    info.add_argument("--bundle", required=True)
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        {"pack": pack, "verify": verify, "info": info}[args.command](args)
+
+
+def pack(args) -> None:
+    """`bundle pack`."""
+    bundle = pack_bundle(args.codebook, args.unit_lm, args.calibration, args.output)
+    print(f"bundle: {bundle.folder}, {bundle.num_units} units")
+
+
+def verify(args) -> None:
+    """`bundle verify`: ValueError at the first difference."""
+    bundle = Bundle.open(args.bundle)
+    bundle.check_hashes()
+    print(f"{args.bundle}: {len(bundle.config['files'])} files have their hashes")
+    if args.dump is None or args.wav_scp is None:
+        return
+    tokenizer = UnitTokenizer.from_bundle(args.bundle)
+    recordings = read_table(args.wav_scp)
+    dumped = sorted(read_dump(args.dump), key=lambda entry: len(entry[1]))[: args.num_utts]
+    for utt, units, entropies in dumped:
+        wave = torch.from_numpy(read_audio(recordings[utt], tokenizer.sample_rate))
+        tokens = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
+        if not torch.equal(tokens.units[0], torch.from_numpy(units)):
+            raise ValueError(f"utt {utt}: the bundle's units differ from those of {args.dump}")
+        difference = (tokens.entropies[0] - torch.from_numpy(entropies)).abs().max()
+        if difference > 1e-4:
+            raise ValueError(f"utt {utt}: entropies differ by {difference:.2e} nats")
+    print(f"{len(dumped)} utterances of {args.dump} tokenized again: same units and entropies")
+
+
+def info(args) -> None:
+    """`bundle info`."""
+    bundle = Bundle.open(args.bundle)
+    print(yaml.safe_dump(bundle.config, sort_keys=False), end="")
+    for method, grid in bundle.calibration().methods.items():
+        print(f"{method}: {grid['rate_hz'][0]:.1f} to {grid['rate_hz'][-1]:.1f} Hz")
+
+
+if __name__ == "__main__":
+    main()

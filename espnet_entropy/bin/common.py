@@ -1,0 +1,67 @@
+"""What the commands share: parsers, progress, summary lines."""
+
+import sys
+import time
+from collections.abc import Iterable, Sized
+from contextlib import contextmanager
+
+import yaml
+from espnet2.utils import config_argparse
+from tqdm import tqdm
+
+
+def make_parser(description: str) -> config_argparse.ArgumentParser:
+    """A parser that also takes `--config x.yaml`."""
+    import argparse
+
+    return config_argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+
+
+def mapping(text: str) -> dict:
+    """Argument type: a YAML mapping such as `{path: downloads/model, layer: 3}`."""
+    content = yaml.safe_load(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"{text!r} is not a mapping")
+    return content
+
+
+def add_shard_arguments(parser) -> None:
+    """--num_shards, --shard, --device."""
+    parser.add_argument("--num_shards", type=int, default=1, help="into how many the set is cut")
+    parser.add_argument("--shard", type=int, default=1, help="which one to make, from 1")
+    parser.add_argument("--device", default="cpu", help="torch device")
+
+
+def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
+    """A progress bar on standard error; in log files a line every ten seconds."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    interval = 0.1 if sys.stderr.isatty() else 10.0
+    return tqdm(items, desc=description, total=total, mininterval=interval, file=sys.stderr)
+
+
+@contextmanager
+def user_errors():
+    """Bad input ends a command with its message, not with a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+class Stopwatch:
+    """Seconds since its making, and the summary line of a dump."""
+
+    def __init__(self):
+        self.start = time.monotonic()
+
+    def summary(self, what: str, num_utts: int, num_units: int, frame_shift_sec: float) -> str:
+        """`what: utterances, hours, units/s, times real time`."""
+        elapsed = max(time.monotonic() - self.start, 1e-9)
+        audio = num_units * frame_shift_sec
+        return (
+            f"{what}: {num_utts} utterances, {audio / 3600:.3f} h, {num_units} units in "
+            f"{elapsed:.1f} s ({num_units / elapsed:.0f} units/s, {audio / elapsed:.0f} x real time)"
+        )

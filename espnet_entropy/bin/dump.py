@@ -1,0 +1,36 @@
+"""Recordings to units and entropies in one pass: one shard of `dump/raw/SET`."""
+
+import numpy as np
+
+from espnet_entropy.bin.common import add_shard_arguments, make_parser, user_errors
+from espnet_entropy.bin.dump_units import dump_shard
+from espnet_entropy.tokenizer import Tokens, UnitTokenizer
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--bundle", required=True, help="folder of the bundle")
+    parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")
+    parser.add_argument("--output", required=True, help="dump/raw/SET")
+    add_shard_arguments(parser)
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        tokenizer = UnitTokenizer.from_bundle(
+            args.bundle, device=args.device, extractor_path=args.extractor_path
+        )
+        dump_shard(args, tokenizer, units_and_entropies)
+
+
+def units_and_entropies(tokens: Tokens) -> np.ndarray:
+    """(T, 2) float32: what ESPnet reads as an utterance's speech."""
+    columns = (tokens.units[0].cpu().numpy(), tokens.entropies[0].cpu().numpy())
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()

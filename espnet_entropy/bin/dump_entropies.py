@@ -1,0 +1,70 @@
+"""Units to units and entropies, without touching sound again: one shard of `dump/raw/SET`."""
+
+import numpy as np
+import torch
+
+from espnet_entropy.bin.common import (
+    Stopwatch,
+    add_shard_arguments,
+    make_parser,
+    progress,
+    user_errors,
+)
+from espnet_entropy.bundle import load_trained_lm
+from espnet_entropy.data import (
+    read_matrix,
+    read_table,
+    read_yaml,
+    shard_keys,
+    shard_paths,
+    write_shard,
+)
+from espnet_entropy.entropy import predictive_entropies
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--units_scp", required=True, help="dump/units/SET/units.scp")
+    parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
+    parser.add_argument("--unit_lm", required=True, help="checkpoint of the unit LM's training")
+    parser.add_argument("--output", required=True, help="dump/raw/SET")
+    add_shard_arguments(parser)
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Write one shard unless it is whole already."""
+    if shard_paths(args.output, args.shard)[1].exists():
+        print(f"shard {args.shard} of {args.output} is there already")
+        return
+    lm = load_trained_lm(args.unit_lm).to(args.device)
+    config = read_yaml(f"{args.codebook}/config.yaml")
+    if lm.num_units != config["num_units"]:
+        raise ValueError(
+            f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"
+        )
+    table = read_table(args.units_scp)
+    keys = shard_keys(table, args.shard, args.num_shards)
+    stopwatch, frames = Stopwatch(), []
+
+    def arrays():
+        for utt in progress(keys, f"shard {args.shard}"):
+            units = read_matrix(table[utt]).astype(np.int64)
+            batch = torch.from_numpy(units).unsqueeze(0).to(args.device)
+            entropies = predictive_entropies(lm, batch, torch.tensor([len(units)]).to(args.device))
+            frames.append(len(units))
+            yield utt, np.stack((units, entropies[0].cpu().numpy()), axis=1).astype(np.float32)
+
+    write_shard(args.output, args.shard, arrays())
+    shift = config["frame_shift_sec"]
+    print(stopwatch.summary(f"shard {args.shard}", len(keys), sum(frames), shift))
+
+
+if __name__ == "__main__":
+    main()

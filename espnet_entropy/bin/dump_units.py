@@ -1,0 +1,64 @@
+"""Recordings to units: one shard of `dump/units/SET`, from which the unit LM learns."""
+
+import numpy as np
+import torch
+
+from espnet_entropy.bin.common import (
+    Stopwatch,
+    add_shard_arguments,
+    make_parser,
+    progress,
+    user_errors,
+)
+from espnet_entropy.data import read_audio, read_table, shard_keys, shard_paths, write_shard
+from espnet_entropy.tokenizer import UnitTokenizer
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
+    parser.add_argument("--output", required=True, help="dump/units/SET")
+    add_shard_arguments(parser)
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        tokenizer = UnitTokenizer.from_codebook(args.codebook, device=args.device)
+        dump_shard(args, tokenizer, lambda tokens: tokens.units[0].cpu().numpy().astype(np.int32))
+
+
+def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
+    """Write one shard unless it is whole already.
+
+    Args:
+        args: wav_scp, output, shard, num_shards.
+        tokenizer: what turns sound into Tokens.
+        to_array: what of a one-utterance batch of Tokens is written.
+    """
+    if shard_paths(args.output, args.shard)[1].exists():
+        print(f"shard {args.shard} of {args.output} is there already")
+        return
+    recordings = read_table(args.wav_scp)
+    keys = shard_keys(recordings, args.shard, args.num_shards)
+    stopwatch, frames = Stopwatch(), []
+
+    def arrays():
+        for utt in progress(keys, f"shard {args.shard}"):
+            try:
+                wave = torch.from_numpy(read_audio(recordings[utt], tokenizer.sample_rate))
+                array = to_array(tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)])))
+            except ValueError as error:
+                raise ValueError(f"utt {utt}: {error}") from error
+            frames.append(len(array))
+            yield utt, array
+
+    write_shard(args.output, args.shard, arrays())
+    shift = tokenizer.extractor.frame_shift_sec
+    print(stopwatch.summary(f"shard {args.shard}", len(keys), sum(frames), shift))
+
+
+if __name__ == "__main__":
+    main()

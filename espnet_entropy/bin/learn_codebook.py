@@ -1,0 +1,73 @@
+"""Learn a k-means codebook from recordings."""
+
+from pathlib import Path
+
+import torch
+
+from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
+from espnet_entropy.bundle import describe_extractor
+from espnet_entropy.codebook import learn_codebook
+from espnet_entropy.data import atomic_text, read_audio, read_table, write_yaml
+from espnet_entropy.features import EXTRACTORS, build_extractor
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--wav_scp", nargs="+", required=True, help="wav.scp files to learn from")
+    parser.add_argument("--extractor", default="whisper", choices=sorted(EXTRACTORS))
+    parser.add_argument(
+        "--extractor_conf", type=mapping, default={}, help="e.g. '{path: DIR, layer: 3}'"
+    )
+    parser.add_argument("--num_units", type=int, default=500, help="K")
+    parser.add_argument(
+        "--max_frames", type=int, default=1_000_000, help="frames learnt from; bounds the memory"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="torch device")
+    parser.add_argument("--output", required=True, help="folder to write")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Sample whole utterances in a seeded order until there are enough frames, and learn."""
+    recordings = [path for scp in args.wav_scp for path in read_table(scp).values()]
+    order = torch.randperm(
+        len(recordings), generator=torch.Generator().manual_seed(args.seed)
+    ).tolist()
+    extractor = build_extractor(args.extractor, **args.extractor_conf).to(args.device)
+    sample = torch.empty(args.max_frames, extractor.dim, device=args.device)
+    filled = 0
+    for index in progress(order, "features"):
+        wave = torch.from_numpy(read_audio(recordings[index], extractor.sample_rate))
+        features, _ = extractor(wave.unsqueeze(0).to(args.device), torch.tensor([len(wave)]))
+        rows = features[0][: args.max_frames - filled]
+        sample[filled : filled + len(rows)] = rows
+        filled += len(rows)
+        if filled == args.max_frames:
+            break
+    codebook, inertia = learn_codebook(sample[:filled], args.num_units, seed=args.seed)
+
+    output = Path(args.output)
+    output.mkdir(parents=True, exist_ok=True)
+    codebook.save(output / "codebook.safetensors")
+    with atomic_text(output / "tokens.txt") as file:
+        names = [*map(str, range(args.num_units)), "<unk>", "<sos/eos>"]
+        file.write("\n".join(names) + "\n")
+    learning = dict(seed=args.seed, frames=filled, inertia=inertia)
+    config = describe_extractor(extractor, output)
+    write_yaml(output / "config.yaml", config | dict(num_units=args.num_units, codebook=learning))
+    variance = sample[:filled].var(0, correction=0).sum().item()
+    print(
+        f"codebook: {args.num_units} units from {filled} frames, mean squared distance "
+        f"{inertia:.3f} ({100 * inertia / variance:.1f} % of the variance)"
+    )
+
+
+if __name__ == "__main__":
+    main()

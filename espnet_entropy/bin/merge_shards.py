@@ -1,0 +1,42 @@
+"""Check that a dump's shards are all there and make one table of them."""
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.data import (
+    merge_shards,
+    read_matrix,
+    read_table,
+    write_espnet_layout,
+    write_units_table,
+)
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--output", required=True, help="dump/units/SET or dump/raw/SET")
+    parser.add_argument("--num_shards", type=int, default=1)
+    parser.add_argument("--expect", required=True, help="table whose utterances must be there")
+    parser.add_argument("--data", help="Kaldi data folder, for a dump with entropies")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Units become units.scp; units with entropies become ESPnet's layout."""
+    table = merge_shards(args.output, args.num_shards, read_table(args.expect))
+    with_entropies = bool(table) and read_matrix(next(iter(table.values()))).ndim == 2
+    if with_entropies and args.data is None:
+        raise ValueError(f"{args.output} holds entropies; give --data with its text and utt2spk")
+    if with_entropies:
+        write_espnet_layout(args.output, table, args.data)
+    else:
+        write_units_table(args.output, table)
+    print(f"{args.output}: {len(table)} utterances from {args.num_shards} shards")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Picture of an utterance: spectrogram, entropy curve, boundaries."""
+
+import torch
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.calibration import Calibration
+from espnet_entropy.data import read_audio, read_dump, read_table
+from espnet_entropy.metrics import segment_rate
+from espnet_entropy.plot import plot_utterance
+from espnet_entropy.segment import SegmenterConfig, find_boundaries, segments_of
+
+SAMPLE_RATE = 16000
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--dump", required=True, help="dump/raw/SET")
+    parser.add_argument("--wav_scp", required=True, help="recordings of that set")
+    parser.add_argument("--utt", help="utterance id; the one nearest to 4 s if not given")
+    parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
+    parser.add_argument("--segmenter", default="global")
+    parser.add_argument("--on_change", choices=("true", "false"), default="false")
+    parser.add_argument("--rate", type=float, default=15.0, help="Hz")
+    parser.add_argument("--output", required=True, help="PNG to write")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Draw one utterance."""
+    calibration = Calibration.load(args.calibration)
+    config = SegmenterConfig(
+        args.segmenter,
+        args.on_change == "true",
+        args.rate,
+        frame_rate_hz=calibration.frame_rate_hz,
+    )
+    utterances = {utt: (units, entropies) for utt, units, entropies in read_dump(args.dump)}
+    utt = args.utt or min(utterances, key=lambda u: abs(len(utterances[u][0]) - 4 * 50))
+    if utt not in utterances:
+        raise ValueError(f"{args.dump} has no utterance {utt}")
+    units, entropies = (torch.from_numpy(x).unsqueeze(0) for x in utterances[utt])
+    lengths = torch.tensor([units.shape[1]])
+    thresholds = calibration.thresholds(config)
+    boundaries = find_boundaries(units, entropies, lengths, config, thresholds)
+    rate = segment_rate(segments_of(boundaries, lengths)[1], config.frame_rate_hz)
+    plot_utterance(
+        args.output,
+        waveform=read_audio(read_table(args.wav_scp)[utt], SAMPLE_RATE),
+        sample_rate=SAMPLE_RATE,
+        entropies=entropies[0].numpy(),
+        boundaries=boundaries[0].numpy(),
+        frame_rate_hz=config.frame_rate_hz,
+        title=f"{utt}: {config.method}, {rate.rate_hz:.1f} segments/s",
+        threshold_nats=float(thresholds[0]) if args.segmenter in ("global", "peaks") else None,
+    )
+    print(f"picture of {utt}: {args.output}")
+
+
+if __name__ == "__main__":
+    main()

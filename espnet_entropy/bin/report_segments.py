@@ -1,0 +1,77 @@
+"""Segments with times at the calibrated rates, and the rates reached on each set."""
+
+from pathlib import Path
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.calibration import Calibration
+from espnet_entropy.data import atomic_text, load_padded_dump, read_dump
+from espnet_entropy.metrics import segment_rate
+from espnet_entropy.segment import CALIBRATED, SegmenterConfig, find_boundaries, segments_of
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--dump", nargs="+", required=True, help="dump/raw/SET folders")
+    parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
+    parser.add_argument("--segmenter", nargs="+", default=["global"], help="e.g. global peaks")
+    parser.add_argument("--on_change", choices=("true", "false"), default="false")
+    parser.add_argument("--rates", nargs="+", type=float, default=[24.0, 15.0, 7.0], help="Hz")
+    parser.add_argument("--output", required=True, help="folder to write")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Write `rates.md` and one `SET_METHOD_RATEhz.segments` a setting; print the table."""
+    calibration = Calibration.load(args.calibration)
+    rows = [
+        "| set | segmenter | aimed at [Hz] | threshold [nats] | reached [Hz] | one-frame segments |",
+        "|---|---|---|---|---|---|",
+    ]
+    for folder in args.dump:
+        batch = load_padded_dump(folder)
+        utts = [utt for utt, *_ in read_dump(folder)]
+        for segmenter in args.segmenter:
+            for rate_hz in args.rates:
+                on_change = args.on_change == "true" and segmenter in CALIBRATED
+                config = SegmenterConfig(
+                    segmenter, on_change, rate_hz, frame_rate_hz=calibration.frame_rate_hz
+                )
+                rows.append(report(args, folder, utts, batch, config, calibration))
+    table = "\n".join(rows) + "\n"
+    with atomic_text(Path(args.output) / "rates.md") as file:
+        file.write(table)
+    print(table, end="")
+
+
+def report(args, folder, utts, batch, config: SegmenterConfig, calibration: Calibration) -> str:
+    """Write one setting's segments; return its row."""
+    name = f"| {Path(folder).name} | {config.method} | {config.rate_hz:g} "
+    try:
+        thresholds = calibration.thresholds(config)
+    except ValueError:
+        return name + "| out of reach | - | - |"
+    units, entropies, lengths = batch
+    boundaries = find_boundaries(units, entropies, lengths, config, thresholds)
+    _, segment_lengths = segments_of(boundaries, lengths)
+    stem = f"{Path(folder).name}_{config.method}_{config.rate_hz:g}hz"
+    with atomic_text(Path(args.output) / f"{stem}.segments") as file:
+        for utt, frames in zip(utts, segment_lengths, strict=True):
+            ends = (frames[frames > 0].cumsum(0) / config.frame_rate_hz).tolist()
+            for start, end in zip([0.0, *ends[:-1]], ends, strict=True):
+                file.write(f"{utt} {start:.2f} {end:.2f}\n")
+    rate = segment_rate(segment_lengths, config.frame_rate_hz)
+    used = ", ".join(
+        f"{thresholds[('global_nats', 'relative_nats').index(key)]:.3f}"
+        for key in CALIBRATED.get(config.segmenter, ())
+    )
+    return name + f"| {used or '-'} | {rate.rate_hz:.2f} | {100 * rate.single_share:.0f} % |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The bundle: all that turns speech into units, entropies and segments, in one folder.
+
+    config.yaml             extractor, layer, sample rate, frame shift, K, LM shape, content hashes
+    codebook.safetensors    (K, D) centroids
+    unit_lm.safetensors     the unit LM's weights
+    calibration.yaml        thresholds against rates, per method
+
+Nothing in it is a pickle. The extractor's weights stay where they are: `config.yaml` holds their
+path, relative to the bundle, and their hash.
+"""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from espnet_entropy.calibration import Calibration
+from espnet_entropy.codebook import Codebook
+from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.features import build_extractor
+from espnet_entropy.unit_lm import LlamaLM
+
+FORMAT = 1
+FILES = ("codebook.safetensors", "unit_lm.safetensors", "calibration.yaml")
+
+
+def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
+    """What `config.yaml` keeps of an extractor; its path becomes relative to `folder`."""
+    conf = dict(extractor.conf)
+    if conf.get("path"):
+        conf["path"] = os.path.relpath(conf["path"], folder)
+    return dict(
+        extractor=dict(name=extractor.name, conf=conf, sha256=extractor.content_hash()),
+        sample_rate=extractor.sample_rate,
+        frame_shift_sec=extractor.frame_shift_sec,
+        dim=extractor.dim,
+        batch_invariant=extractor.batch_invariant,
+    )
+
+
+def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
+    """Build the extractor a codebook's or a bundle's `config.yaml` names.
+
+    Args:
+        folder: holds `config.yaml`.
+        path: where the extractor's weights are now, if not where the config says.
+
+    Raises:
+        ValueError: no weights there, or other ones than the codebook was learnt with.
+    """
+    described = read_yaml(Path(folder) / "config.yaml")["extractor"]
+    conf = dict(described["conf"])
+    if conf.get("path"):
+        conf["path"] = path or os.path.normpath(Path(folder) / conf["path"])
+    extractor = build_extractor(described["name"], **conf)
+    found = extractor.content_hash()
+    if found != described["sha256"]:
+        raise ValueError(
+            f"the extractor at {conf.get('path')} has content hash {found[:12]}, but "
+            f"{folder} was made with {described['sha256'][:12]}; give the path of that model"
+        )
+    return extractor
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk; parts are read when asked for."""
+
+    folder: Path
+    config: dict
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Bundle":
+        """Open a bundle.
+
+        Raises:
+            ValueError: there is none, or its format is unknown.
+        """
+        folder = Path(folder)
+        if not (folder / "config.yaml").is_file():
+            raise ValueError(f"{folder} holds no bundle; run the stages of a units1 recipe")
+        config = read_yaml(folder / "config.yaml")
+        if config.get("format") != FORMAT:
+            raise ValueError(f"{folder}: bundle format {config.get('format')}, known is {FORMAT}")
+        return cls(folder, config)
+
+    @property
+    def num_units(self) -> int:
+        """K."""
+        return self.config["num_units"]
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Units per second."""
+        return 1.0 / self.config["frame_shift_sec"]
+
+    def codebook(self) -> Codebook:
+        """The codebook."""
+        return Codebook.load(self.folder / "codebook.safetensors")
+
+    def calibration(self) -> Calibration:
+        """The calibration."""
+        return Calibration.load(self.folder / "calibration.yaml")
+
+    def unit_lm(self) -> LlamaLM:
+        """The unit LM, in eval mode."""
+        lm = LlamaLM(**self.config["unit_lm"])
+        path = self.folder / "unit_lm.safetensors"
+        try:
+            lm.load_state_dict(load_file(str(path)))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise ValueError(f"{path} does not hold this bundle's unit LM: {error}") from error
+        return lm.eval()
+
+    def check_hashes(self) -> None:
+        """Compare all files with the hashes taken when the bundle was packed.
+
+        Raises:
+            ValueError: names the first file that differs.
+        """
+        for name, expected in self.config["files"].items():
+            found = file_hash(self.folder / name)
+            if found != expected:
+                raise ValueError(
+                    f"{self.folder / name} has hash {found[:12]}, but the bundle was packed with "
+                    f"{expected[:12]}; pack it again"
+                )
+
+
+def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
+    """A unit LM from ESPnet's training folder: the checkpoint beside its `config.yaml`.
+
+    Raises:
+        ValueError: no `lm: llama` there, or a checkpoint that does not fit.
+    """
+    checkpoint = Path(checkpoint)
+    config = read_yaml(checkpoint.parent / "config.yaml")
+    if config.get("lm") != "llama":
+        raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
+    lm = LlamaLM(vocab_size=len(config["token_list"]), **config["lm_conf"])
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
+    return lm.eval()
+
+
+def pack_bundle(
+    codebook: Path | str, unit_lm: Path | str, calibration: Path | str, output: Path | str
+) -> Bundle:
+    """Gather the parts into a bundle, which appears at `output` only when whole.
+
+    Args:
+        codebook: folder written by the command learn_codebook.
+        unit_lm: checkpoint of ESPnet's LM training, its `config.yaml` beside it.
+        calibration: YAML written by the command calibrate.
+        output: the bundle's folder; an older bundle there is replaced.
+
+    Raises:
+        ValueError: parts that do not belong together.
+    """
+    output = Path(output)
+    config = read_yaml(Path(codebook) / "config.yaml")
+    lm = load_trained_lm(unit_lm)
+    grids = Calibration.load(calibration)
+    for what, count in (("unit LM", lm.num_units), ("calibration", grids.num_units)):
+        if count != config["num_units"]:
+            raise ValueError(
+                f"the codebook has {config['num_units']} units, the {what} {count}; "
+                "they were made by different runs: repeat the later stages"
+            )
+    if config["extractor"]["conf"].get("path"):
+        weights = Path(codebook) / config["extractor"]["conf"]["path"]
+        config["extractor"]["conf"]["path"] = os.path.relpath(weights, output)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        shutil.copyfile(Path(codebook) / "codebook.safetensors", temporary / FILES[0])
+        save_file({n: v.contiguous() for n, v in lm.state_dict().items()}, temporary / FILES[1])
+        shutil.copyfile(calibration, temporary / FILES[2])
+        hashes = {name: file_hash(temporary / name) for name in FILES}
+        config = dict(format=FORMAT) | config | dict(unit_lm=lm.conf, files=hashes)
+        write_yaml(temporary / "config.yaml", config)
+        if output.exists():
+            shutil.rmtree(output)
+        os.replace(temporary, output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Bundle.open(output)
+
+
+def file_hash(path: Path | str) -> str:
+    """sha256 of a file, hexadecimal."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error

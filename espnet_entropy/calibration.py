@@ -1,0 +1,213 @@
+"""Thresholds for target rates, measured on held-out units.
+
+A calibration is a grid per method of reached rates against thresholds; the threshold for a rate
+between two grid points is interpolated. It needs entropies only, never the unit LM.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from espnet_entropy.batch import valid_mask
+from espnet_entropy.data import atomic_text
+from espnet_entropy.segment import (
+    CALIBRATED,
+    NEVER,
+    THRESHOLD_NAMES,
+    SegmenterConfig,
+    find_boundaries,
+    score,
+    with_rate,
+)
+
+GRID_HZ = tuple(range(2, 50))
+# dp costs a pass over the frames per trial, so its grid is coarser.
+GRIDS_HZ = {"dp": (5, 7, 10, 12, 15, 18, 21, 24)}
+DEFAULT_METHODS = (
+    ("global", False),
+    ("global", True),
+    ("relative", False),
+    ("combined", False),
+    ("peaks", False),
+    ("peaks", True),
+    ("dp", False),
+    ("dp", True),
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Grids of reached rates against thresholds.
+
+    Attributes:
+        num_units: K of the codebook it was measured with.
+        frame_rate_hz: units per second.
+        held_out: what it was measured on (free keys: dump, utterances, hours).
+        methods: method name -> {"rate_hz": [...], "global_nats": [...], ...}, rates ascending.
+    """
+
+    num_units: int
+    frame_rate_hz: float
+    held_out: dict
+    methods: dict[str, dict[str, list[float]]]
+
+    def thresholds(self, config: SegmenterConfig) -> Tensor:
+        """Thresholds for `config.rate_hz`.
+
+        Returns:
+            (2,) float32, nats, as THRESHOLD_NAMES; 0 where the segmenter reads none.
+
+        Raises:
+            ValueError: the method was not calibrated, has no rate, or cannot reach it.
+        """
+        thresholds = torch.zeros(len(THRESHOLD_NAMES))
+        if config.segmenter not in CALIBRATED:
+            return thresholds
+        if config.method not in self.methods:
+            raise ValueError(
+                f"{config.method!r} is not in the calibration ({', '.join(self.methods)}); "
+                "run the command `calibrate` again"
+            )
+        grid = self.methods[config.method]
+        rates = torch.tensor(grid["rate_hz"], dtype=torch.float64)
+        if config.rate_hz is None or not rates[0] <= config.rate_hz <= rates[-1]:
+            raise ValueError(
+                f"rate {config.rate_hz} Hz is outside of what {config.method!r} reached on the "
+                f"held-out set: {rates[0]:.1f} to {rates[-1]:.1f} Hz"
+            )
+        for name in CALIBRATED[config.segmenter]:
+            values = torch.tensor(grid[name], dtype=torch.float64)
+            index = THRESHOLD_NAMES.index(name)
+            thresholds[index] = _interpolate(config.rate_hz, rates, values)
+        return thresholds
+
+    def save(self, path: Path | str) -> None:
+        """Write YAML."""
+        with atomic_text(path) as file:
+            yaml.safe_dump(vars(self), file, sort_keys=False, default_flow_style=None, width=100)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Calibration":
+        """Read YAML.
+
+        Raises:
+            ValueError: the file is missing or no calibration.
+        """
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            return cls(**content)
+        except (OSError, TypeError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"{path} is no calibration ({error}); calibrate again") from error
+
+
+def calibrate(
+    units: Tensor,
+    entropies: Tensor,
+    lengths: Tensor,
+    *,
+    num_units: int,
+    frame_rate_hz: float,
+    held_out: dict,
+    methods: tuple[tuple[str, bool], ...] = DEFAULT_METHODS,
+) -> Calibration:
+    """Measure thresholds against rates on a held-out set.
+
+    Args:
+        units: (B, T) int64.
+        entropies: (B, T) float32, nats.
+        lengths: (B,) int64 frames.
+        num_units: K.
+        frame_rate_hz: units per second.
+        held_out: description kept in the result.
+        methods: (segmenter, on_change) pairs.
+
+    Returns:
+        The calibration; the rates in it are those reached, not those aimed at. Rates that a
+        method cannot reach are left out.
+    """
+    seconds = float(lengths.sum()) / frame_rate_hz
+    grids = {}
+    for segmenter, on_change in methods:
+        config = SegmenterConfig(
+            segmenter, on_change, rate_hz=1.0, frame_rate_hz=frame_rate_hz
+        )
+        points = {}
+        for rate_hz in GRIDS_HZ.get(segmenter, GRID_HZ):
+            aimed = with_rate(config, float(rate_hz))
+            thresholds = _threshold_for_rate(units, entropies, lengths, aimed, seconds)
+            if thresholds is None:
+                continue
+            boundaries = find_boundaries(units, entropies, lengths, aimed, thresholds)
+            reached = float(boundaries.sum()) / seconds
+            # Beside the aim by this much, the method has run out of frames at which to fire.
+            if abs(reached - rate_hz) < 0.25:
+                points[round(reached, 4)] = [round(v, 6) for v in thresholds.tolist()]
+        rates = sorted(points)
+        grids[config.method] = {"rate_hz": rates} | {
+            name: [points[rate][THRESHOLD_NAMES.index(name)] for rate in rates]
+            for name in CALIBRATED[segmenter]
+        }
+    return Calibration(num_units, frame_rate_hz, held_out, grids)
+
+
+def _threshold_for_rate(units, entropies, lengths, config, seconds) -> Tensor | None:
+    """(2,) thresholds with which the rate comes nearest to config.rate_hz; None if out of reach."""
+    masked = entropies.masked_fill(~valid_mask(lengths, units.shape[1]), NEVER)
+    ranked = []
+    for scores in score(units, masked, config):
+        candidates = scores[scores > NEVER]
+        ranked.append(candidates.double().sort(descending=True).values)
+    wanted = round(config.rate_hz * seconds) - len(lengths)
+    if wanted < 0:
+        return None
+    if config.segmenter not in ("combined", "dp"):
+        if wanted > len(ranked[0]):
+            return None
+        return _as_buffer(config, [_midpoint(ranked[0], wanted)])
+    return _bisect(units, entropies, lengths, config, ranked, wanted + len(lengths))
+
+
+def _bisect(units, entropies, lengths, config, ranked, num_segments) -> Tensor:
+    """For dp and combined, whose counts are not read off a ranking: halve a range of ranks.
+
+    combined takes both thresholds at the same quantile of their scores.
+    """
+
+    def at(quantile: float) -> Tensor:
+        if config.segmenter == "dp":
+            span = (ranked[0][-1] - 10.0, ranked[0][0] + 10.0)
+            return _as_buffer(config, [float(span[1] + quantile * (span[0] - span[1]))])
+        return _as_buffer(config, [_midpoint(r, round(quantile * len(r))) for r in ranked])
+
+    low, high = 0.0, 1.0
+    for _ in range(24 if config.segmenter == "combined" else 14):
+        middle = (low + high) / 2
+        count = int(find_boundaries(units, entropies, lengths, config, at(middle)).sum())
+        low, high = (middle, high) if count < num_segments else (low, middle)
+    return at(high)
+
+
+def _midpoint(ranked: Tensor, count: int) -> float:
+    """A value that `count` of the descending values exceed, midway between its neighbours."""
+    above = ranked[count - 1] if count > 0 else ranked[0] + 1.0
+    below = ranked[count] if count < len(ranked) else ranked[-1] - 1.0
+    return float((above + below) / 2)
+
+
+def _as_buffer(config: SegmenterConfig, values: list[float]) -> Tensor:
+    thresholds = torch.zeros(len(THRESHOLD_NAMES))
+    for name, value in zip(CALIBRATED[config.segmenter], values, strict=True):
+        thresholds[THRESHOLD_NAMES.index(name)] = value
+    return thresholds
+
+
+def _interpolate(x: float, xs: Tensor, ys: Tensor) -> float:
+    right = int(torch.searchsorted(xs, torch.tensor(x, dtype=torch.float64)).clamp(1, len(xs) - 1))
+    left = right - 1
+    if len(xs) == 1 or xs[right] == xs[left]:
+        return float(ys[left])
+    weight = (x - xs[left]) / (xs[right] - xs[left])
+    return float(ys[left] + weight * (ys[right] - ys[left]))

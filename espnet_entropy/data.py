@@ -1,0 +1,282 @@
+"""The only owner of file formats: Kaldi tables and arks, audio, shards, ESPnet's dump layout.
+
+Everything is written under a temporary name and moved into place when whole, so a file that
+exists is complete.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+# What a dump's audio_format file says. ESPnet's recipes read arks where the name has "ark" in it.
+AUDIO_FORMAT = "units.ark"
+
+
+@contextmanager
+def atomic_text(path: Path | str) -> Iterator:
+    """A text file that appears at `path` only if the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_yaml(path: Path | str) -> dict:
+    """A YAML mapping; ValueError names the file if it is missing, broken or none."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a mapping of keys to values")
+    return content
+
+
+def write_yaml(path: Path | str, content: dict) -> None:
+    """Write a mapping, keys in their order."""
+    with atomic_text(path) as file:
+        yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
+
+
+def read_table(path: Path | str) -> dict[str, str]:
+    """A Kaldi table: `key value ...` lines.
+
+    Returns:
+        Keys in the file's order; a key without a value has "".
+
+    Raises:
+        ValueError: the file is missing, not UTF-8, or a key stands in it twice.
+    """
+    table = {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                key, _, value = line.strip().partition(" ")
+                if not key:
+                    raise ValueError(f"{path}, line {number}: empty line")
+                if key in table:
+                    raise ValueError(f"{path}, line {number}: {key} stands there twice")
+                table[key] = value.strip()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8: {error}") from error
+    return table
+
+
+def write_table(path: Path | str, table: dict[str, str]) -> None:
+    """Write a Kaldi table in C-locale order, which ESPnet's readers expect."""
+    with atomic_text(path) as file:
+        for key in sorted(table):
+            file.write(f"{key} {table[key]}\n")
+
+
+def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
+    """One channel of sound at the wanted rate.
+
+    Anything FFmpeg reads is taken; channels are averaged and other rates resampled (by PyAV).
+
+    Args:
+        path: sound file.
+        sample_rate: Hz.
+
+    Returns:
+        (N,) float32 in [-1, 1].
+
+    Raises:
+        ValueError: no such file, no sound in it, or it cannot be decoded.
+    """
+    import av
+
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+    chunks = []
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(audio=0):
+                chunks += resampler.resample(frame)
+            chunks += resampler.resample(None)
+    except (OSError, IndexError, av.FFmpegError) as error:
+        raise ValueError(f"{path} cannot be decoded: {error or 'no audio stream'}") from error
+    if not chunks:
+        raise ValueError(f"{path} holds no sound")
+    samples = np.concatenate([chunk.to_ndarray()[0] for chunk in chunks])
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path} holds NaN or infinite samples")
+    return samples
+
+
+def read_matrix(entry: str) -> np.ndarray:
+    """One ark entry, `file.ark:offset`.
+
+    Raises:
+        ValueError: the ark is missing, cut off or broken.
+    """
+    try:
+        return kaldiio.load_mat(entry)
+    except Exception as error:  # kaldiio's readers raise all kinds on broken bytes
+        raise ValueError(f"{entry} cannot be read: {error}; make this dump again") from error
+
+
+def read_units(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
+    """(utterance, int32 (T,)) of a `units.scp`."""
+    for utt, entry in read_table(path).items():
+        yield utt, read_matrix(entry)
+
+
+def read_dump(folder: Path | str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(utterance, units int64 (T,), entropies float32 (T,) in nats) of `dump/raw/SET`.
+
+    Raises:
+        ValueError: an entry is not a (T, 2) matrix of integral unit ids and finite entropies.
+    """
+    for utt, entry in read_table(Path(folder) / "wav.scp").items():
+        matrix = read_matrix(entry)
+        if matrix.ndim != 2 or matrix.shape[1] != 2 or not np.isfinite(matrix).all():
+            raise ValueError(f"{folder}, utt {utt}: not a finite (T, 2) matrix: {matrix.shape}")
+        units = matrix[:, 0].astype(np.int64)
+        if (units != matrix[:, 0]).any():
+            raise ValueError(f"{folder}, utt {utt}: unit ids are not integers")
+        yield utt, units, matrix[:, 1].astype(np.float32)
+
+
+def load_padded_dump(folder: Path | str) -> tuple[Tensor, Tensor, Tensor]:
+    """A whole dump as units (B, T) int64, entropies (B, T) float32 and lengths (B,) int64."""
+    utterances = list(read_dump(folder))
+    if not utterances:
+        raise ValueError(f"{folder} is empty")
+    units, entropies = (
+        pad_sequence([torch.from_numpy(u[column]) for u in utterances], batch_first=True)
+        for column in (1, 2)
+    )
+    return units, entropies, torch.tensor([len(u) for _, u, _ in utterances])
+
+
+def shard_keys(keys: Iterable[str], shard: int, num_shards: int) -> list[str]:
+    """The keys of one shard, 1 <= shard <= num_shards: every num_shards-th in C-locale order."""
+    if not 1 <= shard <= num_shards:
+        raise ValueError(f"shard {shard} is not between 1 and {num_shards}")
+    return sorted(keys)[shard - 1 :: num_shards]
+
+
+def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
+    """(ark, scp) of a shard. The scp is written last: where it exists, the shard is whole."""
+    stem = Path(folder) / "shards" / f"units.{shard}"
+    return stem.with_name(stem.name + ".ark"), stem.with_name(stem.name + ".scp")
+
+
+def write_shard(
+    folder: Path | str, shard: int, arrays: Iterable[tuple[str, np.ndarray]]
+) -> dict[str, str]:
+    """Write a shard's ark, then its scp.
+
+    Args:
+        folder: the dump's folder.
+        shard: number from 1.
+        arrays: (utterance, int32 (T,) or float32 (T, 2)) pairs.
+
+    Returns:
+        The scp's table.
+    """
+    ark, scp = shard_paths(folder, shard)
+    ark.parent.mkdir(parents=True, exist_ok=True)
+    # What stands at the final place belongs to an earlier, unfinished attempt.
+    scp.unlink(missing_ok=True)
+    temporary = ark.with_name(f".{ark.name}.{os.getpid()}.tmp")
+    table = {}
+    try:
+        with open(temporary, "wb") as file:
+            for utt, array in arrays:
+                # Kaldi's entries point behind the key and its space.
+                offset = file.tell() + len(utt.encode()) + 1
+                kaldiio.save_ark(file, {utt: array})
+                table[utt] = f"{ark}:{offset}"
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, ark)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_table(scp, table)
+    return table
+
+
+def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -> dict[str, str]:
+    """One table of all shards.
+
+    Raises:
+        ValueError: a shard is missing, or its utterances are not the expected ones.
+    """
+    table = {}
+    for shard in range(1, num_shards + 1):
+        _, scp = shard_paths(folder, shard)
+        if not scp.exists():
+            raise ValueError(f"{scp} is missing; run the stage that writes this shard again")
+        table |= read_table(scp)
+    missing = sorted(set(expected) - set(table))
+    surplus = sorted(set(table) - set(expected))
+    if missing or surplus:
+        raise ValueError(
+            f"{folder}: {len(missing)} utterances are missing ({', '.join(missing[:3])}) and "
+            f"{len(surplus)} are not in the data ({', '.join(surplus[:3])}); the data changed "
+            f"since the shards were made: remove {Path(folder) / 'shards'} and dump again"
+        )
+    return table
+
+
+def write_units_table(folder: Path | str, table: dict[str, str]) -> None:
+    """`units.scp` and `text_shape` (frames per utterance, ESPnet's shape file of the LM)."""
+    folder = Path(folder)
+    lengths = {utt: str(len(read_matrix(entry))) for utt, entry in table.items()}
+    write_table(folder / "text_shape", lengths)
+    write_table(folder / "units.scp", table)
+
+
+def write_espnet_layout(
+    folder: Path | str, table: dict[str, str], data: Path | str
+) -> dict[str, int]:
+    """ESPnet's `dump/raw/SET` after its formatting stage, `wav.scp` last.
+
+    Args:
+        folder: where to write.
+        table: utterance -> ark entry of a float32 (T, 2) matrix.
+        data: Kaldi data folder with text, utt2spk.
+
+    Returns:
+        Frames per utterance.
+    """
+    folder, data = Path(folder), Path(data)
+    (folder / "wav.scp").unlink(missing_ok=True)
+    frames = {utt: len(read_matrix(entry)) for utt, entry in table.items()}
+    speakers: dict[str, list[str]] = {}
+    utt2spk = read_table(data / "utt2spk")
+    for name in ("text", "utt2spk", "text.tc"):
+        if not (data / name).exists():
+            continue
+        content = read_table(data / name)
+        lacking = sorted(set(table) - set(content))
+        if lacking:
+            raise ValueError(f"{data / name} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
+        write_table(folder / name, {utt: content[utt] for utt in table})
+    for utt in sorted(table):
+        speakers.setdefault(utt2spk[utt], []).append(utt)
+    write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in speakers.items()})
+    write_table(folder / "utt2num_samples", {utt: str(n) for utt, n in frames.items()})
+    for name, content in (("feats_type", "raw"), ("audio_format", AUDIO_FORMAT)):
+        with atomic_text(folder / name) as file:
+            file.write(content + "\n")
+    write_table(folder / "wav.scp", table)
+    return frames

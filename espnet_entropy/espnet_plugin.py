@@ -1,0 +1,86 @@
+"""What this package adds to ESPnet, and how ESPnet learns of it.
+
+Every ESPnet task module owns its tables of choices. `install()` puts an import hook in place that
+extends a task's table right after that task's module was imported, and not before: importing the
+tasks early costs seconds and prints a line to standard output, which stock recipes pipe into files.
+"""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from types import ModuleType
+
+FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
+UNIT_LM = "espnet_entropy.unit_lm:LlamaLM"
+
+# (ESPnet task module, its table, our key, our class as "module:name")
+PLUGINS = (
+    ("espnet2.tasks.asr", "frontend_choices", "entropy", FRONTEND),
+    ("espnet2.tasks.st", "frontend_choices", "entropy", FRONTEND),
+    ("espnet2.tasks.slu", "frontend_choices", "entropy", FRONTEND),
+    ("espnet2.tasks.lm", "lm_choices", "llama", UNIT_LM),
+)
+
+
+def register(task: ModuleType) -> None:
+    """Extend the tables of one imported ESPnet task module.
+
+    Raises:
+        TypeError: a class of ours is not what the table holds (`ClassChoices` itself checks only
+            at construction).
+    """
+    for module, table, key, target in PLUGINS:
+        if module != task.__name__:
+            continue
+        choices = getattr(task, table)
+        target_module, name = target.split(":")
+        cls = getattr(importlib.import_module(target_module), name)
+        if choices.base_type is not None and not issubclass(cls, choices.base_type):
+            raise TypeError(f"{target} is no {choices.base_type.__name__}, which {table} holds")
+        choices.classes[key] = cls
+
+
+class _RegisteringLoader(importlib.abc.Loader):
+    """Loads a task module as its own loader would, then registers."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        self.loader.exec_module(module)
+        register(module)
+
+    def __getattr__(self, name):
+        # inspect and runpy ask the loader for sources and file names
+        return getattr(self.loader, name)
+
+
+class _TaskFinder(importlib.abc.MetaPathFinder):
+    def __init__(self):
+        self.tasks = frozenset(module for module, *_ in PLUGINS)
+        self.searching = set()
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in self.tasks or fullname in self.searching:
+            return None
+        self.searching.add(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self.searching.discard(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _RegisteringLoader(spec.loader)
+        return spec
+
+
+def install() -> None:
+    """Hook into the import of ESPnet's tasks; tasks imported earlier are extended at once."""
+    if not any(isinstance(finder, _TaskFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _TaskFinder())
+    for module in {module for module, *_ in PLUGINS}:
+        if module in sys.modules:
+            register(sys.modules[module])

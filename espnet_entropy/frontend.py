@@ -1,0 +1,179 @@
+"""`frontend: entropy`: the ESPnet frontend around `SegmentEncoder`."""
+
+from pathlib import Path
+
+import torch
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from torch import Tensor
+
+from espnet_entropy.batch import valid_mask
+from espnet_entropy.bundle import Bundle
+from espnet_entropy.encode import Encoded, SegmentEncoder
+from espnet_entropy.segment import SegmenterConfig
+from espnet_entropy.tokenizer import UnitTokenizer
+
+
+class EntropyFrontend(AbsFrontend):
+    """Dumped units `(B, T, 2)` or raw speech `(B, N)` in, one vector a segment out.
+
+    Args:
+        num_units: K, as in the bundle.
+        bundle: folder of the bundle. Needed to train and for raw speech; decoding a dump takes
+            embeddings and thresholds from the checkpoint and does not open it.
+        segmenter, on_change, rate, min_rate, max_segment, gap_cost: see `SegmenterConfig`; rates
+            in Hz, lengths in frames.
+        threshold: nats, instead of a rate.
+        aggregator: `cale` or `mean`.
+        aggregator_conf: its keyword arguments.
+        unit_init: `centroids` (from the bundle's codebook) or `random`.
+        unit_mask, mask_span, dropout: regularisation in training, see `SegmentEncoder`.
+        output_size: D, the dimension of the vectors.
+        fs: units per second. ESPnet's recipes pass their `--fs` on to here.
+        extractor_path: weights of the extractor for raw speech, if not where the bundle says.
+    """
+
+    def __init__(
+        self,
+        num_units: int,
+        bundle: str | None = None,
+        segmenter: str = "global",
+        on_change: bool = False,
+        rate: float | None = None,
+        threshold: float | None = None,
+        min_rate: float | None = None,
+        max_segment: int | None = None,
+        gap_cost: float = 0.3,
+        aggregator: str = "cale",
+        aggregator_conf: dict | None = None,
+        unit_init: str = "centroids",
+        unit_mask: float = 0.0,
+        mask_span: int = 8,
+        dropout: float = 0.0,
+        output_size: int = 256,
+        fs: int | float | str = 50,
+        extractor_path: str | None = None,
+    ):
+        super().__init__()
+        if unit_init not in ("centroids", "random"):
+            raise ValueError(f"unit_init is {unit_init!r}, but must be centroids or random")
+        if threshold is not None and segmenter not in ("global", "relative", "peaks"):
+            raise ValueError(f"threshold works with global, relative and peaks, not {segmenter}")
+        self.bundle = bundle
+        self.extractor_path = extractor_path
+        self.encoder = SegmentEncoder(
+            num_units,
+            output_size,
+            SegmenterConfig(
+                segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost
+            ),
+            aggregator=aggregator,
+            aggregator_conf=aggregator_conf,
+            unit_mask=unit_mask,
+            mask_span=mask_span,
+            dropout=dropout,
+        )
+        # A list hides the tokenizer from torch: its weights are no part of this model.
+        self._tokenizer: list[UnitTokenizer] = []
+        if bundle is not None and Path(bundle).is_dir():
+            self._fill_from_bundle(Bundle.open(bundle), unit_init, threshold)
+
+    def _fill_from_bundle(self, bundle: Bundle, unit_init: str, threshold: float | None) -> None:
+        config = self.encoder.segmenter
+        if bundle.num_units != self.encoder.num_units:
+            raise ValueError(
+                f"num_units is {self.encoder.num_units}, but {bundle.folder} has {bundle.num_units}"
+            )
+        if abs(bundle.frame_rate_hz - config.frame_rate_hz) > 1e-6:
+            raise ValueError(
+                f"fs is {config.frame_rate_hz}, but the units of {bundle.folder} come at "
+                f"{bundle.frame_rate_hz} Hz; give --fs {bundle.frame_rate_hz:g}"
+            )
+        if unit_init == "centroids":
+            self.encoder.init_embedding(bundle.codebook().centroids)
+        if threshold is not None:
+            self.encoder.thresholds.fill_(threshold)
+        else:
+            self.encoder.set_thresholds(bundle.calibration())
+
+    def output_size(self) -> int:
+        """D."""
+        return self.encoder.embedding.embedding_dim
+
+    def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of a padded batch.
+
+        Args:
+            input: (B, T, 2) float32, unit id and entropy in nats; or (B, N) float32 waveforms.
+            input_lengths: (B,) int64 frames or samples.
+
+        Returns:
+            (B, S, D) float32 and (B,) int64 segments.
+
+        Raises:
+            ValueError: half precision, ids that are no units, a missing bundle.
+        """
+        encoded = self.encode(input, input_lengths)
+        return encoded.vectors, encoded.num_segments
+
+    def encode(self, input: Tensor, input_lengths: Tensor) -> Encoded:
+        """As forward, with segment lengths and ids."""
+        if input.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"the input is {input.dtype}, in which unit ids above 256 break; "
+                "use float32 (autocast is fine)"
+            )
+        if self.encoder.thresholds.isnan().any():
+            raise ValueError(
+                f"no bundle at {self.bundle} and no checkpoint loaded: embeddings and thresholds "
+                "are unknown; give frontend_conf.bundle"
+            )
+        if input.dim() == 2:
+            units, entropies, lengths = self._tokenize(input, input_lengths)
+        elif input.dim() == 3 and input.shape[2] == 2:
+            lengths = input_lengths
+            valid = valid_mask(lengths, input.shape[1]).unsqueeze(-1)
+            input = input.masked_fill(~valid, 0.0)
+            units, entropies = self._split(input)
+        else:
+            raise ValueError(
+                f"the input is {tuple(input.shape)}; expected units and entropies (B, T, 2) "
+                "or waveforms (B, N)"
+            )
+        return self.encoder.encode(units, entropies, lengths)
+
+    def _split(self, input: Tensor) -> tuple[Tensor, Tensor]:
+        if not input.isfinite().all():
+            raise ValueError("the dump holds NaN or infinite values; make it again")
+        units = input[..., 0].round()
+        if (units != input[..., 0]).any():
+            raise ValueError(
+                "unit ids are not integers: was the dump changed by augmentation (speed, noise, "
+                "volume) or normalisation? Switch these off, and normalize: null"
+            )
+        return units.long(), input[..., 1].float()
+
+    def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if not self._tokenizer:
+            if self.bundle is None:
+                raise ValueError("raw speech needs frontend_conf.bundle")
+            self._tokenizer.append(
+                UnitTokenizer.from_bundle(
+                    self.bundle, device=waveforms.device, extractor_path=self.extractor_path
+                )
+            )
+        tokens = self._tokenizer[0](waveforms.float(), lengths)
+        # Copies: what was made in inference mode cannot take part in training.
+        return tokens.units.clone(), tokens.entropies.clone(), tokens.lengths.clone()
+
+
+def frame_rate(fs: int | float | str) -> float:
+    """ESPnet's `fs` as units per second; ValueError if it is an audio sample rate."""
+    try:
+        rate = float(fs)
+    except ValueError:
+        rate = float("inf")
+    if not 0 < rate <= 200:
+        raise ValueError(
+            f"fs is {fs}, but for units it is their rate (50); call the recipe with --fs 50"
+        )
+    return rate

@@ -1,0 +1,63 @@
+"""Pictures of utterances."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def plot_utterance(
+    output: Path | str,
+    *,
+    waveform: np.ndarray,
+    sample_rate: int,
+    entropies: np.ndarray,
+    boundaries: np.ndarray,
+    frame_rate_hz: float,
+    title: str,
+    threshold_nats: float | None = None,
+) -> None:
+    """Spectrogram, entropy curve and boundaries of one utterance, as a PNG.
+
+    Readable in black and white: grey spectrogram, black curve, dashed boundaries.
+
+    Args:
+        output: PNG to write.
+        waveform: (N,) float32.
+        sample_rate: Hz.
+        entropies: (T,) float32, nats.
+        boundaries: (T,) bool.
+        frame_rate_hz: units per second.
+        title: stands above the picture.
+        threshold_nats: drawn as a horizontal line if given.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    seconds = len(waveform) / sample_rate
+    figure, (upper, lower) = plt.subplots(
+        2, 1, sharex=True, figsize=(max(8.0, min(3.2 * seconds, 24.0)), 5.0), layout="constrained"
+    )
+    upper.specgram(
+        waveform + 1e-6, NFFT=400, Fs=sample_rate, noverlap=240, cmap="Greys", vmin=-140, vmax=-40
+    )
+    upper.set(ylabel="frequency [Hz]", ylim=(0, sample_rate / 2), title=title)
+    frames = np.arange(len(entropies)) / frame_rate_hz
+    lower.step(frames, entropies, where="post", color="black", linewidth=1.0, label="entropy")
+    if threshold_nats is not None:
+        label = f"threshold, {threshold_nats:.2f} nats"
+        lower.axhline(threshold_nats, color="black", linestyle=":", linewidth=1.0, label=label)
+    for number, start in enumerate(frames[boundaries]):
+        label = "boundary" if number == 0 else None
+        upper.axvline(start, color="black", linestyle="--", linewidth=0.6)
+        lower.axvline(start, color="0.55", linestyle="--", linewidth=0.6, label=label)
+    lower.set(ylabel="entropy [nats]", xlabel="time [s]", xlim=(0, seconds))
+    lower.legend(loc="upper right", framealpha=0.9)
+    # matplotlib names the format by the suffix, so the temporary file keeps it.
+    output = Path(output)
+    temporary = output.with_name(f".{output.stem}.tmp{output.suffix}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(temporary, dpi=110)
+    plt.close(figure)
+    temporary.replace(output)

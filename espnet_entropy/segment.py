@@ -1,0 +1,305 @@
+"""Segmenters: where a segment of units starts.
+
+A boundary at t means that a segment starts at unit t; t = 0 always starts one. Intervals are half
+open, padding is on the right, masks are True where valid. No segmenter looks at the padding, so
+the boundaries of an utterance do not depend on the batch around it.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from espnet_entropy.batch import valid_mask
+
+# Thresholds a calibrated segmenter reads, in this order, from a buffer of fixed shape.
+THRESHOLD_NAMES = ("global_nats", "relative_nats")
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Which segmenter, with its settings. A model's YAML names these keys.
+
+    Attributes:
+        segmenter: a key of SEGMENTERS.
+        on_change: boundaries only where the unit differs from the one before.
+        rate_hz: segments per second aimed at; needed by fixed, uniform, random and dp.
+        min_rate_hz: at least this many segments per second in each utterance; where there are
+            fewer, the frames of highest entropy are added.
+        max_segment: longest segment in frames; longer ones are cut into pieces of this length.
+        frame_rate_hz: units per second.
+        gap_cost: dp's price in nats for a squared frame of deviation from the mean gap.
+    """
+
+    segmenter: str = "global"
+    on_change: bool = False
+    rate_hz: float | None = None
+    min_rate_hz: float | None = None
+    max_segment: int | None = None
+    frame_rate_hz: float = 50.0
+    gap_cost: float = 0.3
+
+    def __post_init__(self):
+        if self.segmenter not in SEGMENTERS:
+            raise ValueError(f"segmenter {self.segmenter!r} is none of {', '.join(SEGMENTERS)}")
+        if self.segmenter in NEEDS_RATE and self.rate_hz is None:
+            raise ValueError(f"segmenter {self.segmenter!r} needs a rate in Hz")
+        for name in ("rate_hz", "min_rate_hz"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 < rate <= self.frame_rate_hz:
+                raise ValueError(f"{name} is {rate}, but must lie in (0, {self.frame_rate_hz}]")
+        if self.max_segment is not None and self.max_segment < 1:
+            raise ValueError(f"max_segment is {self.max_segment} frames, but must be at least 1")
+        if self.on_change and self.segmenter not in CALIBRATED:
+            raise ValueError(f"on_change works with {', '.join(CALIBRATED)}, not {self.segmenter}")
+
+    @property
+    def method(self) -> str:
+        """The name under which a calibration is kept, such as `peaks+on_change`."""
+        return self.segmenter + ("+on_change" if self.on_change else "")
+
+
+def find_boundaries(
+    units: Tensor,
+    entropies: Tensor,
+    lengths: Tensor,
+    config: SegmenterConfig,
+    thresholds: Tensor | None = None,
+) -> Tensor:
+    """Boundaries of a padded batch.
+
+    Args:
+        units: (B, T) int64.
+        entropies: (B, T) float32, nats.
+        lengths: (B,) int64 frames, each at least 1 and at most T.
+        config: the segmenter and its settings.
+        thresholds: (2,) float, nats, as THRESHOLD_NAMES; needed by CALIBRATED segmenters.
+
+    Returns:
+        (B, T) bool; False on the padding.
+
+    Raises:
+        ValueError: shapes, lengths or thresholds do not fit.
+    """
+    _check_batch(units, entropies, lengths)
+    if config.segmenter in CALIBRATED and (thresholds is None or thresholds.isnan().any()):
+        raise ValueError(
+            f"segmenter {config.method!r} has no threshold yet; give a calibrated bundle "
+            "(or a checkpoint trained with one)"
+        )
+    valid = valid_mask(lengths, units.shape[1])
+    entropies = entropies.masked_fill(~valid, NEVER)
+    boundaries = SEGMENTERS[config.segmenter](units, entropies, lengths, config, thresholds)
+    boundaries = boundaries & valid
+    boundaries[:, 0] = True
+    if config.min_rate_hz is not None:
+        boundaries = _raise_to_min_rate(boundaries, entropies, lengths, config)
+    if config.max_segment is not None:
+        boundaries = _cut_long_segments(boundaries, config.max_segment) & valid
+    return boundaries
+
+
+def segments_of(boundaries: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Segment ids and lengths.
+
+    Args:
+        boundaries: (B, T) bool, True at t = 0, False on the padding.
+        lengths: (B,) int64 frames.
+
+    Returns:
+        segment_ids (B, T) int64: 0, 0, 1, ... and -1 on the padding; segment_lengths (B, S) int64
+        in frames, 0 on the padding, where S is the largest number of segments in the batch.
+    """
+    valid = valid_mask(lengths, boundaries.shape[1])
+    ids = (boundaries.long().cumsum(1) - 1).masked_fill(~valid, -1)
+    num_segments = boundaries.sum(1)
+    counts = torch.zeros(
+        len(lengths), int(num_segments.max()) + 1, dtype=torch.long, device=ids.device
+    )
+    # Padding has id -1; it is counted in a column of its own, which is dropped.
+    counts.scatter_add_(1, ids + 1, torch.ones_like(ids))
+    return ids, counts[:, 1:]
+
+
+def _check_batch(units: Tensor, entropies: Tensor, lengths: Tensor) -> None:
+    if units.dim() != 2 or units.shape != entropies.shape or len(lengths) != len(units):
+        raise ValueError(
+            f"units {tuple(units.shape)}, entropies {tuple(entropies.shape)} and lengths "
+            f"{tuple(lengths.shape)} do not fit together; expected (B, T), (B, T), (B,)"
+        )
+    if lengths.min() < 1 or lengths.max() > units.shape[1]:
+        raise ValueError(
+            f"lengths lie in [{int(lengths.min())}, {int(lengths.max())}], "
+            f"but must lie in [1, {units.shape[1]}] frames"
+        )
+
+
+# Scores: a boundary is where the score exceeds the threshold.
+
+
+def changed(units: Tensor) -> Tensor:
+    """(B, T) bool: True where the unit differs from the one before; False at t = 0."""
+    differs = torch.zeros_like(units, dtype=torch.bool)
+    differs[:, 1:] = units[:, 1:] != units[:, :-1]
+    return differs
+
+
+def score(units: Tensor, entropies: Tensor, config: SegmenterConfig) -> tuple[Tensor, ...]:
+    """What a CALIBRATED segmenter compares with its thresholds, -inf where it never fires.
+
+    Args:
+        units: (B, T) int64.
+        entropies: (B, T) float32, nats, -inf on the padding.
+        config: names the segmenter.
+
+    Returns:
+        One (B, T) tensor a threshold, in the order of CALIBRATED[segmenter].
+    """
+    relative = torch.full_like(entropies, NEVER)
+    relative[:, 1:] = entropies[:, 1:] - entropies[:, :-1]
+    # -inf minus -inf, on the padding
+    relative = relative.masked_fill(entropies == NEVER, NEVER)
+    following = torch.nn.functional.pad(entropies[:, 1:], (0, 1), value=NEVER)
+    peaks = entropies.masked_fill((relative <= 0) | (entropies < following), NEVER)
+    scores = {
+        "global": (entropies,),
+        "relative": (relative,),
+        "combined": (entropies, relative),
+        "peaks": (peaks,),
+        "dp": (entropies,),
+    }[config.segmenter]
+    keep = changed(units) if config.on_change else torch.ones_like(units, dtype=torch.bool)
+    keep[:, 0] = False
+    return tuple(s.masked_fill(~keep, NEVER) for s in scores)
+
+
+def _above_threshold(units, entropies, lengths, config, thresholds):
+    names = CALIBRATED[config.segmenter]
+    fires = torch.zeros_like(units, dtype=torch.bool)
+    for name, scores in zip(names, score(units, entropies, config), strict=True):
+        fires |= scores > thresholds[THRESHOLD_NAMES.index(name)]
+    return fires
+
+
+def _best_path(units, entropies, lengths, config, thresholds):
+    """Boundaries that maximise sum (H_t - threshold) - gap_cost * (gap - mean gap)^2.
+
+    Dynamic programming over the frames, batch and gaps at once; source: this project. A path ends
+    at the utterance's end, which closes the last gap and earns nothing.
+    """
+    (gains,) = score(units, entropies, config)
+    gains = gains - thresholds[0]
+    batch, length = units.shape
+    mean_gap = config.frame_rate_hz / config.rate_hz
+    max_gap = min(length, max(2, int(4 * mean_gap)))
+    gaps = torch.arange(1, max_gap + 1, device=units.device)
+    costs = config.gap_cost * (gaps - mean_gap).square()
+
+    # best[:, max_gap + t]: value of the best path with a boundary at t; the left rim is unreachable
+    best = gains.new_full((batch, max_gap + length + 1), NEVER)
+    best[:, max_gap] = 0.0
+    back = torch.ones(batch, length + 1, dtype=torch.long, device=units.device)
+    # Frames that never fire still pass paths on, at a price, or a long run of them would cut off
+    # the rest of the utterance.
+    gains = gains.clamp(min=-1e4)
+    gains = torch.nn.functional.pad(gains, (0, 1), value=0.0)
+    gains.scatter_(1, lengths.unsqueeze(1), 0.0)
+    for t in range(1, length + 1):
+        window = best[:, t : max_gap + t].flip(1) - costs
+        value, gap = window.max(1)
+        best[:, max_gap + t] = value + gains[:, t]
+        back[:, t] = gap + 1
+
+    boundaries = torch.zeros(batch, length + 1, dtype=torch.bool, device=units.device)
+    rows = torch.arange(batch, device=units.device)
+    at = lengths.clone()
+    while bool((at > 0).any()):
+        at = (at - back[rows, at]).clamp(min=0)
+        boundaries[rows, at] = True
+    return boundaries[:, :length] & (gains[:, :length] > -1e4)
+
+
+def _dense(units, entropies, lengths, config, thresholds):
+    return torch.ones_like(units, dtype=torch.bool)
+
+
+def _dedup(units, entropies, lengths, config, thresholds):
+    return changed(units)
+
+
+def _fixed(units, entropies, lengths, config, thresholds):
+    every = max(1, round(config.frame_rate_hz / config.rate_hz))
+    frames = torch.arange(units.shape[1], device=units.device)
+    return (frames % every == 0).expand_as(units).clone()
+
+
+def _uniform(units, entropies, lengths, config, thresholds):
+    frames = torch.arange(-1, units.shape[1], device=units.device, dtype=torch.float64)
+    steps = torch.floor(frames * config.rate_hz / config.frame_rate_hz)
+    return (steps[1:] > steps[:-1]).expand_as(units).clone()
+
+
+def _random(units, entropies, lengths, config, thresholds):
+    """Frames drawn independently; the draw is a hash of the units up to the frame and its index."""
+    frames = torch.arange(units.shape[1], device=units.device)
+    prefix = (_hash(units * 1_000_003 + frames)).cumsum(1)
+    uniform = (_hash(prefix + frames) & ((1 << 53) - 1)).double() / (1 << 53)
+    # t = 0 is a boundary anyway; with one in 50 taken off, short utterances would come out low
+    return uniform < config.rate_hz / config.frame_rate_hz
+
+
+def _hash(x: Tensor) -> Tensor:
+    """SplitMix64's mixing of int64 values, in wrapping arithmetic (constants as signed int64)."""
+    x = x - 0x61C8864680B583EB
+    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -0x40A7B892E31B1A47
+    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -0x6B2FB644ECCEEE15
+    return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+def _raise_to_min_rate(boundaries, entropies, lengths, config):
+    needed = torch.ceil(lengths * config.min_rate_hz / config.frame_rate_hz).long()
+    # Existing boundaries rank first, then frames by entropy, earlier ones first where equal.
+    ranked = entropies.masked_fill(boundaries, float("inf"))
+    order = ranked.sort(dim=1, descending=True, stable=True).indices
+    rank = torch.empty_like(order)
+    frames = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    rank.scatter_(1, order, frames)
+    valid = valid_mask(lengths, boundaries.shape[1])
+    return boundaries | ((rank < needed.unsqueeze(1)) & valid)
+
+
+def _cut_long_segments(boundaries, max_segment):
+    frames = torch.arange(boundaries.shape[1], device=boundaries.device).expand(boundaries.shape)
+    starts = frames.masked_fill(~boundaries, 0).cummax(1).values
+    return boundaries | ((frames - starts) % max_segment == 0)
+
+
+# One signature: (units, entropies, lengths, config, thresholds) -> (B, T) bool; entropies are -inf
+# on the padding, and what is said about t = 0 or the padding is overwritten.
+SEGMENTERS = {
+    "global": _above_threshold,
+    "relative": _above_threshold,
+    "combined": _above_threshold,
+    "peaks": _above_threshold,
+    "dp": _best_path,
+    "dense": _dense,
+    "dedup": _dedup,
+    "fixed": _fixed,
+    "uniform": _uniform,
+    "random": _random,
+}
+# The thresholds each segmenter reads; these need a calibration.
+CALIBRATED = {
+    "global": ("global_nats",),
+    "relative": ("relative_nats",),
+    "combined": ("global_nats", "relative_nats"),
+    "peaks": ("global_nats",),
+    "dp": ("global_nats",),
+}
+NEEDS_RATE = ("dp", "fixed", "uniform", "random")
+
+
+def with_rate(config: SegmenterConfig, rate_hz: float) -> SegmenterConfig:
+    """The same settings at another rate."""
+    return replace(config, rate_hz=rate_hz)

@@ -1,0 +1,114 @@
+"""Waveform to units and entropies: extractor, codebook and unit LM in a row."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from espnet_entropy.bundle import Bundle, load_extractor
+from espnet_entropy.codebook import Codebook
+from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.unit_lm import LlamaLM
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A padded batch of units.
+
+    Attributes:
+        units: (B, T) int64, 0 on the padding.
+        entropies: (B, T) float32, nats, 0 on the padding; None without a unit LM.
+        lengths: (B,) int64 frames.
+    """
+
+    units: Tensor
+    entropies: Tensor | None
+    lengths: Tensor
+
+
+class UnitTokenizer:
+    """Turns waveforms into units and entropies.
+
+    Utterances are computed one by one: the shape of a matrix product changes its rounding, and a
+    unit or boundary that depends on its neighbours in the batch could not be reproduced.
+
+    Args:
+        extractor: frame features.
+        codebook: units.
+        unit_lm: entropies; without it only units are given.
+        device: where all of it runs.
+    """
+
+    def __init__(
+        self,
+        extractor: nn.Module,
+        codebook: Codebook,
+        unit_lm: LlamaLM | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        self.device = torch.device(device)
+        self.extractor = extractor.to(self.device)
+        self.codebook = codebook.to(self.device)
+        self.unit_lm = unit_lm.to(self.device) if unit_lm is not None else None
+
+    @classmethod
+    def from_codebook(
+        cls, folder: Path | str, *, device: torch.device | str = "cpu"
+    ) -> "UnitTokenizer":
+        """Units only, from the folder that learn_codebook wrote."""
+        codebook = Codebook.load(Path(folder) / "codebook.safetensors")
+        return cls(load_extractor(folder), codebook, None, device)
+
+    @classmethod
+    def from_bundle(
+        cls,
+        folder: Path | str,
+        *,
+        device: torch.device | str = "cpu",
+        extractor_path: str | None = None,
+    ) -> "UnitTokenizer":
+        """Units and entropies, from a bundle.
+
+        Args:
+            folder: the bundle.
+            device: where to compute.
+            extractor_path: the extractor's weights, if they are not where the bundle says.
+        """
+        bundle = Bundle.open(folder)
+        extractor = load_extractor(folder, extractor_path)
+        return cls(extractor, bundle.codebook(), bundle.unit_lm(), device)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.extractor.sample_rate
+
+    @torch.inference_mode()
+    def __call__(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
+        """Tokenize a padded batch.
+
+        Args:
+            waveforms: (B, N) float32 in [-1, 1], at `sample_rate`.
+            lengths: (B,) int64 samples.
+
+        Raises:
+            ValueError: an utterance is shorter than a frame, or samples are not finite.
+        """
+        units, entropies = [], []
+        for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
+            waveform = waveform[:length].unsqueeze(0).to(self.device)
+            features, frames = self.extractor(waveform, torch.tensor([length]))
+            units.append(self.codebook.assign(features[0]))
+            if self.unit_lm is not None:
+                entropies.append(
+                    predictive_entropies(
+                        self.unit_lm, units[-1].unsqueeze(0), frames.to(self.device)
+                    )[0]
+                )
+        pad = torch.nn.utils.rnn.pad_sequence
+        return Tokens(
+            pad(units, batch_first=True),
+            pad(entropies, batch_first=True) if self.unit_lm is not None else None,
+            torch.tensor([len(u) for u in units], device=self.device),
+        )

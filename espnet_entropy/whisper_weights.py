@@ -1,0 +1,367 @@
+"""The Whisper encoder, and readers of its weights: openai ``.pt``, Hugging Face, CTranslate2.
+
+Each reader opens a checkpoint and fetches single tensors by the checkpoint's own names, so the
+decoder and the layers above the wanted one are never converted. Sources of the layouts:
+openai/whisper ``model.py``, transformers ``modeling_whisper.py``, and CTranslate2's
+``specs/model_spec.py`` (``_serialize``) and ``specs/whisper_spec.py``.
+"""
+
+import json
+import mmap
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class WhisperWeights:
+    """The part of a Whisper encoder that was asked for.
+
+    Attributes:
+        num_heads: attention heads of a layer.
+        num_layers: transformer layers of the whole encoder, loaded or not.
+        tensors: float32 CPU tensors under our names: ``conv1.weight`` (D, M, 3), ``positions``
+            (P, D), ``blocks.0.qkv.weight`` (3D, D; query, key, value stacked), ...
+    """
+
+    num_heads: int
+    num_layers: int
+    tensors: dict[str, Tensor]
+
+
+class WhisperEncoder(nn.Module):
+    """Whisper's encoder up to the layers in ``tensors``: log-mel (M, F) -> (ceil(F / 2), D)."""
+
+    def __init__(self, tensors: dict[str, Tensor], num_heads: int):
+        super().__init__()
+        dim, num_mel, _ = tensors["conv1.weight"].shape
+        if dim % num_heads:
+            raise ValueError(f"Whisper weights: {dim} dimensions, but {num_heads} heads")
+        num_blocks = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
+        ffn_dim = tensors["blocks.0.fc1.weight"].shape[0] if num_blocks else 0
+        # On "meta" nothing is allocated or drawn: loading must not move the global random state.
+        with torch.device("meta"):
+            self.conv1 = nn.Conv1d(num_mel, dim, 3, padding=1)
+            self.conv2 = nn.Conv1d(dim, dim, 3, stride=2, padding=1)
+            self.blocks = nn.ModuleList(
+                _WhisperBlock(dim, ffn_dim, num_heads) for _ in range(num_blocks)
+            )
+            has_norm = "final_norm.weight" in tensors
+            self.final_norm = nn.LayerNorm(dim) if has_norm else nn.Identity()
+            self.register_buffer("positions", torch.empty(tensors["positions"].shape))
+        try:
+            self.load_state_dict(tensors, assign=True)
+        except RuntimeError as error:
+            raise ValueError(f"Whisper weights do not fit together: {error}") from error
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        x = F.gelu(self.conv1(log_mel[None]))
+        x = F.gelu(self.conv2(x)).transpose(1, 2)  # (1, T, D)
+        x = x + self.positions[: x.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return self.final_norm(x)[0]
+
+
+class _WhisperBlock(nn.Module):
+    """Pre-norm transformer layer, (1, T, D) -> (1, T, D)."""
+
+    def __init__(self, dim: int, ffn_dim: int, num_heads: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.attn_norm = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.ffn_norm = nn.LayerNorm(dim)
+        self.fc1 = nn.Linear(dim, ffn_dim)
+        self.fc2 = nn.Linear(ffn_dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = self.qkv(self.attn_norm(x)).unflatten(-1, (3, self.num_heads, -1))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (1, H, T, D / H)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
+        return x + self.fc2(F.gelu(self.fc1(self.ffn_norm(x))))
+
+
+_BLOCK_PARTS = ("attn_norm", "out", "ffn_norm", "fc1", "fc2")
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How one checkpoint format names the parts of the encoder (without its prefix)."""
+
+    separator: str
+    norm: tuple[str, str]
+    positions: str
+    final_norm: str
+    block: str
+    qkv: tuple[str, ...]
+    blocks: tuple[str, str, str, str, str]  # in the order of _BLOCK_PARTS
+
+
+_OPENAI = _Names(
+    separator=".",
+    norm=("weight", "bias"),
+    positions="positional_embedding",
+    final_norm="ln_post",
+    block="blocks.{}",
+    qkv=("attn.query", "attn.key", "attn.value"),
+    blocks=("attn_ln", "attn.out", "mlp_ln", "mlp.0", "mlp.2"),
+)
+_HUGGING_FACE = _Names(
+    separator=".",
+    norm=("weight", "bias"),
+    positions="embed_positions.weight",
+    final_norm="layer_norm",
+    block="layers.{}",
+    qkv=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    blocks=("self_attn_layer_norm", "self_attn.out_proj", "final_layer_norm", "fc1", "fc2"),
+)
+_CTRANSLATE2 = _Names(
+    separator="/",
+    norm=("gamma", "beta"),
+    positions="position_encodings/encodings",
+    final_norm="layer_norm",
+    block="layer_{}",
+    # Already stacked by the converter; the 1/sqrt(head size) is not folded in.
+    qkv=("self_attention/linear_0",),
+    blocks=(
+        "self_attention/layer_norm",
+        "self_attention/linear_1",
+        "ffn/layer_norm",
+        "ffn/linear_0",
+        "ffn/linear_1",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """An opened checkpoint: ``get`` returns a tensor by its name after the encoder's prefix."""
+
+    names: _Names
+    num_heads: int
+    keys: frozenset[str]
+    get: Callable[[str], Tensor]
+
+    @property
+    def num_layers(self) -> int:
+        start = self.names.block + self.names.separator
+        count = 0
+        while any(key.startswith(start.format(count)) for key in self.keys):
+            count += 1
+        return count
+
+
+def load_whisper_encoder(path: str | Path, *, layer: int) -> WhisperWeights:
+    """Read the first ``layer`` transformer layers of a Whisper encoder, as float32.
+
+    Args:
+        path: openai ``.pt`` file; Hugging Face directory (``config.json`` with
+            ``model.safetensors``, sharded or not, or ``pytorch_model.bin``); or CTranslate2
+            directory (``model.bin`` in float32, float16 or bfloat16). Pickles are read with
+            ``weights_only=True``.
+        layer: how many layers; the final layer norm comes along when it is all of them.
+
+    Raises:
+        ValueError: nothing readable at ``path``, quantized weights, a missing tensor, or a layer
+            outside ``0 ... num_layers``.
+    """
+    path = Path(path)
+    if path.is_file():
+        checkpoint = _open_openai(path)
+    elif (path / "model.bin").is_file():
+        checkpoint = _open_ctranslate2(path / "model.bin")
+    elif (path / "config.json").is_file():
+        checkpoint = _open_hugging_face(path)
+    else:
+        raise ValueError(
+            f"{path}: no Whisper weights; expected an openai .pt file, a Hugging Face directory "
+            "(config.json, model.safetensors) or a CTranslate2 directory (model.bin)"
+        )
+    num_layers = checkpoint.num_layers
+    if not 0 <= layer <= num_layers:
+        raise ValueError(f"{path}: layer {layer}, but the encoder has layers 0 to {num_layers}")
+    try:
+        tensors = _rename(checkpoint, layer)
+    except KeyError as error:
+        raise ValueError(f"{path}: tensor {error} is missing from the encoder") from error
+    tensors = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+    return WhisperWeights(checkpoint.num_heads, num_layers, tensors)
+
+
+def _rename(checkpoint: _Checkpoint, layer: int) -> dict[str, Tensor]:
+    names, get, join = checkpoint.names, checkpoint.get, checkpoint.names.separator.join
+    norm_weight, norm_bias = names.norm
+    tensors = {"positions": get(names.positions)}
+    for part in ("conv1", "conv2"):
+        for kind in ("weight", "bias"):
+            tensors[f"{part}.{kind}"] = get(join([part, kind]))
+    for i in range(layer):
+        block = names.block.format(i)
+        weight = torch.cat([get(join([block, part, "weight"])) for part in names.qkv])
+        tensors[f"blocks.{i}.qkv.weight"] = weight
+        tensors[f"blocks.{i}.qkv.bias"] = _qkv_bias(checkpoint, block, weight)
+        for ours, theirs in zip(_BLOCK_PARTS, names.blocks, strict=True):
+            kinds = names.norm if ours.endswith("norm") else ("weight", "bias")
+            for kind, their_kind in zip(("weight", "bias"), kinds, strict=True):
+                tensors[f"blocks.{i}.{ours}.{kind}"] = get(join([block, theirs, their_kind]))
+    if layer == checkpoint.num_layers:
+        tensors["final_norm.weight"] = get(join([names.final_norm, norm_weight]))
+        tensors["final_norm.bias"] = get(join([names.final_norm, norm_bias]))
+    return tensors
+
+
+def _qkv_bias(checkpoint: _Checkpoint, block: str, weight: Tensor) -> Tensor:
+    """Stack the biases (3D,); Whisper's keys have none, which is a zero here."""
+    join, qkv = checkpoint.names.separator.join, checkpoint.names.qkv
+    keys = [join([block, part, "bias"]) for part in qkv]
+    if len(qkv) == 1:
+        return checkpoint.get(keys[0])
+    query, value = checkpoint.get(keys[0]), checkpoint.get(keys[2])
+    return torch.cat([query, torch.zeros_like(query), value])
+
+
+def _open_openai(path: Path) -> _Checkpoint:
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or not {"dims", "model_state_dict"} <= content.keys():
+        raise ValueError(f"{path}: not an openai Whisper checkpoint (no dims and model_state_dict)")
+    state = _strip_prefix(content["model_state_dict"], "encoder.")
+    heads = content["dims"]["n_audio_head"]
+    return _Checkpoint(_OPENAI, heads, frozenset(state), state.__getitem__)
+
+
+def _open_hugging_face(path: Path) -> _Checkpoint:
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    if config.get("model_type") != "whisper":
+        raise ValueError(f"{path}: model_type {config.get('model_type')!r} instead of 'whisper'")
+    for key, expected in (("activation_function", "gelu"), ("scale_embedding", False)):
+        if config.get(key, expected) != expected:
+            raise ValueError(f"{path}: {key} {config[key]!r}; only {expected!r} is supported")
+    state = _hugging_face_tensors(path)
+    # WhisperForConditionalGeneration saves "model.encoder.", WhisperModel "encoder.".
+    prefix = "model.encoder." if any(key.startswith("model.") for key in state) else "encoder."
+    state = _strip_prefix(state, prefix)
+    heads = config["encoder_attention_heads"]
+    return _Checkpoint(_HUGGING_FACE, heads, frozenset(state), lambda key: state[key]())
+
+
+def _hugging_face_tensors(path: Path) -> dict[str, Callable[[], Tensor]]:
+    """Map every tensor's name to a function that reads it."""
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        files = sorted({path / name for name in weight_map.values()})
+    elif (path / "model.safetensors").is_file():
+        files = [path / "model.safetensors"]
+    elif (path / "pytorch_model.bin").is_file():
+        state = torch.load(path / "pytorch_model.bin", map_location="cpu", weights_only=True)
+        return {key: (lambda tensor=tensor: tensor) for key, tensor in state.items()}
+    else:
+        raise ValueError(f"{path}: neither model.safetensors nor pytorch_model.bin")
+    from safetensors import safe_open
+
+    tensors = {}
+    for file in files:
+        content = safe_open(file, framework="pt")
+        for key in content.keys():
+            tensors[key] = lambda content=content, key=key: content.get_tensor(key)
+    return tensors
+
+
+def _strip_prefix(state: dict, prefix: str) -> dict:
+    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+
+
+# The order is that of the enum DataType in CTranslate2's include/ctranslate2/types.h.
+_CTRANSLATE2_DTYPES = (
+    torch.float32,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.float16,
+    torch.bfloat16,
+)
+
+
+@dataclass(frozen=True)
+class _Variable:
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    start: int
+    num_bytes: int
+
+
+def _open_ctranslate2(path: Path) -> _Checkpoint:
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: empty, 0 bytes")
+    with open(path, "rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        variables = _ctranslate2_variables(content, path)
+    except (struct.error, UnicodeDecodeError, IndexError) as error:
+        raise ValueError(
+            f"{path}: not a CTranslate2 model, or cut short at {len(content)} bytes ({error})"
+        ) from error
+    variables = _strip_prefix(variables, "encoder/")
+
+    def get(name: str) -> Tensor:
+        variable = variables[name]
+        if not variable.dtype.is_floating_point and variable.shape:
+            raise ValueError(
+                f"{path}: encoder/{name} is {variable.dtype}, but quantized weights give other "
+                "units; convert again: ct2-transformers-converter --model openai/whisper-NAME "
+                "--output_dir DIR --quantization float16"
+            )
+        data = bytearray(content[variable.start : variable.start + variable.num_bytes])
+        return torch.frombuffer(data, dtype=variable.dtype).reshape(variable.shape)
+
+    if "num_heads" not in variables:
+        raise ValueError(f"{path}: encoder/num_heads is missing; convert with CTranslate2 >= 3.0")
+    return _Checkpoint(_CTRANSLATE2, int(get("num_heads")), frozenset(variables), get)
+
+
+def _ctranslate2_variables(content: mmap.mmap, path: Path) -> dict[str, _Variable]:
+    """Read the table of a ``model.bin``: where every variable lies, aliases resolved."""
+    offset = 0
+
+    def number(kind: str) -> int:
+        nonlocal offset
+        (value,) = struct.unpack_from(f"<{kind}", content, offset)
+        offset += struct.calcsize(f"<{kind}")
+        return value
+
+    def string() -> str:
+        nonlocal offset
+        length = number("H")  # counts the closing NUL
+        offset += length
+        if offset > len(content):
+            raise IndexError(f"a name ends at {offset}")
+        return content[offset - length : offset - 1].decode("utf-8")
+
+    version = number("I")
+    if not 4 <= version <= 6:
+        raise ValueError(f"{path}: CTranslate2 binary version {version}; supported are 4 to 6")
+    spec, _revision = string(), number("I")
+    if spec != "WhisperSpec":
+        raise ValueError(f"{path}: CTranslate2 model of kind {spec!r} instead of 'WhisperSpec'")
+    variables = {}
+    for _ in range(number("I")):
+        name = string()
+        shape = tuple(number("I") for _ in range(number("B")))
+        dtype = _CTRANSLATE2_DTYPES[number("B")]
+        num_bytes = number("I")
+        variables[name] = _Variable(shape, dtype, offset, num_bytes)
+        offset += num_bytes
+    if offset > len(content):
+        raise ValueError(f"{path}: {len(content)} bytes, but its variables need {offset}")
+    for _ in range(number("I")):
+        alias, name = string(), string()
+        variables[alias] = variables[name]
+    return variables

@@ -1,0 +1,343 @@
+"""Data of egs2/core_sounds: normaliser, committed split, preparation of a small made-up copy."""
+import gzip
+import importlib
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+soundfile = pytest.importorskip("soundfile")
+
+LOCAL = Path(__file__).resolve().parents[2] / "egs2/core_sounds/units1/local"
+MODULES = ("normalize", "prepare_data", "make_split", "perturb_speed")
+
+
+@pytest.fixture(scope="module")
+def local():
+    """The recipe's modules by name; other recipes have a `normalize` too, so none stays."""
+    sys.path.insert(0, str(LOCAL))
+    saved = {name: sys.modules.pop(name, None) for name in MODULES}
+    yield {name: importlib.import_module(name) for name in MODULES}
+    sys.path.remove(str(LOCAL))
+    for name, module in saved.items():
+        sys.modules.pop(name, None)
+        if module is not None:
+            sys.modules[name] = module
+
+
+@pytest.mark.parametrize(
+    ("lang", "raw", "expected"),
+    [
+        ("en", "Press 1,  or 9 to   exit.", "press one or nine to exit"),
+        ("en", "dial 500 with a 28.8 kilobit modem", "dial five zero zero with a twenty eight "
+         "point eight kilobit modem"),
+        ("en", "your party's 'first' name; o'clock", "your party's first name o'clock"),
+        ("en", "a polite \"don't call\" menu", "a polite don't call menu"),
+        ("en", "3D audio: an Inter-Asterisk Exchange", "three d audio an inter asterisk exchange"),
+        ("en", "press * or #", "press star or pound"),
+        ("en", "visit www.asterisk.org.", "visit www dot asterisk dot org"),
+        ("en", 'IAX (note: does not say "2")', "iax"),
+        ("en", "dash [-]", "dash"),
+        ("en", "[ascending tones]", ""),
+        ("en", "<beep ascending>", ""),
+        ("en", " ... ", ""),
+        ("en", "", ""),
+        ("es", "u 8. ¿Buzón?", "u ocho buzón"),
+        ("fr", "appuyez sur 5.Pour l’aide, dossier…", "appuyez sur cinq pour l'aide dossier"),
+        ("fr", "e\u0301coutez", "écoutez"),
+        ("it", "componi l'1234", "componi l'uno due tre quattro"),
+        ("it", "attivare/disattivare", "attivare disattivare"),
+        ("ru", "Нажмите 1 - «решётку»", "нажмите один решетку"),
+        ("ru", "первoe сообщение Asterisk", "первое сообщение asterisk"),
+    ],
+)
+def test_normalize(local, lang, raw, expected):
+    normalize = local["normalize"].normalize
+    assert normalize(raw, lang) == expected
+    assert normalize(expected, lang) == expected
+
+
+def test_normalize_unknown_language(local):
+    with pytest.raises(ValueError, match="'xx'.*en es fr it ru"):
+        local["normalize"].normalize("a", "xx")
+
+
+def test_strip_annotations_keeps_case_and_punctuation(local):
+    strip = local["normalize"].strip_annotations
+    assert strip("  Enter  4, (softly) please. [beep]") == "Enter 4, please."
+    assert strip('suivi du dièse."') == "suivi du dièse."
+
+
+def test_committed_split(local):
+    split = local["prepare_data"].read_split(LOCAL / "split.tsv")
+    english = defaultdict(list)
+    for name, (set_name, langs) in split.items():
+        if "en" in langs:
+            english[set_name].append(name)
+        assert langs <= set(local["normalize"].LANGS)
+    assert len(english["test"]) >= 105
+    assert len(english["dev"]) >= 55
+    assert len(english["train"]) >= 350
+    assert list(split) == sorted(split)
+    short = [n for n in split if n.startswith(("letters/", "digits/", "phonetic/"))]
+    assert {split[n][0] for n in short if "en" in split[n][1]} == {"train"}
+    non_speech = local["prepare_data"].NON_SPEECH
+    assert not [name for name in split if non_speech.fullmatch(name)]
+
+
+def test_split_keeps_equal_and_contained_texts_together(local):
+    module, prompt = local["make_split"], local["prepare_data"].Prompt
+
+    def prompts(**texts):
+        return [prompt(name, Path(name), text, text) for name, text in texts.items()]
+
+    filler = {f"f{i}": f"some words number{i} here" for i in range(20)}
+    by_lang = {
+        "en": prompts(a="one two three", b="four five six", c="say one two three now", d="hi",
+                      **filler),
+        "it": prompts(a="uno", b="due", d="due"),
+    }  # b and d share an Italian text, a stands in c
+    groups = module.make_groups(by_lang, near=True)
+    assert ["a", "c"] in groups and ["b", "d"] in groups
+    assert ["c"] in module.make_groups(by_lang, near=False)
+    words = {p.name: len(p.text.split()) for p in by_lang["en"]}
+    for seed in range(5):
+        split = module.choose(groups, words, {"test": 12, "dev": 8}, seed)
+        assert split == module.choose(groups, words, {"test": 12, "dev": 8}, seed)
+        assert split["a"] == split["c"]
+        assert split["b"] == split["d"] == "train"  # "hi" is too short to be held out
+        assert module.near_leaks(by_lang["en"], split) == 0
+    with pytest.raises(ValueError, match="English prompts"):
+        module.choose(groups, words, {"test": 1000}, 0)
+
+
+def write_g722(path: Path, seconds: float) -> None:
+    """Noise, encoded as the real clips are: raw G.722, 8,000 bytes a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(len(path.name)).normal(0, 3000, (1, int(16000 * seconds)))
+    with av.open(str(path), "w", format="g722") as container:
+        stream = container.add_stream("g722", rate=16000)
+        stream.layout = "mono"
+        for start in range(0, noise.shape[1], 320):
+            frame = av.AudioFrame.from_ndarray(
+                noise[:, start : start + 320].astype(np.int16), format="s16", layout="mono")
+            frame.sample_rate = 16000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+TEXTS = {
+    "digits/1": "one",
+    "greeting": "Hello, caller!",
+    "menu": "Press 1 for help.",
+    "agent": "That agent is busy.",
+    "beep": "[a beep]",
+    "empty": "",
+    "lost": "This clip is not there.",
+    "unknown": "Nobody split this.",
+}
+SPLIT = {"digits/1": "train", "greeting": "train", "menu": "dev", "agent": "test"}
+
+
+@pytest.fixture
+def copy(tmp_path, local):
+    """A made-up copy in the packages' layout, with its split and checksums: keyword options."""
+    root = tmp_path / "copy"
+    audio = root / "usr/share/asterisk/sounds/en_US_f_Nobody"
+    for name in TEXTS:
+        if name != "lost":
+            write_g722(audio / f"{name}.g722", 0.64)
+    lines = ["; Core sounds", "", *(f"{name}: {text}" for name, text in TEXTS.items())]
+    transcript = root / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
+    transcript.parent.mkdir(parents=True)
+    transcript.write_bytes(gzip.compress("\n".join(lines).encode()))
+    split = tmp_path / "split.tsv"
+    split.write_text("".join(f"{name}\t{s}\ten\n" for name, s in SPLIT.items()))
+    checksums = tmp_path / "checksums.sha256"
+    digests = local["prepare_data"].content_digests(audio, transcript, "en")
+    checksums.write_text("".join(f"{digest}  {label}\n" for label, digest in digests.items()))
+    return {"source": root, "split": split, "checksums": checksums, "output": tmp_path / "data"}
+
+
+def prepare(copy, *flags):
+    options = [f"--{key}={value}" for key, value in copy.items()]
+    command = [sys.executable, LOCAL / "prepare_data.py", *options, *flags, "--langs", "en"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def clip(copy, name):
+    return copy["source"] / f"usr/share/asterisk/sounds/en_US_f_Nobody/{name}.g722"
+
+
+def test_prepare_data(copy):
+    result = prepare(copy)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("prepare_data.py: 4 utterances, 0.00 hours")
+    for reason in ("1 x non-speech", "1 x empty text", "1 x text without audio",
+                   "1 x prompt not in split.tsv"):
+        assert f"en: {reason}" in result.stderr
+    train = copy["output"] / "train_en"
+    audio = copy["output"] / "audio/en"
+    assert (train / "wav.scp").read_text() == (
+        f"voice-a-en-digits_1 {audio}/digits/1.flac\nvoice-a-en-greeting {audio}/greeting.flac\n")
+    assert (train / "text").read_text() == (
+        "voice-a-en-digits_1 one\nvoice-a-en-greeting hello caller\n")
+    assert "voice-a-en-greeting Hello, caller!\n" in (train / "text.tc").read_text()
+    assert "voice-a-en-digits_1 digits/1\n" in (train / "utt2prompt").read_text()
+    assert (train / "utt2spk").read_text().split()[1::2] == ["voice-a"] * 2
+    assert (train / "spk2utt").read_text() == "voice-a voice-a-en-digits_1 voice-a-en-greeting\n"
+    assert "press one for help" in (copy["output"] / "dev_en/text").read_text()
+    wave, rate = soundfile.read(audio / "menu.flac", dtype="int16")
+    assert (rate, wave.shape) == (16000, (2 * clip(copy, "menu").stat().st_size,))
+    assert np.abs(wave).max() > 1000
+    assert not list(copy["output"].rglob("*.partial"))
+
+
+def test_interrupted_work_resumes(copy):
+    assert prepare(copy).returncode == 0
+    audio = copy["output"] / "audio/en"
+    whole = (audio / "menu.flac").read_bytes()
+    (audio / "menu.flac").write_bytes(whole[: len(whole) // 2])
+    kept = os.stat(audio / "agent.flac").st_mtime_ns
+    assert prepare(copy).returncode == 0
+    assert (audio / "menu.flac").read_bytes() == whole
+    assert os.stat(audio / "agent.flac").st_mtime_ns == kept
+
+
+def test_changed_content_is_refused(copy):
+    clip(copy, "menu").write_bytes(clip(copy, "menu").read_bytes()[:-100])
+    result = prepare(copy)
+    assert result.returncode != 0
+    for part in ("package asterisk-core-sounds-en-g722", "--data_dir", "--skip_checksums true"):
+        assert part in result.stderr
+    assert not copy["output"].exists()
+    assert prepare(copy, "--skip_checksums").returncode == 0
+
+
+def test_cut_off_transcript_is_refused(copy):
+    path = next(copy["source"].rglob("*.txt.gz"))
+    path.write_bytes(path.read_bytes()[:-20])
+    result = prepare(copy, "--skip_checksums")
+    assert result.returncode != 0
+    assert path.name in result.stderr and "fetch it again" in result.stderr
+
+
+def test_cut_off_clip_and_missing_clips(copy):
+    clip(copy, "agent").write_bytes(clip(copy, "agent").read_bytes()[:800])  # 0.1 s, 19 letters
+    result = prepare(copy, "--skip_checksums")
+    assert result.returncode != 0
+    assert "too short for its text" in result.stderr
+    assert "1 of 4 split.tsv prompts are missing (agent" in result.stderr
+    assert "--data_dir" in result.stderr
+
+
+def test_text_overlap_is_an_error(copy):
+    copy["split"].write_text(copy["split"].read_text() + "unknown\ttest\ten\n")
+    path = next(copy["source"].rglob("*.txt.gz"))
+    text = gzip.decompress(path.read_bytes()).decode()
+    path.write_bytes(gzip.compress(text.replace("Nobody split this.", "hello - CALLER").encode()))
+    result = prepare(copy, "--skip_checksums")
+    assert result.returncode != 0
+    assert "text overlap" in result.stderr and "'hello caller'" in result.stderr
+
+
+def test_copy_in_the_tarballs_layout(copy, local):
+    flat = copy["source"].parent / "flat"
+    flat.mkdir()
+    clip(copy, "menu").parent.rename(flat / "en")
+    path = next(copy["source"].rglob("*.txt.gz"))
+    (flat / "core-sounds-en.txt").write_bytes(gzip.decompress(path.read_bytes()))
+    assert prepare(copy | {"source": flat}).returncode == 0
+    (flat / "core-sounds-en.txt").unlink()
+    with pytest.raises(ValueError, match="core-sounds-en.txt.*asterisk-core-sounds-en"):
+        local["prepare_data"].find_language(flat, "en")
+    with pytest.raises(ValueError, match="'it'.*asterisk-core-sounds-it-g722"):
+        local["prepare_data"].find_language(flat, "it")
+    with pytest.raises(ValueError, match="no such folder"):
+        local["prepare_data"].find_language(flat / "nowhere", "en")
+
+
+def test_parse_transcript_repairs(local):
+    lines = ["\ufeff; comment", "a: uno. b-c: due", "b-c: tre", "zero: 0", "zero: 10",
+             "d: d-e: quattro", "sar: sar? la linea ? attiva. Buzon?"]
+    texts, faults = local["prepare_data"].parse_transcript("\n".join(lines).encode(), "it")
+    assert texts == {"a": "uno.", "b-c": "tre", "zero": "0", "d": "", "d-e": "quattro",
+                     "sar": "sarà la linea è attiva. Buzon?"}
+    assert faults == {"records glued into one line": 2, "second transcript of one prompt": 1}
+
+
+def test_reduced_sets_are_shared_and_deterministic(local, tmp_path):
+    module = local["prepare_data"]
+    audio = tmp_path / "a.g722"
+    audio.write_bytes(b"\0" * 8000)
+    make = {lang: [module.Prompt(f"p{i}", audio, "x", "x") for i in range(100) if i % skip]
+            for lang, skip in (("en", 7), ("it", 5))}
+    by_lang = {lang: {s: prompts for s in module.SETS} for lang, prompts in make.items()}
+    reduced = module.reduce_sets(by_lang)
+    for set_name, size in module.REDUCED.items():
+        names = [[p.name for p in reduced[lang][set_name]] for lang in ("en", "it")]
+        assert names[0] == names[1] and len(names[0]) == size
+    assert reduced == module.reduce_sets(by_lang)
+
+
+@pytest.mark.parametrize(("factor", "length"), [("0.9", 17778), ("1.1", 14546), ("1.25", 12800)])
+def test_perturb(local, factor, length):
+    module = local["perturb_speed"]
+    tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000) * 0.5
+    wave = module.perturb(tone, Fraction(factor))
+    assert len(wave) == length == module.perturbed_length(16000, Fraction(factor))
+    peak = np.abs(np.fft.rfft(wave)).argmax() * 16000 / len(wave)
+    assert peak == pytest.approx(440 * float(Fraction(factor)), abs=2)
+
+
+def test_perturbed_folder(copy):
+    assert prepare(copy).returncode == 0
+    output = copy["output"].parent / "perturbed"
+    command = [sys.executable, LOCAL / "perturb_speed.py", "--wav_scp", copy["output"] / "train_en",
+               "--factors", "0.9,1.1", "--output", output]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in (output / "utt2spk").read_text().splitlines()]
+    assert len(rows) == 6 and rows == sorted(rows) == sorted(rows, key=lambda row: row[::-1])
+    assert ["sp0.9-voice-a-en-greeting", "sp0.9-voice-a"] in rows
+    assert "sp1.1-voice-a-en-greeting hello caller\n" in (output / "text").read_text()
+    for line in (output / "wav.scp").read_text().splitlines():
+        assert soundfile.info(line.split()[1]).samplerate == 16000
+
+
+@pytest.mark.parametrize("factors", ["1.0", "x", "3", "0.9,0"])
+def test_perturb_factors_are_checked(local, factors):
+    with pytest.raises(ValueError, match="--factors"):
+        local["perturb_speed"].parse_factors(factors)
+
+
+def test_data_sh_names_what_is_missing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    script = LOCAL / "data.sh"
+    environment = {**os.environ,
+                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run([script, "--data_dir", "empty", "--langs", "en"], cwd=tmp_path,
+                            capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode != 0
+    assert "asterisk-core-sounds-en-g722" in result.stderr and "--data_dir" in result.stderr
+    result = subprocess.run([script, "--lang", "en"], cwd=tmp_path, capture_output=True,
+                            text=True, check=False)
+    assert result.returncode == 2 and "unknown option --lang" in result.stderr
+
+
+def test_fetch_model_refuses_a_changed_copy(tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
+        (copy / name).write_text("changed")
+    result = subprocess.run([LOCAL / "fetch_model.sh", tmp_path / "model", "--model_dir", copy],
+                            capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "config.json has sha256" in result.stderr and "--model_dir" in result.stderr
+    assert not (tmp_path / "model").exists() and not list(tmp_path.glob("model.partial*"))
