@@ -26,6 +26,8 @@ from espnet_entropy.segment import (
 GRID_HZ = tuple(range(2, 50))
 # dp costs a pass over the frames per trial, so its grid is coarser.
 GRIDS_HZ = {"dp": (5, 7, 10, 12, 15, 18, 21, 24)}
+# Farther beside the aim than this, a method has run out of frames at which to fire.
+REACH_HZ = 0.25
 DEFAULT_METHODS = (
     ("global", False),
     ("global", True),
@@ -73,7 +75,12 @@ class Calibration:
             )
         grid = self.methods[config.method]
         rates = torch.tensor(grid["rate_hz"], dtype=torch.float64)
-        if config.rate_hz is None or not rates[0] <= config.rate_hz <= rates[-1]:
+        if config.rate_hz is None:
+            raise ValueError(f"{config.method!r} needs a rate in Hz (or a threshold in nats)")
+        if not len(rates):
+            raise ValueError(f"{config.method!r} reached no rate on the held-out set")
+        # What was aimed at lies inside, though the grid holds what was reached, just beside.
+        if not rates[0] - REACH_HZ <= config.rate_hz <= rates[-1] + REACH_HZ:
             raise ValueError(
                 f"rate {config.rate_hz} Hz is outside of what {config.method!r} reached on the "
                 f"held-out set: {rates[0]:.1f} to {rates[-1]:.1f} Hz"
@@ -142,8 +149,7 @@ def calibrate(
                 continue
             boundaries = find_boundaries(units, entropies, lengths, aimed, thresholds)
             reached = float(boundaries.sum()) / seconds
-            # Beside the aim by this much, the method has run out of frames at which to fire.
-            if abs(reached - rate_hz) < 0.25:
+            if abs(reached - rate_hz) < REACH_HZ:
                 points[round(reached, 4)] = [round(v, 6) for v in thresholds.tolist()]
         rates = sorted(points)
         grids[config.method] = {"rate_hz": rates} | {
@@ -161,7 +167,7 @@ def _threshold_for_rate(units, entropies, lengths, config, seconds) -> Tensor | 
         candidates = scores[scores > NEVER]
         ranked.append(candidates.double().sort(descending=True).values)
     wanted = round(config.rate_hz * seconds) - len(lengths)
-    if wanted < 0:
+    if wanted < 0 or not all(map(len, ranked)):
         return None
     if config.segmenter not in ("combined", "dp"):
         if wanted > len(ranked[0]):
@@ -205,6 +211,8 @@ def _as_buffer(config: SegmenterConfig, values: list[float]) -> Tensor:
 
 
 def _interpolate(x: float, xs: Tensor, ys: Tensor) -> float:
+    """y at x between its neighbours; at the nearest end beyond them."""
+    x = min(max(x, float(xs[0])), float(xs[-1]))
     right = int(torch.searchsorted(xs, torch.tensor(x, dtype=torch.float64)).clamp(1, len(xs) - 1))
     left = right - 1
     if len(xs) == 1 or xs[right] == xs[left]:

@@ -63,7 +63,7 @@ segmentations = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(segmentations, st.integers(0, 3), st.integers(0, 2), st.integers(0, 9999))
 def test_attention_equals_the_dense_one_with_its_gradients(segmentation, units, segments, seed):
     _, ids, segment_lengths = batch_of(segmentation, units, segments)
@@ -121,7 +121,7 @@ def test_max_and_mean_equal_loops(segmentation, extra, seed):
 
 
 @pytest.mark.parametrize("name, conf", CONFS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(segmentation=segmentations, extra=st.integers(0, 3), seed=st.integers(0, 9999))
 def test_forward_and_gradients_equal_the_loop(name, conf, segmentation, extra, seed):
     lengths, ids, segment_lengths = batch_of(segmentation, extra, extra)
@@ -144,7 +144,7 @@ def test_forward_and_gradients_equal_the_loop(name, conf, segmentation, extra, s
 
 
 @pytest.mark.parametrize("name, conf", CONFS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(segmentation=segmentations, extra=st.integers(0, 40), seed=st.integers(0, 9999))
 def test_batch_and_padding_do_not_matter(name, conf, segmentation, extra, seed):
     aggregator = build(name, conf, seed=seed).eval()
@@ -253,13 +253,15 @@ def test_autocast_stays_near_float32():
     assert all(p.grad.isfinite().all() for p in cale.parameters())
 
 
-def test_softmax_is_float32_for_bfloat16_input():
-    """1,000 equal scores: bfloat16 sums would stop growing at 256."""
-    ids = torch.zeros(1, 1000, dtype=torch.int64)
-    ones = torch.ones(1, 1000, 1, 4, dtype=torch.bfloat16)
-    out = segment_softmax_attention(ones[:, :1], ones, ones, ids)
+def test_bfloat16_input_is_computed_in_float32():
+    """Scores of about 10 would be off by 0.03 in bfloat16; only the result may be rounded."""
+    _, ids, _ = batch_of([[300, 5, 1]])
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, n, 2, 16).bfloat16() for n in (3, 306, 306))
+    out = segment_softmax_attention(4 * q, k, v, ids)
+    exact = dense_attention(4 * q.float(), k.float(), v.float(), ids)
     assert out.dtype == torch.bfloat16
-    assert torch.equal(out, ones[:, :1])
+    torch.testing.assert_close(out.float(), exact, atol=1e-4, rtol=2**-8)
 
 
 def test_memory_is_linear():

@@ -1,4 +1,5 @@
 """Data of egs2/core_sounds: normaliser, committed split, preparation of a small made-up copy."""
+
 import gzip
 import importlib
 import os
@@ -35,10 +36,13 @@ def local():
     ("lang", "raw", "expected"),
     [
         ("en", "Press 1,  or 9 to   exit.", "press one or nine to exit"),
-        ("en", "dial 500 with a 28.8 kilobit modem", "dial five zero zero with a twenty eight "
-         "point eight kilobit modem"),
+        (
+            "en",
+            "dial 500 with a 28.8 kilobit modem",
+            "dial five zero zero with a twenty eight point eight kilobit modem",
+        ),
         ("en", "your party's 'first' name; o'clock", "your party's first name o'clock"),
-        ("en", "a polite \"don't call\" menu", "a polite don't call menu"),
+        ("en", 'a polite "don\'t call" menu', "a polite don't call menu"),
         ("en", "3D audio: an Inter-Asterisk Exchange", "three d audio an inter asterisk exchange"),
         ("en", "press * or #", "press star or pound"),
         ("en", "visit www.asterisk.org.", "visit www dot asterisk dot org"),
@@ -99,8 +103,9 @@ def test_split_keeps_equal_and_contained_texts_together(local):
 
     filler = {f"f{i}": f"some words number{i} here" for i in range(20)}
     by_lang = {
-        "en": prompts(a="one two three", b="four five six", c="say one two three now", d="hi",
-                      **filler),
+        "en": prompts(
+            a="one two three", b="four five six", c="say one two three now", d="hi", **filler
+        ),
         "it": prompts(a="uno", b="due", d="due"),
     }  # b and d share an Italian text, a stands in c
     groups = module.make_groups(by_lang, near=True)
@@ -126,7 +131,8 @@ def write_g722(path: Path, seconds: float) -> None:
         stream.layout = "mono"
         for start in range(0, noise.shape[1], 320):
             frame = av.AudioFrame.from_ndarray(
-                noise[:, start : start + 320].astype(np.int16), format="s16", layout="mono")
+                noise[:, start : start + 320].astype(np.int16), format="s16", layout="mono"
+            )
             frame.sample_rate = 16000
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -179,15 +185,21 @@ def test_prepare_data(copy):
     result = prepare(copy)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("prepare_data.py: 4 utterances, 0.00 hours")
-    for reason in ("1 x non-speech", "1 x empty text", "1 x text without audio",
-                   "1 x prompt not in split.tsv"):
+    for reason in (
+        "1 x non-speech",
+        "1 x empty text",
+        "1 x text without audio",
+        "1 x prompt not in split.tsv",
+    ):
         assert f"en: {reason}" in result.stderr
     train = copy["output"] / "train_en"
     audio = copy["output"] / "audio/en"
     assert (train / "wav.scp").read_text() == (
-        f"voice-a-en-digits_1 {audio}/digits/1.flac\nvoice-a-en-greeting {audio}/greeting.flac\n")
+        f"voice-a-en-digits_1 {audio}/digits/1.flac\nvoice-a-en-greeting {audio}/greeting.flac\n"
+    )
     assert (train / "text").read_text() == (
-        "voice-a-en-digits_1 one\nvoice-a-en-greeting hello caller\n")
+        "voice-a-en-digits_1 one\nvoice-a-en-greeting hello caller\n"
+    )
     assert "voice-a-en-greeting Hello, caller!\n" in (train / "text.tc").read_text()
     assert "voice-a-en-digits_1 digits/1\n" in (train / "utt2prompt").read_text()
     assert (train / "utt2spk").read_text().split()[1::2] == ["voice-a"] * 2
@@ -264,11 +276,24 @@ def test_copy_in_the_tarballs_layout(copy, local):
 
 
 def test_parse_transcript_repairs(local):
-    lines = ["\ufeff; comment", "a: uno. b-c: due", "b-c: tre", "zero: 0", "zero: 10",
-             "d: d-e: quattro", "sar: sar? la linea ? attiva. Buzon?"]
+    lines = [
+        "\ufeff; comment",
+        "a: uno. b-c: due",
+        "b-c: tre",
+        "zero: 0",
+        "zero: 10",
+        "d: d-e: quattro",
+        "sar: sar? la linea ? attiva. Buzon?",
+    ]
     texts, faults = local["prepare_data"].parse_transcript("\n".join(lines).encode(), "it")
-    assert texts == {"a": "uno.", "b-c": "tre", "zero": "0", "d": "", "d-e": "quattro",
-                     "sar": "sarà la linea è attiva. Buzon?"}
+    assert texts == {
+        "a": "uno.",
+        "b-c": "tre",
+        "zero": "0",
+        "d": "",
+        "d-e": "quattro",
+        "sar": "sarà la linea è attiva. Buzon?",
+    }
     assert faults == {"records glued into one line": 2, "second transcript of one prompt": 1}
 
 
@@ -276,8 +301,10 @@ def test_reduced_sets_are_shared_and_deterministic(local, tmp_path):
     module = local["prepare_data"]
     audio = tmp_path / "a.g722"
     audio.write_bytes(b"\0" * 8000)
-    make = {lang: [module.Prompt(f"p{i}", audio, "x", "x") for i in range(100) if i % skip]
-            for lang, skip in (("en", 7), ("it", 5))}
+    make = {
+        lang: [module.Prompt(f"p{i}", audio, "x", "x") for i in range(100) if i % skip]
+        for lang, skip in (("en", 7), ("it", 5))
+    }
     by_lang = {lang: {s: prompts for s in module.SETS} for lang, prompts in make.items()}
     reduced = module.reduce_sets(by_lang)
     for set_name, size in module.REDUCED.items():
@@ -299,8 +326,16 @@ def test_perturb(local, factor, length):
 def test_perturbed_folder(copy):
     assert prepare(copy).returncode == 0
     output = copy["output"].parent / "perturbed"
-    command = [sys.executable, LOCAL / "perturb_speed.py", "--wav_scp", copy["output"] / "train_en",
-               "--factors", "0.9,1.1", "--output", output]
+    command = [
+        sys.executable,
+        LOCAL / "perturb_speed.py",
+        "--wav_scp",
+        copy["output"] / "train_en",
+        "--factors",
+        "0.9,1.1",
+        "--output",
+        output,
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     rows = [line.split() for line in (output / "utt2spk").read_text().splitlines()]
@@ -320,14 +355,23 @@ def test_perturb_factors_are_checked(local, factors):
 def test_data_sh_names_what_is_missing(tmp_path):
     (tmp_path / "empty").mkdir()
     script = LOCAL / "data.sh"
-    environment = {**os.environ,
-                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    result = subprocess.run([script, "--data_dir", "empty", "--langs", "en"], cwd=tmp_path,
-                            capture_output=True, text=True, env=environment, check=False)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    result = subprocess.run(
+        [script, "--data_dir", "empty", "--langs", "en"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert result.returncode != 0
     assert "asterisk-core-sounds-en-g722" in result.stderr and "--data_dir" in result.stderr
-    result = subprocess.run([script, "--lang", "en"], cwd=tmp_path, capture_output=True,
-                            text=True, check=False)
+    result = subprocess.run(
+        [script, "--lang", "en"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 2 and "unknown option --lang" in result.stderr
 
 
@@ -336,8 +380,12 @@ def test_fetch_model_refuses_a_changed_copy(tmp_path):
     copy.mkdir()
     for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
         (copy / name).write_text("changed")
-    result = subprocess.run([LOCAL / "fetch_model.sh", tmp_path / "model", "--model_dir", copy],
-                            capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [LOCAL / "fetch_model.sh", tmp_path / "model", "--model_dir", copy],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode != 0
     assert "config.json has sha256" in result.stderr and "--model_dir" in result.stderr
     assert not (tmp_path / "model").exists() and not list(tmp_path.glob("model.partial*"))

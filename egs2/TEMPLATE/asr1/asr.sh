@@ -46,6 +46,7 @@ EOF
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
+. utils/jobs.sh
 
 for name in train_set valid_set test_sets; do
     if [ -z "${!name}" ]; then
@@ -70,9 +71,6 @@ tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}
 asr_exp=${expdir}/asr_${tag}
 bpemodel=none
 if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
-device=cpu
-if [ "${ngpu}" -gt 0 ]; then device=cuda; fi
-job_gpus=$((ngpu > 0 ? 1 : 0))
 # shellcheck disable=SC2086
 decode_sets=$(unique ${valid_set} ${test_sets})
 # shellcheck disable=SC2086
@@ -91,44 +89,35 @@ asr_train=(
     --frontend_conf "bundle=${bundle}"
 )
 
-entropy_cmd() {
-    local name=$1
-    shift
-    # shellcheck disable=SC2086
-    ${python} -m "espnet_entropy.bin.${name}" "$@"
-}
-
 prepare_data() {
     # shellcheck disable=SC2086
     local/data.sh --output "${datadir}" ${data_args}
 }
 
 dump() {
-    local set dir key
+    local set key set_key missing=""
+    # A new set is added without doing the others again: their key does not name the sets.
     key=$({ marker stage1 && conf_hash "${bundle}/config.yaml" && echo "${num_shards}"; } | hash_of)
-    use_jobs "${nj}"
     for set in ${all_sets}; do
-        dir=${dumpdir}/raw/${set}
+        set_key=${key}
+        # The perturbed copy alone depends on the factors.
         if [ "${set}" != "${original_set}" ] && [ "${set}" = "${train_set}" ]; then
-            # Copies at other speeds are other waveforms, hence other units: made before the dump.
-            fresh "${dir}" "${key} ${speed_perturb_factors}"
-            if [ -e "${dir}/wav.scp" ]; then continue; fi
-            local/perturb_speed.py --wav_scp "${datadir}/${original_set}" \
-                --factors "${speed_perturb_factors// /,}" --output "${datadir}/${set}" --nj "${nj}"
-        else
-            fresh "${dir}" "${key}"
-            if [ -e "${dir}/wav.scp" ]; then continue; fi
+            set_key="${key} ${speed_perturb_factors}"
         fi
-        # shellcheck disable=SC2086
-        ${train_cmd} --gpu "${job_gpus}" --num_threads "${OMP_NUM_THREADS}" \
-            --max_jobs_run "${nj}" JOB=1:"${num_shards}" "${dir}/log/dump.JOB.log" \
-            ${python} -m espnet_entropy.bin.dump --wav_scp "${datadir}/${set}/wav.scp" \
-            --bundle "${bundle}" --output "${dir}" --device "${device}" \
-            --num_shards "${num_shards}" --shard JOB
-        entropy_cmd merge_shards --output "${dir}" --num_shards "${num_shards}" \
-            --expect "${datadir}/${set}/wav.scp" --data "${datadir}/${set}"
+        fresh "${dumpdir}/raw/${set}" "${set_key}"
+        if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
     done
-    stage_summary "$(wc -w <<<"${all_sets}") sets"
+    if [[ " ${missing} " == *" ${original_set}_sp "* ]]; then
+        # Copies at other speeds are other waveforms, hence other units: made before the dump.
+        local/perturb_speed.py --wav_scp "${datadir}/${original_set}" --nj "${nj}" \
+            --factors "${speed_perturb_factors// /,}" --output "${datadir}/${original_set}_sp"
+    fi
+    merge_args=(--expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%")
+    if [ -n "${missing}" ]; then
+        dump_sets "${dumpdir}/raw" dump "${missing}" --wav_scp "${datadir}/%set%/wav.scp" \
+            --bundle "${bundle}" --device "$(job_device)"
+    fi
+    stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
 }
 
 make_token_list() {
@@ -200,10 +189,10 @@ decode() {
         mkdir -p "${dir}/log"
         split_keys "${dumpdir}/raw/${set}/wav.scp" "${jobs}" "${dir}/log/keys"
         # shellcheck disable=SC2086
-        ${decode_cmd} --gpu "${job_gpus}" --num_threads "${OMP_NUM_THREADS}" \
+        ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" \
             --max_jobs_run "${nj}" JOB=1:"${jobs}" "${dir}/log/inference.JOB.log" \
             ${python} -m espnet_entropy.run -m espnet2.bin.asr_inference \
-            --config "${inference_config}" --ngpu "${job_gpus}" --seed "${seed}" \
+            --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
             --data_path_and_name_and_type "${dumpdir}/raw/${set}/wav.scp,speech,kaldi_ark" \
             --key_file "${dir}/log/keys.JOB" --asr_train_config "${asr_exp}/config.yaml" \
             --asr_model_file "${asr_exp}/${inference_asr_model}" \

@@ -44,6 +44,7 @@ EOF
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
+. utils/jobs.sh
 
 for name in train_sets lm_valid_sets calibration_set; do
     if [ -z "${!name}" ]; then
@@ -60,27 +61,6 @@ calibration=${expdir}/calibration.yaml
 # Lists of names: split at blanks.
 # shellcheck disable=SC2086
 all_sets=$(unique ${train_sets} ${lm_valid_sets} ${calibration_set} ${dev_sets} ${test_sets})
-device=cpu
-if [ "${ngpu}" -gt 0 ]; then device=cuda; fi
-job_gpus=$((ngpu > 0 ? 1 : 0))
-
-# entropy_cmd NAME ARGUMENT...: one of our commands, in this shell.
-entropy_cmd() {
-    local name=$1
-    shift
-    # shellcheck disable=SC2086
-    ${python} -m "espnet_entropy.bin.${name}" "$@"
-}
-
-# sharded LOG_DIR NAME ARGUMENT...: one of our commands on all shards, nj at a time.
-sharded() {
-    local log_dir=$1 name=$2
-    shift 2
-    # shellcheck disable=SC2086
-    ${train_cmd} --gpu "${job_gpus}" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
-        JOB=1:"${num_shards}" "${log_dir}/${name}.JOB.log" \
-        ${python} -m "espnet_entropy.bin.${name}" "$@" --num_shards "${num_shards}" --shard JOB
-}
 
 prepare_data() {
     # shellcheck disable=SC2086
@@ -93,29 +73,28 @@ learn_codebook() {
     use_jobs 1
     fresh "${codebook}"
     # shellcheck disable=SC2086
-    ${train_cmd} --gpu "${job_gpus}" "${codebook}/log/learn_codebook.log" \
+    ${train_cmd} --gpu "$(job_gpus)" "${codebook}/log/learn_codebook.log" \
         ${python} -m espnet_entropy.bin.learn_codebook --wav_scp "${scps[@]}" \
         --extractor "${extractor}" --extractor_conf "${extractor_conf}" \
         --num_units "${num_units}" --max_frames "${max_frames}" --seed "${seed}" \
-        --device "${device}" --output "${codebook}"
+        --device "$(job_device)" --output "${codebook}"
     stage_summary "${num_units} units"
 }
 
 dump_units() {
-    local set dir key
+    local set key missing=""
     # A new set is added without doing the others again: their key does not name the sets.
     key=$({ marker stage1 && marker stage2 && echo "${num_shards}"; } | hash_of)
-    use_jobs "${nj}"
     for set in ${all_sets}; do
-        dir=${dumpdir}/units/${set}
-        fresh "${dir}" "${key}"
-        if [ -e "${dir}/units.scp" ]; then continue; fi
-        sharded "${dir}/log" dump_units --wav_scp "${datadir}/${set}/wav.scp" \
-            --codebook "${codebook}" --output "${dir}" --device "${device}"
-        entropy_cmd merge_shards --output "${dir}" --num_shards "${num_shards}" \
-            --expect "${datadir}/${set}/wav.scp"
+        fresh "${dumpdir}/units/${set}" "${key}"
+        if [ ! -e "${dumpdir}/units/${set}/units.scp" ]; then missing+=" ${set}"; fi
     done
-    stage_summary "$(wc -w <<<"${all_sets}") sets"
+    merge_args=(--expect "${datadir}/%set%/wav.scp")
+    if [ -n "${missing}" ]; then
+        dump_sets "${dumpdir}/units" dump_units "${missing}" \
+            --wav_scp "${datadir}/%set%/wav.scp" --codebook "${codebook}" --device "$(job_device)"
+    fi
+    stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
 }
 
 # joined NAME SET...: dump/units/NAME with the units and lengths of several sets.
@@ -150,18 +129,18 @@ train_lm() {
 }
 
 dump_entropies() {
-    local set dir key
-    key=$({ marker stage3 && marker stage4 && echo "${num_shards}"; } | hash_of)
-    use_jobs "${nj}"
+    local set key missing=""
+    key=$({ marker stage1 && marker stage2 && marker stage4 && echo "${num_shards}"; } | hash_of)
     for set in ${all_sets}; do
-        dir=${dumpdir}/raw/${set}
-        fresh "${dir}" "${key}"
-        if [ -e "${dir}/wav.scp" ]; then continue; fi
-        sharded "${dir}/log" dump_entropies --units_scp "${dumpdir}/units/${set}/units.scp" \
-            --codebook "${codebook}" --unit_lm "${lm_file}" --output "${dir}" --device "${device}"
-        entropy_cmd merge_shards --output "${dir}" --num_shards "${num_shards}" \
-            --expect "${datadir}/${set}/wav.scp" --data "${datadir}/${set}"
+        fresh "${dumpdir}/raw/${set}" "${key}"
+        if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
     done
+    merge_args=(--expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%")
+    if [ -n "${missing}" ]; then
+        dump_sets "${dumpdir}/raw" dump_entropies "${missing}" \
+            --units_scp "${dumpdir}/units/%set%/units.scp" --codebook "${codebook}" \
+            --unit_lm "${lm_file}" --device "$(job_device)"
+    fi
     entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
         --output "${calibration}"
     stage_summary "calibrated on ${calibration_set}"

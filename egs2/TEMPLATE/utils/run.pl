@@ -285,9 +285,10 @@ def main(argv):
     command = shell_command(words)
     jobs = []
     for i in range(first, last + 1):
-        # str.replace with an empty name would put the number between all letters.
-        log_i, command_i = (log, command) if array is None else (
-            log.replace(name, str(i)), command.replace(name, str(i)))
+        # Replacing an empty name would put the number between all letters.
+        log_i, command_i = log, command
+        if array is not None:
+            log_i, command_i = log.replace(name, str(i)), command.replace(name, str(i))
         jobs.append(Job(Path(log_i), command_i))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = max(number(options, "num_threads", 1), 1)

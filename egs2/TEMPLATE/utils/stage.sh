@@ -133,30 +133,3 @@ combine() {
 
 # unique WORD...: the words without repetitions, in their order.
 unique() { printf '%s\n' "$@" | awk 'NF && !seen[$0]++' | tr '\n' ' '; }
-
-# split_keys FILE N PREFIX: the ids of FILE, dealt out in turn to PREFIX.1 ... PREFIX.N.
-split_keys() {
-    local i
-    for i in $(seq "$2"); do
-        awk -v n="$2" -v i="$i" 'NR % n == i % n { print $1 }' "$1" >"$3.$i"
-    done
-}
-
-# train LOG COMMAND...: a training on this machine, or on several nodes through ESPnet's launcher.
-# Reads: cuda_cmd, ngpu, num_nodes, python.
-train() {
-    local log=$1 n=1
-    shift
-    if [ "${num_nodes}" -gt 1 ]; then
-        # shellcheck disable=SC2086  # python may be a command of several words
-        ${python} -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${log}" --ngpu "${ngpu}" \
-            --num_nodes "${num_nodes}" --init_file_prefix "$(dirname "${log}")/.dist_init_" -- "$@"
-        return
-    fi
-    # The log of an interrupted training is kept, as the launcher does.
-    while [ -e "${log%.log}.${n}.log" ]; do n=$((n + 1)); done
-    if [ -e "${log}" ]; then mv "${log}" "${log%.log}.${n}.log"; fi
-    # shellcheck disable=SC2086
-    ${cuda_cmd} --gpu "${ngpu}" --num_threads "${OMP_NUM_THREADS}" "${log}" \
-        "$@" --ngpu "${ngpu}" --multiprocessing_distributed true
-}

@@ -58,7 +58,7 @@ fi
 
 for system in "${system_list[@]}"; do frontend_conf "${system}" >/dev/null; done
 # What all share is made once, before jobs run side by side.
-run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4
+run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4 --nj "$(nproc)"
 number=$((${#system_list[@]} * ${#seed_list[@]}))
 OMP_NUM_THREADS=1 utils/run.pl --max_jobs_run "${parallel}" JOB=1:"${number}" \
     "${expdir}/rates_log/JOB.log" ./run_rates.sh --job JOB --systems "${systems}" \

@@ -23,7 +23,7 @@ done
 
 options=(
     --extractor_conf "{path: downloads/whisper-tiny.en, layer: 3}"
-    --num_shards 2
+    --num_shards 1
     --test_sets "test_en"
     --calibration_set dev_en
 )

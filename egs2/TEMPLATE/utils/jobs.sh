@@ -1,0 +1,69 @@
+# shellcheck shell=bash disable=SC2154
+# What the recipes' scripts start through cmd.sh's commands.
+#
+# Reads: train_cmd, cuda_cmd, python, nj, ngpu, num_nodes, num_shards. ${python} and the commands
+# may be several words.
+
+# entropy_cmd NAME ARGUMENT...: one of our commands, here and now.
+entropy_cmd() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2086
+    ${python} -m "espnet_entropy.bin.${name}" "$@"
+}
+
+# Of a job in an array: it uses one GPU at most.
+job_gpus() { echo $((ngpu > 0 ? 1 : 0)); }
+job_device() { if [ "${ngpu}" -gt 0 ]; then echo cuda; else echo cpu; fi; }
+
+# dump_sets FOLDER NAME "SET..." ARGUMENT...: one of our commands on all shards of all sets, then
+# their merging, nj jobs at a time. %set% in an argument is the set; the output is FOLDER/%set%.
+# What merge_shards takes besides is in the array `merge_args`.
+dump_sets() {
+    local folder=$1 name=$2 sets=$3 table=$1/log/$2.jobs set shard
+    shift 3
+    use_jobs "${nj}"
+    mkdir -p "${folder}/log"
+    for set in ${sets}; do
+        for shard in $(seq "${num_shards}"); do echo "${set} ${shard}"; done
+    done >"${table}"
+    # shellcheck disable=SC2086
+    ${train_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+        JOB=1:"$(wc -l <"${table}")" "${folder}/log/${name}.JOB.log" \
+        utils/for_row.sh "${table}" JOB ${python} -m "espnet_entropy.bin.${name}" "$@" \
+        --output "${folder}/%set%" --num_shards "${num_shards}" --shard %shard%
+    # shellcheck disable=SC2086
+    printf '%s\n' ${sets} >"${table}"
+    # shellcheck disable=SC2086
+    ${train_cmd} --max_jobs_run "${nj}" \
+        JOB=1:"$(wc -l <"${table}")" "${folder}/log/merge_shards.JOB.log" \
+        utils/for_row.sh "${table}" JOB ${python} -m espnet_entropy.bin.merge_shards \
+        --output "${folder}/%set%" --num_shards "${num_shards}" "${merge_args[@]}"
+}
+
+# split_keys FILE N PREFIX: the ids of FILE, dealt out in turn to PREFIX.1 ... PREFIX.N.
+split_keys() {
+    local i
+    for i in $(seq "$2"); do
+        awk -v n="$2" -v i="$i" 'NR % n == i % n { print $1 }' "$1" >"$3.$i"
+    done
+}
+
+# train LOG COMMAND...: a training on this machine, or on several nodes through ESPnet's launcher.
+# Reads: cuda_cmd, ngpu, num_nodes, python.
+train() {
+    local log=$1 n=1
+    shift
+    if [ "${num_nodes}" -gt 1 ]; then
+        # shellcheck disable=SC2086  # python may be a command of several words
+        ${python} -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${log}" --ngpu "${ngpu}" \
+            --num_nodes "${num_nodes}" --init_file_prefix "$(dirname "${log}")/.dist_init_" -- "$@"
+        return
+    fi
+    # The log of an interrupted training is kept, as the launcher does.
+    while [ -e "${log%.log}.${n}.log" ]; do n=$((n + 1)); done
+    if [ -e "${log}" ]; then mv "${log}" "${log%.log}.${n}.log"; fi
+    # shellcheck disable=SC2086
+    ${cuda_cmd} --gpu "${ngpu}" --num_threads "${OMP_NUM_THREADS}" "${log}" \
+        "$@" --ngpu "${ngpu}" --multiprocessing_distributed true
+}

@@ -1,0 +1,90 @@
+"""Word and character error rates: counts, interval, refusals."""
+
+import json
+
+import pytest
+
+from espnet_entropy.bin import score
+
+
+@pytest.mark.parametrize(
+    "ref, hyp, characters, expected",
+    [
+        ("a b c", "a b c", False, (0, 0, 0, 3)),
+        ("a b c", "a x c", False, (1, 0, 0, 3)),
+        ("a b c", "a c", False, (0, 1, 0, 3)),
+        ("a b c", "a b b c", False, (0, 0, 1, 3)),
+        ("a b c", "", False, (0, 3, 0, 3)),
+        ("", "a b", False, (0, 0, 2, 0)),
+        ("", "", False, (0, 0, 0, 0)),
+        ("ab c", "abc", True, (0, 1, 0, 4)),
+        ("", "ab", True, (0, 0, 2, 0)),
+        ("сообщение", "сообщения", True, (1, 0, 0, 9)),
+    ],
+)
+def test_counts(ref, hyp, characters, expected):
+    assert score.count_errors(ref, hyp, characters=characters) == expected
+
+
+def test_rate_is_over_the_set_and_not_the_mean_of_utterances():
+    refs = {"u1": "a", "u2": "a b c d e f g h i"}
+    hyps = {"u1": "x", "u2": "a b c d e f g h i"}
+    rate = score.error_rate(refs, hyps, characters=False)
+    assert rate.percent == pytest.approx(10.0)
+    assert (rate.errors, rate.reference_tokens) == (1, 10)
+    assert rate.low <= rate.percent <= rate.high
+
+
+def test_interval_is_seeded_and_narrows_with_more_utterances():
+    def corpus(copies):
+        return {f"u{i}": "a b" for i in range(copies)}
+
+    def hypotheses(copies):
+        return {f"u{i}": "a b" if i % 2 else "a x" for i in range(copies)}
+
+    few = score.error_rate(corpus(10), hypotheses(10), characters=False, seed=3)
+    assert few == score.error_rate(corpus(10), hypotheses(10), characters=False, seed=3)
+    many = score.error_rate(corpus(1000), hypotheses(1000), characters=False, seed=3)
+    assert many.high - many.low < (few.high - few.low) / 3
+
+
+def test_different_ids_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"1 utterances without a hypothesis \(u2\)"):
+        score.error_rate({"u1": "a", "u2": "b"}, {"u1": "a"}, characters=False)
+    with pytest.raises(ValueError, match=r"1 utterances without a reference \(u3\)"):
+        score.error_rate({"u1": "a"}, {"u1": "a", "u3": "b"}, characters=False)
+
+
+def test_empty_references_alone_have_no_rate():
+    with pytest.raises(ValueError, match="all references are empty"):
+        score.error_rate({"u1": ""}, {"u1": "a"}, characters=False)
+
+
+def test_command_writes_json_and_prints_a_line(tmp_path, capsys):
+    ref, hyp, output = tmp_path / "ref", tmp_path / "hyp", tmp_path / "new" / "score.json"
+    ref.write_text("u1 good day\nu2 hello\n")
+    hyp.write_text("u1 good  day\nu2 \n")
+    cmd = ["--ref", str(ref), "--hyp", str(hyp), "--output", str(output), "--name", "demo test"]
+    score.main(cmd)
+    result = json.loads(output.read_text())
+    assert result["utterances"] == 2
+    assert result["empty_hypotheses"] == 1
+    assert result["sentence_errors"] == 1
+    assert result["wer"]["deletions"] == 1
+    assert result["wer"]["percent"] == pytest.approx(100 / 3)
+    printed = capsys.readouterr().out
+    assert printed.startswith("demo test: WER 33.33 %") and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "hyp, message",
+    [("u1 a\nu1 b\n", "u1 occurs twice"), ("", "no utterances"), ("u2 a\n", "u1")],
+)
+def test_command_ends_with_a_message_and_no_output(tmp_path, hyp, message):
+    (tmp_path / "ref").write_text("u1 a\n")
+    (tmp_path / "hyp").write_text(hyp)
+    output = tmp_path / "score.json"
+    files = ["--ref", str(tmp_path / "ref"), "--hyp", str(tmp_path / "hyp")]
+    with pytest.raises(SystemExit, match=message):
+        score.main([*files, "--output", str(output)])
+    assert not output.exists()

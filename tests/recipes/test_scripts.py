@@ -1,0 +1,230 @@
+"""parse_options.sh, stage.sh and path.sh, as the recipes' scripts use them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UTILS = Path(__file__).parents[2] / "egs2" / "TEMPLATE" / "utils"
+
+
+def bash(script, *arguments, folder, **environment):
+    """Run a script with `set -euo pipefail`; its name is `script.sh`."""
+    path = folder / "script.sh"
+    path.write_text(f"set -euo pipefail\n{script}\n")
+    return subprocess.run(
+        ["bash", str(path), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+OPTIONS = f"""
+stage=1
+train_sets="a b"
+force=false
+help_message="usage: me"
+. {UTILS}/parse_options.sh
+echo "stage=$stage sets=$train_sets force=$force rest=$*"
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ([], "stage=1 sets=a b force=false rest="),
+        (["--stage", "3"], "stage=3 sets=a b force=false rest="),
+        (["--train_sets", "x y"], "stage=1 sets=x y force=false rest="),
+        (["--train-sets", ""], "stage=1 sets= force=false rest="),
+        (["one", "--force", "true", "two"], "stage=1 sets=a b force=true rest=one two"),
+    ],
+)
+def test_options_override_variables(tmp_path, arguments, expected):
+    result = bash(OPTIONS, *arguments, folder=tmp_path)
+    assert result.stdout.rstrip("\n") == expected, result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--stages", "3"], "unknown option '--stages'"),
+        (["--stage"], "needs a value"),
+        (["--PATH", "x"], "unknown option"),
+        (["--force", "yes"], "is true or false, not 'yes'"),
+        (["--a;b", "x"], "unknown option"),
+    ],
+)
+def test_bad_options_are_named(tmp_path, arguments, message):
+    result = bash(OPTIONS, *arguments, folder=tmp_path)
+    assert result.returncode == 2 and message in result.stderr
+    assert result.stdout == ""
+
+
+def test_help(tmp_path):
+    result = bash(OPTIONS, "--help", folder=tmp_path)
+    assert result.returncode == 0 and result.stdout == "usage: me\n"
+
+
+STAGES = f"""
+stage=1
+stop_stage=9
+force=false
+option=x
+marker_dir=exp/.stages
+. {UTILS}/parse_options.sh
+. {UTILS}/stage.sh
+first() {{ fresh work; echo first >>ran; echo "$option" >>work/done; }}
+second() {{ echo second >>ran; test ! -e fail; stage_summary "two things"; }}
+run_stage 1 one first --options "$option" --makes work/done
+run_stage 2 two second --after stage1
+"""
+
+
+def ran(folder):
+    path = folder / "ran"
+    words = path.read_text().split() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return words
+
+
+def test_finished_stages_are_skipped(tmp_path):
+    first = bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == ["first", "second"]
+    assert "stage 2: two: two things, 0 s" in first.stdout
+    second = bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == []
+    assert "stage 1: one: done before" in second.stdout
+
+
+def test_changed_options_run_the_stage_and_those_after_it(tmp_path):
+    bash(STAGES, folder=tmp_path)
+    ran(tmp_path)
+    bash(STAGES, "--option", "y", folder=tmp_path)
+    assert ran(tmp_path) == ["first", "second"]
+    # The work under other options is gone.
+    assert (tmp_path / "work" / "done").read_text() == "y\n"
+
+
+def test_missing_products_run_the_stage(tmp_path):
+    bash(STAGES, folder=tmp_path)
+    ran(tmp_path)
+    (tmp_path / "work" / "done").unlink()
+    bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == ["first", "second"]
+
+
+def test_failed_stage_is_named_and_runs_again(tmp_path):
+    (tmp_path / "fail").touch()
+    result = bash(STAGES, folder=tmp_path)
+    assert result.returncode != 0 and "stage 2 (two) failed" in result.stderr
+    ran(tmp_path)
+    (tmp_path / "fail").unlink()
+    assert bash(STAGES, folder=tmp_path).returncode == 0
+    assert ran(tmp_path) == ["second"]
+
+
+def test_stages_can_be_chosen_and_forced(tmp_path):
+    bash(STAGES, folder=tmp_path)
+    ran(tmp_path)
+    bash(STAGES, "--stage", "2", "--stop_stage", "2", "--force", "true", folder=tmp_path)
+    assert ran(tmp_path) == ["second"]
+
+
+def test_foreign_folder_is_not_touched(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "mine").touch()
+    result = bash(STAGES, folder=tmp_path)
+    assert (
+        result.returncode != 0 and "work exists, but this recipe has not made it" in result.stderr
+    )
+    assert (tmp_path / "work" / "mine").exists()
+
+
+TRAINING = f"""
+stage=1
+stop_stage=9
+force=false
+option=x
+marker_dir=.stages
+. {UTILS}/parse_options.sh
+. {UTILS}/stage.sh
+train() {{ fresh_training model; touch model/checkpoint.pth; echo train >>ran; test ! -e fail; }}
+run_stage 1 training train --options "$option"
+"""
+
+
+def test_training_goes_on_under_the_same_options_only(tmp_path):
+    (tmp_path / "fail").touch()
+    bash(TRAINING, folder=tmp_path)
+    bash(TRAINING, folder=tmp_path)
+    assert ran(tmp_path) == ["train", "train"]
+    refused = bash(TRAINING, "--option", "y", folder=tmp_path)
+    assert refused.returncode != 0 and "model holds a training with other options" in refused.stderr
+    assert ran(tmp_path) == []
+    (tmp_path / "fail").unlink()
+    assert bash(TRAINING, "--option", "y", "--force", "true", folder=tmp_path).returncode == 0
+
+
+def test_combine_sorts_bytewise_and_refuses_repeated_ids(tmp_path):
+    (tmp_path / "a").write_text("b 1\nB 2\n")
+    (tmp_path / "b").write_text("a-x 3\na 4\n")
+    source = f"stage=1; . {UTILS}/stage.sh; "
+    assert bash(source + "combine out a b", folder=tmp_path).returncode == 0
+    assert (tmp_path / "out").read_text() == "B 2\na 4\na-x 3\nb 1\n"
+    result = bash(source + "combine twice a b a", folder=tmp_path)
+    assert result.returncode != 0 and "occur more than once: B b" in result.stderr
+    assert not (tmp_path / "twice").exists()
+
+
+def test_keys_are_dealt_out_completely(tmp_path):
+    (tmp_path / "scp").write_text("".join(f"u{i} x\n" for i in range(7)))
+    source = f"stage=1; . {UTILS}/stage.sh; . {UTILS}/jobs.sh; split_keys scp 3 keys"
+    assert bash(source, folder=tmp_path).returncode == 0
+    parts = [(tmp_path / f"keys.{i}").read_text().split() for i in (1, 2, 3)]
+    assert sorted(sum(parts, [])) == [f"u{i}" for i in range(7)]
+    assert sorted(map(len, parts)) == [2, 2, 3]
+
+
+def test_for_row_replaces_names(tmp_path):
+    (tmp_path / "table").write_text("train 1\ndev 2\n")
+    result = subprocess.run(
+        [str(UTILS / "for_row.sh"), "table", "2", "echo", "dump/%set%/x.%shard% %set%"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "dump/dev/x.2 dev\n"
+
+
+PATH_SH = UTILS.parent / "units1" / "path.sh"
+
+
+def test_threads_are_shared_among_jobs_unless_set(tmp_path):
+    script = f'. {PATH_SH}; use_jobs 100; echo "$OMP_NUM_THREADS"'
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    path = tmp_path / "script.sh"
+    path.write_text(f"set -euo pipefail\n{script}\n")
+    free = subprocess.run(["bash", str(path)], capture_output=True, text=True, env=environment)
+    assert free.stdout == "1\n", free.stderr
+    asked = bash(script, folder=tmp_path, OMP_NUM_THREADS="3")
+    assert asked.stdout == "3\n"
+
+
+def test_interpreter_without_espnet_is_refused(tmp_path):
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    result = bash(f". {PATH_SH}", folder=tmp_path, ENTROPY_PYTHON=str(fake))
+    assert result.returncode == 1 and "has no ESPnet" in result.stderr
+
+
+def test_unknown_backend_is_refused(tmp_path):
+    cmd_sh = UTILS.parent / "units1" / "cmd.sh"
+    result = bash(f". {cmd_sh}", folder=tmp_path, cmd_backend="cloud")
+    assert result.returncode == 1 and "local or slurm" in result.stderr
+    result = bash(f". {cmd_sh}", folder=tmp_path, cmd_backend="slurm")
+    assert result.returncode == 1 and "needs slurm.pl" in result.stderr

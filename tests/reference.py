@@ -1,0 +1,163 @@
+"""Slow, obvious versions of what the package computes: plain Python lists, floats and loops.
+
+One utterance at a time, without padding. Tests compare the fast versions with these.
+"""
+
+import itertools
+import math
+
+import torch
+
+MASK_64 = (1 << 64) - 1
+
+
+def predictive_entropies(lm, units: list[int]) -> list[float]:
+    """Entropies in nats over the K units; one fresh call of the LM for every position."""
+    entropies = []
+    for t in range(len(units)):
+        logits = next_unit_logits(lm, units[:t])[: lm.num_units]
+        top = max(logits)
+        weights = [math.exp(x - top) for x in logits]
+        total = sum(weights)
+        shares = [w / total for w in weights]
+        entropies.append(-sum(p * math.log(p) for p in shares if p > 0))
+    return entropies
+
+
+@torch.no_grad()
+def next_unit_logits(lm, prefix: list[int]) -> list[float]:
+    """(K + 2) logits of the unit after `prefix`, seen through that unit's window alone."""
+    t, context = len(prefix), lm.context
+    window = 0 if t < context else (t - context) // (context // 2) + 1
+    visible = prefix[window * (context // 2) :]
+    assert len(visible) < context
+    ids = torch.tensor([[lm.vocab_size - 1, *visible]])
+    return lm.llama(input_ids=ids).logits[0, -1].tolist()
+
+
+def boundaries(
+    name: str,
+    units: list[int],
+    entropies: list[float],
+    *,
+    on_change: bool = False,
+    rate_hz: float | None = None,
+    frame_rate_hz: float = 50.0,
+    global_nats: float = 0.0,
+    relative_nats: float = 0.0,
+    min_rate_hz: float | None = None,
+    max_segment: int | None = None,
+) -> list[bool]:
+    """Boundaries of one utterance, for every segmenter but dp."""
+    starts = [True]
+    for t in range(1, len(units)):
+        changed = units[t] != units[t - 1]
+        height, rise = entropies[t], entropies[t] - entropies[t - 1]
+        falls = t + 1 == len(units) or entropies[t + 1] <= height
+        if name == "global":
+            fires = height > global_nats
+        elif name == "relative":
+            fires = rise > relative_nats
+        elif name == "combined":
+            fires = height > global_nats or rise > relative_nats
+        elif name == "peaks":
+            fires = rise > 0 and falls and height > global_nats
+        elif name == "dense":
+            fires = True
+        elif name == "dedup":
+            fires = changed
+        elif name == "fixed":
+            fires = t % max(1, round(frame_rate_hz / rate_hz)) == 0
+        elif name == "uniform":
+            now, before = (math.floor(x * rate_hz / frame_rate_hz) for x in (t, t - 1))
+            fires = now > before
+        elif name == "random":
+            fires = random_draw(units[: t + 1]) < rate_hz / frame_rate_hz
+        starts.append(fires and (changed or not on_change))
+    if min_rate_hz is not None:
+        starts = raise_to_min_rate(starts, entropies, min_rate_hz, frame_rate_hz)
+    if max_segment is not None:
+        starts = cut_long_segments(starts, max_segment)
+    return starts
+
+
+def random_draw(units: list[int]) -> float:
+    """A number in [0, 1) that depends on all units up to the last."""
+    prefix = 0
+    for t, unit in enumerate(units):
+        prefix = (prefix + splitmix64(unit * 1_000_003 + t)) & MASK_64
+    return (splitmix64(prefix + len(units) - 1) & ((1 << 53) - 1)) / (1 << 53)
+
+
+def splitmix64(x: int) -> int:
+    """The output of a SplitMix64 generator in state x (Steele, Lea and Flood 2014)."""
+    x = (x + 0x9E3779B97F4A7C15) & MASK_64
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK_64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK_64
+    return x ^ (x >> 31)
+
+
+def raise_to_min_rate(
+    starts: list[bool], entropies: list[float], min_rate_hz: float, frame_rate_hz: float
+) -> list[bool]:
+    """Add the frame of highest entropy, earlier ones first, until there are enough."""
+    starts = list(starts)
+    while sum(starts) < len(starts) * min_rate_hz / frame_rate_hz:
+        free = [t for t, is_start in enumerate(starts) if not is_start]
+        starts[max(free, key=lambda t: (entropies[t], -t))] = True
+    return starts
+
+
+def cut_long_segments(starts: list[bool], max_segment: int) -> list[bool]:
+    """Start a new segment after every `max_segment` frames without a boundary."""
+    out, length = [], 0
+    for is_start in starts:
+        if is_start or length == max_segment:
+            length = 0
+        out.append(length == 0)
+        length += 1
+    return out
+
+
+def path_value(
+    starts: list[int],
+    entropies: list[float],
+    *,
+    threshold: float,
+    gap_cost: float,
+    mean_gap: float,
+) -> float:
+    """What dp maximises, of the boundaries `starts` (frame 0 among them)."""
+    gains = sum(entropies[t] - threshold for t in starts if t > 0)
+    ends = [*starts[1:], len(entropies)]
+    gaps = [end - start for start, end in zip(starts, ends, strict=True)]
+    return gains - gap_cost * sum((gap - mean_gap) ** 2 for gap in gaps)
+
+
+def best_path_value(allowed: list[int], entropies: list[float], **costs: float) -> float:
+    """The highest value over all sets of boundaries out of `allowed`."""
+    return max(
+        path_value([0, *chosen], entropies, **costs)
+        for size in range(len(allowed) + 1)
+        for chosen in itertools.combinations(allowed, size)
+    )
+
+
+def segments(starts: list[bool]) -> tuple[list[int], list[int]]:
+    """(segment id of each frame, frames in each segment)."""
+    ids, lengths = [], []
+    for is_start in starts:
+        if is_start:
+            lengths.append(0)
+        lengths[-1] += 1
+        ids.append(len(lengths) - 1)
+    return ids, lengths
+
+
+def nearest(features: list[list[float]], centroids: list[list[float]]) -> list[int]:
+    """Index of the nearest centroid of every frame; of equally near ones the first."""
+    units = []
+    for frame in features:
+        distances = [sum((x - y) ** 2 for x, y in zip(frame, c, strict=True)) for c in centroids]
+        units.append(distances.index(min(distances)))
+    return units
