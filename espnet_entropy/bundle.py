@@ -11,6 +11,7 @@ path, relative to the bundle, and their hash.
 
 import hashlib
 import os
+import pickle
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +145,11 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
     if config.get("lm") != "llama":
         raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
     lm = LlamaLM(vocab_size=len(config["token_list"]), **config["lm_conf"])
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{checkpoint} does not hold this unit LM: {error}") from error
     return lm.eval()
 
 
@@ -165,9 +169,14 @@ def pack_bundle(
     """
     output = Path(output)
     config = read_yaml(Path(codebook) / "config.yaml")
+    centroids = Codebook.load(Path(codebook) / FILES[0])
     lm = load_trained_lm(unit_lm)
     grids = Calibration.load(calibration)
-    for what, count in (("unit LM", lm.num_units), ("calibration", grids.num_units)):
+    for what, count in (
+        ("file of centroids", centroids.num_units),
+        ("unit LM", lm.num_units),
+        ("calibration", grids.num_units),
+    ):
         if count != config["num_units"]:
             raise ValueError(
                 f"the codebook has {config['num_units']} units, the {what} {count}; "

@@ -66,9 +66,9 @@ def read_table(path: Path | str) -> dict[str, str]:
     try:
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
-                key, _, value = line.strip().partition(" ")
-                if not key:
+                if not line.strip():
                     raise ValueError(f"{path}, line {number}: empty line")
+                key, value, *_ = *line.split(maxsplit=1), ""
                 if key in table:
                     raise ValueError(f"{path}, line {number}: {key} stands there twice")
                 table[key] = value.strip()
@@ -103,7 +103,8 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
     """
     import av
 
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate)
+    # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow.
+    resampler = av.AudioResampler(format="fltp", rate=sample_rate)
     chunks = []
     try:
         with av.open(str(path)) as container:
@@ -114,7 +115,7 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         raise ValueError(f"{path} cannot be decoded: {error or 'no audio stream'}") from error
     if not chunks:
         raise ValueError(f"{path} holds no sound")
-    samples = np.concatenate([chunk.to_ndarray()[0] for chunk in chunks])
+    samples = np.concatenate([chunk.to_ndarray().mean(axis=0) for chunk in chunks])
     if not np.isfinite(samples).all():
         raise ValueError(f"{path} holds NaN or infinite samples")
     return samples

@@ -9,6 +9,7 @@ the registration.
 import importlib
 import runpy
 import sys
+from pathlib import Path
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
 
@@ -22,10 +23,16 @@ def main(argv: list[str] | None = None) -> None:
         argv: what follows the launcher's name; `sys.argv[1:]` if None.
     """
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help") or argv == ["-m"]:
-        sys.exit(USAGE)
+    if argv[:1] in (["-h"], ["--help"]):
+        print(USAGE)
+        return
+    if not argv or argv == ["-m"] or (argv[0] != "-m" and argv[0].startswith("-")):
+        print(USAGE, file=sys.stderr)
+        sys.exit(2)
     if argv[0] != "-m":
         sys.argv = argv
+        # As Python does; the current folder, which is there for us, stays behind it.
+        sys.path.insert(0, str(Path(argv[0]).resolve().parent))
         runpy.run_path(argv[0], run_name="__main__")
         return
     name, arguments = argv[1], argv[2:]

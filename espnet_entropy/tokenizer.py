@@ -86,7 +86,7 @@ class UnitTokenizer:
 
     @torch.inference_mode()
     def __call__(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
-        """Tokenize a padded batch.
+        """Tokenize a padded batch, in float32 under autocast too: bf16 flips units.
 
         Args:
             waveforms: (B, N) float32 in [-1, 1], at `sample_rate`.
@@ -95,6 +95,10 @@ class UnitTokenizer:
         Raises:
             ValueError: an utterance is shorter than a frame, or samples are not finite.
         """
+        with torch.autocast(self.device.type, enabled=False):
+            return self._tokenize(waveforms, lengths)
+
+    def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
         units, entropies = [], []
         for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
             waveform = waveform[:length].unsqueeze(0).to(self.device)

@@ -51,8 +51,8 @@ def test_grid_points_reach_their_rates(segmenter, on_change):
 
 @pytest.mark.parametrize(("segmenter", "on_change"), DEFAULT_METHODS, ids=IDS)
 def test_thresholds_reach_the_rate_asked_for(segmenter, on_change):
-    """Within the rounding of one boundary; dp moves many boundaries at once."""
-    tolerance = 0.25 if segmenter == "dp" else 0.06
+    """Within the rounding of two boundaries; dp moves many boundaries at once."""
+    tolerance = 0.25 if segmenter == "dp" else 0.1
     for rate in GRIDS_HZ.get(segmenter, (3, 7, 10, 15)):
         config = SegmenterConfig(segmenter, on_change, rate_hz=float(rate))
         if rate > calibration().methods[config.method]["rate_hz"][-1] + 0.25:
@@ -65,7 +65,7 @@ def test_thresholds_reach_the_rate_asked_for(segmenter, on_change):
 
 @pytest.mark.parametrize(("segmenter", "on_change"), DEFAULT_METHODS, ids=IDS)
 def test_rates_off_the_grid_lie_between_their_neighbours(segmenter, on_change):
-    low, middle, high = (7, 9.3, 10) if segmenter == "dp" else (9, 9.3, 10)
+    low, middle, high = (7, 9.3, 10) if segmenter == "dp" else (5, 5.4, 6)
     reached = []
     for rate in (low, middle, high):
         config = SegmenterConfig(segmenter, on_change, rate_hz=rate)

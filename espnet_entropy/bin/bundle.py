@@ -50,6 +50,8 @@ def verify(args) -> None:
     recordings = read_table(args.wav_scp)
     dumped = sorted(read_dump(args.dump), key=lambda entry: len(entry[1]))[: args.num_utts]
     for utt, units, entropies in dumped:
+        if utt not in recordings:
+            raise ValueError(f"{args.wav_scp} has no utterance {utt}, which is in {args.dump}")
         wave = torch.from_numpy(read_audio(recordings[utt], tokenizer.sample_rate))
         tokens = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
         if not torch.equal(tokens.units[0], torch.from_numpy(units)):
@@ -65,7 +67,9 @@ def info(args) -> None:
     bundle = Bundle.open(args.bundle)
     print(yaml.safe_dump(bundle.config, sort_keys=False), end="")
     for method, grid in bundle.calibration().methods.items():
-        print(f"{method}: {grid['rate_hz'][0]:.1f} to {grid['rate_hz'][-1]:.1f} Hz")
+        rates = grid["rate_hz"]
+        reach = f"{rates[0]:.1f} to {rates[-1]:.1f} Hz" if rates else "no rate reached"
+        print(f"{method}: {reach}")
 
 
 if __name__ == "__main__":

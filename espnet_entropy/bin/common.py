@@ -21,7 +21,10 @@ def make_parser(description: str) -> config_argparse.ArgumentParser:
 
 def mapping(text: str) -> dict:
     """Argument type: a YAML mapping such as `{path: downloads/model, layer: 3}`."""
-    content = yaml.safe_load(text)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{text!r} is no YAML: {error}") from error  # what argparse reports
     if not isinstance(content, dict):
         raise ValueError(f"{text!r} is not a mapping")
     return content

@@ -57,7 +57,11 @@ def run(args) -> None:
         for utt in progress(keys, f"shard {args.shard}"):
             units = read_matrix(table[utt]).astype(np.int64)
             batch = torch.from_numpy(units).unsqueeze(0).to(args.device)
-            entropies = predictive_entropies(lm, batch, torch.tensor([len(units)]).to(args.device))
+            length = torch.tensor([len(units)], device=args.device)
+            try:
+                entropies = predictive_entropies(lm, batch, length)
+            except ValueError as error:
+                raise ValueError(f"utt {utt}: {error}") from error
             frames.append(len(units))
             yield utt, np.stack((units, entropies[0].cpu().numpy()), axis=1).astype(np.float32)
 

@@ -44,6 +44,9 @@ def run(args) -> None:
     utt = args.utt or min(utterances, key=lambda u: abs(len(utterances[u][0]) - 4 * 50))
     if utt not in utterances:
         raise ValueError(f"{args.dump} has no utterance {utt}")
+    recordings = read_table(args.wav_scp)
+    if utt not in recordings:
+        raise ValueError(f"{args.wav_scp} has no utterance {utt}")
     units, entropies = (torch.from_numpy(x).unsqueeze(0) for x in utterances[utt])
     lengths = torch.tensor([units.shape[1]])
     thresholds = calibration.thresholds(config)
@@ -51,7 +54,7 @@ def run(args) -> None:
     rate = segment_rate(segments_of(boundaries, lengths)[1], config.frame_rate_hz)
     plot_utterance(
         args.output,
-        waveform=read_audio(read_table(args.wav_scp)[utt], SAMPLE_RATE),
+        waveform=read_audio(recordings[utt], SAMPLE_RATE),
         sample_rate=SAMPLE_RATE,
         entropies=entropies[0].numpy(),
         boundaries=boundaries[0].numpy(),

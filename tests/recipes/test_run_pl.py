@@ -60,7 +60,7 @@ def test_words_are_quoted_as_kaldi_does(tmp_path, words, expected):
 
 
 def test_no_more_jobs_at_a_time_than_asked(tmp_path):
-    command = "touch on.JOB ; ls on.* | wc -l ; sleep 0.3 ; rm on.JOB".split()
+    command = "touch on.JOB ; echo on.* | wc -w ; sleep 0.3 ; rm on.JOB".split()
     result = run(tmp_path, "--max-jobs-run", "2", "JOB=1:6", "x.JOB.log", *command)
     assert result.returncode == 0, result.stderr
     seen = [int(body(tmp_path / f"x.{i}.log")[0]) for i in range(1, 7)]

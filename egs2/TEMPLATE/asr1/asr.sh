@@ -178,26 +178,36 @@ train_asr() {
 }
 
 decode() {
-    local set dir jobs
+    local set dir count splits split logs=${asr_exp}/${inference_tag}_log
+    use_jobs "${nj}"
+    # An interrupted decoding begins again: the number of splits may have changed.
+    rm -rf "${logs}"
+    mkdir -p "${logs}"
     for set in ${decode_sets}; do
         dir=${asr_exp}/${inference_tag}_${set}
-        jobs=$(wc -l <"${dumpdir}/raw/${set}/wav.scp")
-        jobs=$((jobs < nj ? jobs : nj))
-        use_jobs "${jobs}"
-        # An interrupted decoding begins again: the number of splits may have changed.
         rm -rf "${dir}"
-        mkdir -p "${dir}/log"
-        split_keys "${dumpdir}/raw/${set}/wav.scp" "${jobs}" "${dir}/log/keys"
-        # shellcheck disable=SC2086
-        ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" \
-            --max_jobs_run "${nj}" JOB=1:"${jobs}" "${dir}/log/inference.JOB.log" \
-            ${python} -m espnet_entropy.run -m espnet2.bin.asr_inference \
-            --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
-            --data_path_and_name_and_type "${dumpdir}/raw/${set}/wav.scp,speech,kaldi_ark" \
-            --key_file "${dir}/log/keys.JOB" --asr_train_config "${asr_exp}/config.yaml" \
-            --asr_model_file "${asr_exp}/${inference_asr_model}" \
-            --output_dir "${dir}/log/output.JOB" ${inference_args}
-        combine "${dir}/text" "${dir}"/log/output.*/1best_recog/text
+        mkdir -p "${dir}/split"
+        count=$(wc -l <"${dumpdir}/raw/${set}/wav.scp")
+        # Loading the model takes as long as decoding some dozens of utterances.
+        splits=$(((count + 49) / 50))
+        if [ "${splits}" -gt "${nj}" ]; then splits=${nj}; fi
+        split_keys "${dumpdir}/raw/${set}/wav.scp" "${splits}" "${dir}/split/keys"
+        for split in $(seq "${splits}"); do echo "${set} ${split}"; done
+    done >"${logs}/jobs"
+    dir=${asr_exp}/${inference_tag}_%set%
+    # shellcheck disable=SC2086
+    ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+        JOB=1:"$(wc -l <"${logs}/jobs")" "${logs}/inference.JOB.log" \
+        utils/for_row.sh "${logs}/jobs" JOB \
+        ${python} -m espnet_entropy.run -m espnet2.bin.asr_inference \
+        --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
+        --data_path_and_name_and_type "${dumpdir}/raw/%set%/wav.scp,speech,kaldi_ark" \
+        --key_file "${dir}/split/keys.%shard%" --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${asr_exp}/${inference_asr_model}" \
+        --output_dir "${dir}/split/output.%shard%" ${inference_args}
+    for set in ${decode_sets}; do
+        dir=${asr_exp}/${inference_tag}_${set}
+        combine "${dir}/text" "${dir}"/split/output.*/1best_recog/text
     done
     stage_summary "${decode_sets% }"
 }

@@ -195,7 +195,8 @@ class Follower:
     def summary(self, epoch, results):
         values = {}
         for phase, body in re.findall(r"\[(\w+)\] ([^\[]*)", results):
-            pairs = re.findall(r"([\w.]+)=([-+\d.e]+|nan|inf)(?=,|\s|$)", body)
+            # A metric that the model does not have is nan.
+            pairs = re.findall(r"([\w.]+)=([-+\d.e]+)(?=,|\s|$)", body)
             values[phase] = dict(pairs)
         valid = values.get("valid", {})
         parts = [f"epoch {epoch}/{self.last}", f"train loss {values['train'].get('loss', '?')}"]

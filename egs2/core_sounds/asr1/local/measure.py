@@ -1,7 +1,9 @@
 """What a trained model of this recipe reached: error rates, segments per second, times."""
 
+import io
 import json
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
@@ -27,10 +29,10 @@ def training_minutes(model: Path) -> float:
     return sum(phase["time"].total_seconds() for e in epochs for phase in e.values()) / 60
 
 
-def decoding_seconds(model: Path, set_name: str) -> float:
-    """Seconds between the first utterance and the last, over all jobs; loading is left out."""
+def decoding_seconds(model: Path) -> float:
+    """Seconds from the first utterance to the end, over all jobs; loading is left out."""
     total = 0.0
-    for log in sorted((model / f"decode_{set_name}" / "log").glob("inference.*.log")):
+    for log in sorted((model / "decode_log").glob("inference.*.log")):
         times, begun = [], False
         for line in log.read_text(encoding="utf-8").splitlines():
             begun = begun or "speech length:" in line
@@ -44,11 +46,14 @@ def decoding_seconds(model: Path, set_name: str) -> float:
 
 def reached_rate_hz(model: Path, model_file: str, dump: Path) -> float:
     """Segments per second that the model's own frontend makes of a dumped set."""
-    from espnet2.tasks.asr import ASRTask
+    # ESPnet's modules print notes about optional packages while they are imported.
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        from espnet2.tasks.asr import ASRTask
 
-    import espnet_entropy  # noqa: F401  (registers the frontend)
+        import espnet_entropy  # noqa: F401  (registers the frontend)
 
-    asr, args = ASRTask.build_model_from_file(model / "config.yaml", model / model_file, "cpu")
+        config = model / "config.yaml"
+        asr, args = ASRTask.build_model_from_file(config, model / model_file, "cpu")
     asr.eval()
     bundle = yaml.safe_load((Path(args.frontend_conf["bundle"]) / "config.yaml").read_text())
     frames = segments = 0

@@ -48,8 +48,7 @@ def row(system: str, models: list[Path], args: argparse.Namespace) -> list[str]:
         dump = args.dumpdir / "raw" / set_name
         cells.append(f"{reached_rate_hz(models[0], args.model_file, dump):.1f}")
     cells.append(spread([training_minutes(model) for model in models], 1))
-    seconds = [sum(decoding_seconds(model, s) for s in args.sets) for model in models]
-    return cells + [spread(seconds, 1)]
+    return cells + [spread([decoding_seconds(model) for model in models], 1)]
 
 
 def table(args: argparse.Namespace) -> str:
@@ -66,7 +65,7 @@ def table(args: argparse.Namespace) -> str:
         [
             f"`{args.command}`, commit {commit()}, seeds {' '.join(args.seeds)}, {cpu_model()}, "
             f"{cores} cores, {date.today().isoformat()}. Mean ± standard deviation over seeds; "
-            "a training runs on one thread; decoding is of all sets named, without loading.",
+            "a training runs on one thread; decoding is of all these sets, without loading.",
             "",
             *("| " + " | ".join(cells) + " |" for cells in lines),
         ]

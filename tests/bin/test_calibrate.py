@@ -1,0 +1,32 @@
+"""calibrate: writes what the function measures, and says what each method reaches."""
+
+import pytest
+import tiny
+
+from espnet_entropy.bin import calibrate as command
+from espnet_entropy.calibration import Calibration, calibrate
+from espnet_entropy.data import load_padded_dump
+
+
+def test_calibrate(parts, tmp_path, capsys):
+    path = tmp_path / "calibration.yaml"
+    tiny.command(command, dump=parts.dump, num_units=tiny.NUM_UNITS, output=path)
+    made = Calibration.load(path)
+    hours = sum(tiny.SECONDS.values()) / 3600
+    assert made.held_out == dict(dump=str(parts.dump), utterances=5, hours=round(hours, 4))
+    assert made == calibrate(
+        *load_padded_dump(parts.dump),
+        num_units=tiny.NUM_UNITS,
+        frame_rate_hz=50.0,
+        held_out=made.held_out,
+    )
+    out = capsys.readouterr().out
+    for method, grid in made.methods.items():
+        line = next(line for line in out.splitlines() if line.split()[0] == method)
+        assert f"to {grid['rate_hz'][-1]:.1f} Hz" in line
+
+
+def test_no_dump_is_an_error(tmp_path):
+    with pytest.raises(SystemExit, match="error: .*wav.scp cannot be read"):
+        tiny.command(command, dump=tmp_path, num_units=3, output=tmp_path / "x.yaml")
+    assert not (tmp_path / "x.yaml").exists()

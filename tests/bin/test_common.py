@@ -1,0 +1,78 @@
+"""Parsers, summary lines and errors of the commands."""
+
+import argparse
+import importlib
+
+import pytest
+
+from espnet_entropy.bin import common
+
+COMMANDS = [
+    "bundle",
+    "calibrate",
+    "dump",
+    "dump_entropies",
+    "dump_units",
+    "learn_codebook",
+    "merge_shards",
+    "plot_utterance",
+    "report_segments",
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name, capsys):
+    module = importlib.import_module(f"espnet_entropy.bin.{name}")
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--help"])
+    assert ended.value.code == 0
+    assert module.__doc__.split()[0] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("{path: a b, layer: 3}", {"path": "a b", "layer": 3}), ("{}", {})],
+)
+def test_mapping(text, expected):
+    assert common.mapping(text) == expected
+
+
+@pytest.mark.parametrize("text", ["3", "a, b", "{a: [", ""])
+def test_what_is_no_mapping_is_a_usage_error(text, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--conf", type=common.mapping)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--conf", text])
+    assert ended.value.code == 2
+    assert "invalid mapping value" in capsys.readouterr().err
+
+
+def test_config_files_and_overrides(tmp_path):
+    (tmp_path / "c.yaml").write_text("num_shards: 7\ndevice: cuda\n")
+    parser = common.make_parser("x")
+    common.add_shard_arguments(parser)
+    args = parser.parse_args(["--config", str(tmp_path / "c.yaml"), "--device", "cpu"])
+    assert (args.num_shards, args.shard, args.device) == (7, 1, "cpu")
+
+
+def test_bad_input_ends_without_a_traceback():
+    with pytest.raises(SystemExit) as ended, common.user_errors():
+        raise ValueError("utt a: broken")
+    assert ended.value.code == "error: utt a: broken"
+    with pytest.raises(KeyError), common.user_errors():
+        raise KeyError("a bug of ours keeps its traceback")
+
+
+def test_summary_line(monkeypatch):
+    times = iter([100.0, 110.0])
+    monkeypatch.setattr(common.time, "monotonic", lambda: next(times))
+    line = common.Stopwatch().summary("shard 1", 3, 180_000, 0.02)
+    assert line == (
+        "shard 1: 3 utterances, 1.000 h, 180000 units in 10.0 s (18000 units/s, 360 x real time)"
+    )
+
+
+def test_progress_stays_off_standard_output(capsys):
+    assert list(common.progress(iter([1, 2]), "things", total=2)) == [1, 2]
+    captured = capsys.readouterr()
+    assert captured.out == "" and "things" in captured.err

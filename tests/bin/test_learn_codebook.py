@@ -1,0 +1,61 @@
+"""learn_codebook: what it writes, and that a seed fixes it."""
+
+import pytest
+import tiny
+
+from espnet_entropy.bin import learn_codebook
+from espnet_entropy.codebook import Codebook
+from espnet_entropy.data import read_yaml
+
+
+def learn(parts, output, **options):
+    settings = dict(
+        wav_scp=parts.wav_scp,
+        extractor="mfcc",
+        extractor_conf="{num_mel: 20, num_ceps: 5, deltas: false}",
+        num_units=tiny.NUM_UNITS,
+        output=output,
+    )
+    tiny.command(learn_codebook, **(settings | options))
+    return output
+
+
+def test_same_seed_same_bytes(parts, tmp_path):
+    again = learn(parts, tmp_path / "again")
+    for name in ("codebook.safetensors", "config.yaml", "tokens.txt"):
+        assert (again / name).read_bytes() == (parts.codebook / name).read_bytes()
+    other = learn(parts, tmp_path / "other", seed=1)
+    name = "codebook.safetensors"
+    assert (other / name).read_bytes() != (parts.codebook / name).read_bytes()
+
+
+def test_what_is_written(parts):
+    tokens = (parts.codebook / "tokens.txt").read_text().splitlines()
+    assert tokens == [*map(str, range(tiny.NUM_UNITS)), "<unk>", "<sos/eos>"]
+    config = read_yaml(parts.codebook / "config.yaml")
+    frames = sum(round(seconds * 50) for seconds in tiny.SECONDS.values())
+    assert config["num_units"] == tiny.NUM_UNITS and config["dim"] == 5
+    assert config["codebook"]["frames"] == frames
+    codebook = Codebook.load(parts.codebook / "codebook.safetensors")
+    assert (codebook.num_units, codebook.dim) == (tiny.NUM_UNITS, 5)
+
+
+def test_max_frames_bounds_the_sample(parts, tmp_path, capsys):
+    learn(parts, tmp_path, max_frames=100)
+    assert read_yaml(tmp_path / "config.yaml")["codebook"]["frames"] == 100
+    assert "12 units from 100 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(num_units=1000), "frames cannot make 1000 units"),
+        (dict(wav_scp="none.scp"), "none.scp cannot be read"),
+        (dict(extractor_conf="{num_ceps: 99}"), "num_ceps 99"),
+    ],
+    ids=["few-frames", "no-table", "extractor"],
+)
+def test_errors(parts, tmp_path, options, message):
+    with pytest.raises(SystemExit, match=f"error: .*{message}"):
+        learn(parts, tmp_path / "codebook", **options)
+    assert not (tmp_path / "codebook").exists()

@@ -1,0 +1,26 @@
+"""merge_shards: refusals; what it writes is checked with the commands before it."""
+
+import shutil
+
+import pytest
+import tiny
+
+from espnet_entropy.bin import merge_shards
+from espnet_entropy.data import read_table, write_table
+
+
+def test_missing_shards_and_changed_data(parts, tmp_path):
+    shutil.copytree(parts.units / "shards", tmp_path / "shards")
+    with pytest.raises(SystemExit, match=r"error: .*units\.3\.scp is missing"):
+        tiny.command(merge_shards, output=tmp_path, num_shards=3, expect=parts.wav_scp)
+    write_table(tmp_path / "more.scp", read_table(parts.wav_scp) | {"utt-new": "x"})
+    with pytest.raises(SystemExit, match=r"1 utterances are missing \(utt-new\)"):
+        tiny.command(merge_shards, output=tmp_path, num_shards=2, expect=tmp_path / "more.scp")
+    assert not (tmp_path / "units.scp").exists()
+
+
+def test_entropies_need_the_data_folder(parts, tmp_path):
+    shutil.copytree(parts.dump / "shards", tmp_path / "shards")
+    with pytest.raises(SystemExit, match="holds entropies; give --data"):
+        tiny.command(merge_shards, output=tmp_path, expect=parts.wav_scp)
+    assert not (tmp_path / "wav.scp").exists()

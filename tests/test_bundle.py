@@ -1,0 +1,233 @@
+"""Bundles: packed from parts that fit, verified, moved, and free of pickles."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+import yaml
+
+from espnet_entropy.bundle import (
+    FILES,
+    Bundle,
+    describe_extractor,
+    load_extractor,
+    load_trained_lm,
+    pack_bundle,
+)
+from espnet_entropy.calibration import Calibration
+from espnet_entropy.codebook import Codebook
+from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.features import EXTRACTORS, build_extractor
+
+
+@pytest.fixture
+def bundle(parts, tmp_path):
+    """A copy that may be damaged."""
+    return Path(shutil.copytree(parts.bundle, tmp_path / "bundle"))
+
+
+def test_packed_parts_come_back(parts):
+    bundle = Bundle.open(parts.bundle)
+    bundle.check_hashes()
+    assert bundle.num_units == tiny.NUM_UNITS and bundle.frame_rate_hz == pytest.approx(50)
+    learnt = Codebook.load(parts.codebook / "codebook.safetensors")
+    assert torch.equal(bundle.codebook().centroids, learnt.centroids)
+    assert bundle.calibration() == Calibration.load(parts.calibration)
+    lm = bundle.unit_lm()
+    assert not lm.training and lm.conf == parts.lm.conf
+    for name, value in parts.lm.state_dict().items():
+        assert torch.equal(lm.state_dict()[name], value), name
+
+
+def test_no_pickle_inside(parts):
+    files = sorted(p.name for p in parts.bundle.iterdir())
+    assert files == sorted(["config.yaml", *FILES])
+    for path in parts.bundle.iterdir():
+        content = path.read_bytes()
+        if path.suffix == ".yaml":
+            assert isinstance(yaml.safe_load(content), dict)
+            continue
+        # safetensors: a length, that much JSON, and nothing but the numbers it lists
+        start = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:start])
+        header.pop("__metadata__", None)
+        assert len(content) == start + max(x["data_offsets"][1] for x in header.values())
+
+
+def test_config_says_what_it_is(parts):
+    config = read_yaml(parts.bundle / "config.yaml")
+    assert config["format"] == 1
+    assert config["extractor"]["name"] == "mfcc"
+    assert config["sample_rate"] == 16000 and config["frame_shift_sec"] == 0.02
+    assert config["unit_lm"]["context"] == 8
+    assert set(config["files"]) == set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_tampering_is_found(bundle, name, damage):
+    content = bytearray((bundle / name).read_bytes())
+    content[-1] ^= 1
+    (bundle / name).unlink()
+    if damage == "changed":
+        (bundle / name).write_bytes(content)
+    with pytest.raises(ValueError, match=name):
+        Bundle.open(bundle).check_hashes()
+
+
+@pytest.mark.parametrize("name", ["codebook", "unit_lm", "calibration"])
+def test_cut_parts_are_refused(bundle, name):
+    path = next(bundle.glob(f"{name}.*"))
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(ValueError, match=path.name):
+        getattr(Bundle.open(bundle), name)()
+
+
+def test_lm_of_another_shape_is_refused(bundle):
+    config = read_yaml(bundle / "config.yaml")
+    config["unit_lm"]["hidden_size"] = 32
+    write_yaml(bundle / "config.yaml", config)
+    with pytest.raises(ValueError, match="unit_lm.safetensors does not hold this bundle's unit LM"):
+        Bundle.open(bundle).unit_lm()
+
+
+@pytest.mark.parametrize("content", [None, {}, {"format": 2}], ids=["none", "no-format", "future"])
+def test_what_is_no_bundle_is_refused(tmp_path, content):
+    if content is not None:
+        write_yaml(tmp_path / "config.yaml", content)
+    with pytest.raises(ValueError, match="holds no bundle|bundle format (None|2), known is 1"):
+        Bundle.open(tmp_path)
+
+
+def with_units(parts, folder, what, num_units):
+    """The parts' paths, with one of them made for another K."""
+    paths = dict(
+        codebook=parts.codebook, unit_lm=parts.checkpoint, calibration=parts.calibration
+    )
+    if what == "unit LM":
+        paths["unit_lm"] = tiny.save_as_espnet(tiny.unit_lm(num_units), folder / "lm")
+    elif what == "calibration":
+        paths["calibration"] = folder / "calibration.yaml"
+        Calibration(num_units, 50.0, {}, {}).save(paths["calibration"])
+    else:
+        paths["codebook"] = Path(shutil.copytree(parts.codebook, folder / "codebook"))
+        Codebook(torch.randn(num_units, 5)).save(paths["codebook"] / "codebook.safetensors")
+    return paths
+
+
+@pytest.mark.parametrize("what", ["unit LM", "calibration", "file of centroids"])
+def test_parts_of_different_runs_are_refused(parts, tmp_path, what):
+    paths = with_units(parts, tmp_path, what, tiny.NUM_UNITS + 3)
+    output = tmp_path / "bundle"
+    with pytest.raises(ValueError, match=rf"has {tiny.NUM_UNITS} units, the {what} 15; they were"):
+        pack_bundle(**paths, output=output)
+    assert not output.exists() and not list(tmp_path.glob(".bundle*"))
+
+
+def test_packing_replaces_an_older_bundle(parts, tmp_path):
+    output = tmp_path / "bundle"
+    output.mkdir()
+    (output / "old").touch()
+    tiny.pack(parts, output)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
+    assert not (output / "old").exists()
+    for path in parts.bundle.iterdir():
+        assert (output / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    "damage", ["other-lm", "cut", "other-shape", "missing", "no-config"]
+)
+def test_unfit_checkpoints_are_refused(tmp_path, damage):
+    checkpoint = tiny.save_as_espnet(tiny.unit_lm(), tmp_path)
+    config = read_yaml(tmp_path / "config.yaml")
+    if damage == "other-lm":
+        write_yaml(tmp_path / "config.yaml", config | {"lm": "transformer"})
+    elif damage == "cut":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    elif damage == "other-shape":
+        config["lm_conf"]["num_layers"] = 3
+        write_yaml(tmp_path / "config.yaml", config)
+    elif damage == "missing":
+        checkpoint.unlink()
+    else:
+        (tmp_path / "config.yaml").unlink()
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        load_trained_lm(checkpoint)
+
+
+def test_trained_lm_is_the_one_saved(parts):
+    lm = load_trained_lm(parts.checkpoint)
+    ids = torch.tensor([[lm.sos, 1, 2, 3]])
+    assert not lm.training
+    with torch.no_grad():
+        assert torch.equal(lm(ids)[0], parts.lm(ids)[0])
+
+
+# Where the extractor's weights are
+
+
+class FileExtractor(torch.nn.Module):
+    """Stands for an extractor with weights: its content is a file's."""
+
+    name = "file"
+    sample_rate, frame_shift_sec, dim, batch_invariant = 16000, 0.02, 5, False
+
+    def __init__(self, path):
+        super().__init__()
+        self.conf = {"path": str(path)}
+
+    def content_hash(self):
+        return Path(self.conf["path"]).read_text()
+
+
+@pytest.fixture
+def with_weights(parts, tmp_path, monkeypatch):
+    """root/weights and a bundle at root/exp/deep/bundle that names them."""
+    monkeypatch.setitem(EXTRACTORS, "file", FileExtractor)
+    root = tmp_path / "root"
+    codebook = Path(shutil.copytree(parts.codebook, root / "codebook"))
+    (root / "weights").write_text("abc")
+    described = describe_extractor(FileExtractor(root / "weights"), codebook)
+    assert described["extractor"]["conf"]["path"] == "../weights"
+    write_yaml(codebook / "config.yaml", read_yaml(codebook / "config.yaml") | described)
+    (root / "exp" / "deep").mkdir(parents=True)
+    pack_bundle(codebook, parts.checkpoint, parts.calibration, root / "exp" / "deep" / "bundle")
+    return root
+
+
+def test_a_moved_bundle_finds_its_weights(with_weights):
+    assert load_extractor(with_weights / "exp/deep/bundle").content_hash() == "abc"
+    moved = with_weights.rename(with_weights.parent / "elsewhere")
+    extractor = load_extractor(moved / "exp/deep/bundle")
+    assert Path(extractor.conf["path"]) == moved / "weights"
+
+
+def test_the_path_of_the_weights_can_be_given(with_weights, tmp_path):
+    (with_weights / "weights").rename(tmp_path / "new")
+    extractor = load_extractor(with_weights / "exp/deep/bundle", str(tmp_path / "new"))
+    assert extractor.conf["path"] == str(tmp_path / "new")
+
+
+def test_other_weights_are_refused(with_weights):
+    (with_weights / "weights").write_text("xyz")
+    with pytest.raises(ValueError, match="content hash xyz, but .* was made with abc"):
+        load_extractor(with_weights / "exp/deep/bundle")
+
+
+def test_other_settings_of_the_extractor_are_refused(bundle):
+    config = read_yaml(bundle / "config.yaml")
+    config["extractor"]["conf"]["num_mel"] = 21
+    write_yaml(bundle / "config.yaml", config)
+    with pytest.raises(ValueError, match="content hash"):
+        load_extractor(bundle)
+
+
+def test_extractors_without_weights_have_no_path(tmp_path):
+    extractor = build_extractor("mfcc", num_mel=20, num_ceps=5, deltas=False)
+    described = describe_extractor(extractor, tmp_path)
+    assert "path" not in described["extractor"]["conf"]
+    assert described["dim"] == 5 and described["batch_invariant"] is False

@@ -1,0 +1,80 @@
+"""Registration: cheap, silent, whatever is imported first. Each case in a process of its own."""
+
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from espnet_entropy import espnet_plugin
+
+
+def python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_is_cheap_and_silent():
+    code = """
+import sys
+import espnet_entropy, espnet_entropy.run
+heavy = {"torch", "espnet2", "espnet", "transformers", "numpy", "yaml"} & set(sys.modules)
+sys.exit(f"imported: {heavy}" if heavy else 0)
+"""
+    assert python(code) == ""
+
+
+LOOK = """
+import sys
+from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.unit_lm import LlamaLM
+from espnet2.tasks import asr, lm, slu, st
+for task in (asr, st, slu):
+    assert task.frontend_choices.classes["entropy"] is EntropyFrontend, task
+    assert "default" in task.frontend_choices.classes
+assert lm.lm_choices.classes["llama"] is LlamaLM
+parser = asr.ASRTask.get_parser()
+assert parser.parse_args(["--frontend", "entropy", "--output_dir", "x"]).frontend == "entropy"
+# Loaders are asked for sources by inspect, and modules may be loaded anew.
+import importlib, inspect
+assert "class ASRTask" in inspect.getsource(asr.ASRTask)
+importlib.reload(lm)
+assert lm.lm_choices.classes["llama"] is LlamaLM
+importlib.reload(importlib.import_module("espnet_entropy"))
+assert sum(type(f).__name__ == "_TaskFinder" for f in sys.meta_path) == 1
+"""
+TASKS = "import espnet2.tasks.asr, espnet2.tasks.lm, espnet2.tasks.st, espnet2.tasks.slu\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import espnet_entropy\n" + TASKS + LOOK, TASKS + "import espnet_entropy\n" + LOOK],
+    ids=["package-first", "tasks-first"],
+)
+def test_tasks_know_our_choices(code):
+    # ESPnet itself prints a line about Flash Attention, depending on its version.
+    ours = [line for line in python(code).splitlines() if "Flash Attention" not in line]
+    assert ours == []
+
+
+def test_a_class_that_does_not_fit_is_refused(monkeypatch):
+    class Base:
+        pass
+
+    plugin = ("some.task", "frontend_choices", "entropy", "collections:OrderedDict")
+    monkeypatch.setattr(espnet_plugin, "PLUGINS", (plugin,))
+    task = ModuleType("some.task")
+    task.frontend_choices = SimpleNamespace(base_type=Base, classes={})
+    with pytest.raises(TypeError, match="collections:OrderedDict is no Base"):
+        espnet_plugin.register(task)
+    assert task.frontend_choices.classes == {}
+
+    task.frontend_choices.base_type = dict
+    espnet_plugin.register(task)
+    assert list(task.frontend_choices.classes) == ["entropy"]
+
+
+def test_keys_are_lower_case():
+    """ESPnet lower-cases what stands on its command line."""
+    assert all(key == key.lower() for _, _, key, _ in espnet_plugin.PLUGINS)

@@ -1,0 +1,228 @@
+"""The launcher does what Python would, and takes ESPnet's programs from data to decoded text."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+
+from espnet_entropy import run
+from espnet_entropy.data import read_dump, read_table, write_table
+
+LAUNCHER = [sys.executable, "-m", "espnet_entropy.run"]
+PACKAGE_PARENT = str(Path(run.__file__).parents[1])
+
+
+def execute(*command, cwd=None, text=None):
+    environment = os.environ | {"PYTHONPATH": PACKAGE_PARENT, "NLTK_DATA": str(cwd or "")}
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        input=text,
+        env=environment,
+    )
+
+
+def launch(*arguments, **options):
+    done = execute(*LAUNCHER, *arguments, **options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_same_bytes_as_without_it(tmp_path):
+    """Stock recipes pipe this program's output into the scoring."""
+    (tmp_path / "text").write_text("a one two\nb dé\n")
+    arguments = "-m espnet2.bin.tokenize_text -f 2- --input text --output - --token_type char"
+    without = execute(sys.executable, *arguments.split(), cwd=tmp_path)
+    assert without.stdout == "o n e <space> t w o\nd é\n", without.stderr
+    assert launch(*arguments.split(), cwd=tmp_path) == without.stdout
+
+
+SCRIPT = """
+import sys
+import beside
+import espnet_entropy.espnet_plugin as plugin
+print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, plugin._TaskFinder)
+      for f in sys.meta_path))
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_script_path(tmp_path, code):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "script.py").write_text(SCRIPT)
+    (tmp_path / "scripts" / "beside.py").write_text("VALUE = 7\n")
+    done = execute(*LAUNCHER, "scripts/script.py", code, "--x", cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == f"__main__ ['{code}', '--x'] 7 True\n"
+
+
+MODULES = {
+    "returns": "def main():\n    return {code}\n",
+    "exits": "import sys\ndef main():\n    sys.exit({code})\n",
+    "raises": "def main():\n    raise RuntimeError('no luck')\n",
+    "guarded": "import sys\nif __name__ == '__main__':\n    print(sys.argv[1:])\n"
+    "    sys.exit({code})\n",
+}
+
+
+@pytest.mark.parametrize(
+    "name, code, expected",
+    [("returns", None, 0), ("exits", 0, 0), ("exits", 5, 5), ("raises", 0, 1), ("guarded", 4, 4)],
+)
+def test_exit_codes_of_modules(tmp_path, name, code, expected):
+    (tmp_path / f"{name}.py").write_text(MODULES[name].replace("{code}", str(code)))
+    done = execute(*LAUNCHER, "-m", name, "a", "--b", cwd=tmp_path)
+    assert done.returncode == expected, done.stderr
+    assert ("no luck" in done.stderr) == (name == "raises")
+    assert done.stdout == ("['a', '--b']\n" if name == "guarded" else "")
+
+
+def test_arguments_reach_the_module(tmp_path):
+    (tmp_path / "echo.py").write_text(
+        "import sys\ndef main(cmd=None):\n    print(sys.argv[0].endswith('echo.py'), sys.argv[1:])\n"
+    )
+    out = launch("-m", "echo", "-m", "x y", "--help", cwd=tmp_path)
+    assert out == "True ['-m', 'x y', '--help']\n"
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help(flag, capsys):
+    run.main([flag])
+    assert "python -m espnet_entropy.run (-m MODULE | SCRIPT.py)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m"], ["-c", "print(1)"]], ids=str)
+def test_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        run.main(arguments)
+    assert error.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "usage:" in captured.err
+
+
+@pytest.mark.parametrize("arguments", [["-m", "espnet2.bin.no_such"], ["no_such.py"]], ids=str)
+def test_what_is_not_there_fails(arguments):
+    done = execute(*LAUNCHER, *arguments)
+    assert done.returncode == 1 and "no_such" in done.stderr
+
+
+# Whole trainings
+
+
+def train_lm(parts, folder):
+    config = dict(
+        lm="llama",
+        lm_conf=dict(hidden_size=16, num_layers=1, num_heads=2, context=16),
+        optim="adamw",
+        optim_conf=dict(lr=0.01),
+        batch_type="numel",
+        batch_bins=200,
+        max_epoch=2,
+        keep_nbest_models=1,
+        best_model_criterion=[["valid", "loss", "min"]],
+        num_workers=0,
+        use_tensorboard=False,
+        use_matplotlib=False,
+        use_preprocessor=False,
+    )
+    (folder / "lm.yaml").write_text(yaml.safe_dump(config))
+    units = parts.units
+    launch(
+        *("-m", "espnet2.bin.lm_train", "--config", folder / "lm.yaml", "--ngpu", "0"),
+        *("--token_list", parts.codebook / "tokens.txt", "--output_dir", folder / "lm"),
+        *("--train_data_path_and_name_and_type", f"{units}/units.scp,text,kaldi_ark"),
+        *("--valid_data_path_and_name_and_type", f"{units}/units.scp,text,kaldi_ark"),
+        *("--train_shape_file", units / "text_shape", "--valid_shape_file", units / "text_shape"),
+        cwd=folder,
+    )
+    return folder / "lm" / "valid.loss.best.pth"
+
+
+def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
+    from espnet_entropy.bundle import load_trained_lm, pack_bundle
+
+    checkpoint = train_lm(parts, tmp_path)
+    lm = load_trained_lm(checkpoint)
+    assert lm.num_units == tiny.NUM_UNITS and lm.context == 16
+    pack_bundle(parts.codebook, checkpoint, parts.calibration, tmp_path / "bundle").check_hashes()
+
+
+TOKENS = ["<blank>", "<unk>", "<space>", *sorted(set("onetwhr")), "<sos/eos>"]
+
+
+def train_asr(parts, folder):
+    config = dict(
+        frontend="entropy",
+        frontend_conf=dict(
+            bundle=str(parts.bundle),
+            num_units=tiny.NUM_UNITS,
+            rate=20,
+            min_rate=15,
+            output_size=16,
+            aggregator_conf=dict(num_layers=1, num_heads=2),
+        ),
+        normalize=None,
+        specaug=None,
+        encoder="transformer",
+        encoder_conf=dict(
+            input_layer="linear", output_size=16, attention_heads=2, linear_units=16, num_blocks=1
+        ),
+        decoder="transformer",
+        decoder_conf=dict(attention_heads=2, linear_units=16, num_blocks=1),
+        model_conf=dict(ctc_weight=0.5, extract_feats_in_collect_stats=False),
+        batch_type="unsorted",
+        batch_size=3,
+        max_epoch=1,
+        keep_nbest_models=1,
+        best_model_criterion=[["valid", "loss", "min"]],
+        num_workers=0,
+        use_tensorboard=False,
+        use_matplotlib=False,
+    )
+    (folder / "asr.yaml").write_text(yaml.safe_dump(config))
+    (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
+    shapes = {utt: f"{len(units)},2" for utt, units, _ in read_dump(parts.dump)}
+    write_table(folder / "speech_shape", shapes)
+    words = []
+    for mode in ("train", "valid"):
+        words += [f"--{mode}_data_path_and_name_and_type", f"{parts.dump}/wav.scp,speech,kaldi_ark"]
+        words += [f"--{mode}_data_path_and_name_and_type", f"{parts.dump}/text,text,text"]
+        words += [f"--{mode}_shape_file", "speech_shape"]
+    launch(
+        *("-m", "espnet2.bin.asr_train", "--config", "asr.yaml", "--ngpu", "0", *words),
+        *("--use_preprocessor", "true", "--token_type", "char", "--token_list", "tokens.txt"),
+        *("--output_dir", "asr"),
+        cwd=folder,
+    )
+
+
+def decode(parts, folder, data, kind, *options):
+    launch(
+        *("-m", "espnet2.bin.asr_inference", "--ngpu", "0", "--beam_size", "1"),
+        *("--maxlenratio", "-4", "--ctc_weight", "0.5", "--output_dir", f"decoded_{kind}"),
+        *("--data_path_and_name_and_type", f"{data},speech,{kind}"),
+        *("--asr_train_config", "asr/config.yaml", "--asr_model_file", "asr/valid.loss.best.pth"),
+        *options,
+        cwd=folder,
+    )
+    return (folder / f"decoded_{kind}" / "1best_recog" / "token").read_text()
+
+
+def test_train_a_recogniser_and_decode_dump_and_speech(parts, tmp_path):
+    train_asr(parts, tmp_path)
+    log = (tmp_path / "asr" / "train.log")
+    config = yaml.safe_load((tmp_path / "asr" / "config.yaml").read_text())
+    assert config["frontend"] == "entropy" and not log.exists()
+    from_dump = decode(parts, tmp_path, parts.dump / "wav.scp", "kaldi_ark")
+    assert [line.split()[0] for line in from_dump.splitlines()] == sorted(tiny.SECONDS)
+    assert all(len(line.split()) > 1 for line in from_dump.splitlines())
+    from_speech = decode(parts, tmp_path, parts.wav_scp, "sound")
+    assert from_speech == from_dump
+    assert set(read_table(tmp_path / "decoded_sound/1best_recog/score")) == set(tiny.SECONDS)

@@ -1,0 +1,87 @@
+"""Tokenizer: the same bits alone and in a batch, the same as its parts and as the dump."""
+
+import pytest
+import tiny
+import torch
+
+from espnet_entropy.bundle import Bundle, load_extractor
+from espnet_entropy.data import read_dump
+from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.tokenizer import UnitTokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer(parts):
+    return UnitTokenizer.from_bundle(parts.bundle)
+
+
+def waves():
+    return [
+        torch.from_numpy(tiny.wave(seed, seconds))
+        for seed, seconds in enumerate(tiny.SECONDS.values())
+    ]
+
+
+def padded(garbage):
+    lengths = torch.tensor([len(w) for w in waves()])
+    batch = torch.nn.utils.rnn.pad_sequence(waves(), batch_first=True, padding_value=garbage)
+    return batch, lengths
+
+
+@pytest.mark.parametrize("garbage", [0.0, 0.7, float("nan")], ids=["silence", "loud", "nan"])
+def test_alone_and_in_a_batch_bit_for_bit(tokenizer, garbage):
+    batch, lengths = padded(garbage)
+    together = tokenizer(batch, lengths)
+    assert together.units.shape == together.entropies.shape
+    assert together.entropies.dtype == torch.float32
+    for row, wave in enumerate(waves()):
+        alone = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
+        frames = alone.lengths.item()
+        assert together.lengths[row] == frames
+        assert torch.equal(together.units[row, :frames], alone.units[0])
+        assert torch.equal(together.entropies[row, :frames], alone.entropies[0])
+        assert not together.units[row, frames:].any()
+        assert not together.entropies[row, frames:].any()
+
+
+def test_is_its_parts_in_a_row(parts, tokenizer):
+    bundle, wave = Bundle.open(parts.bundle), waves()[0]
+    length = torch.tensor([len(wave)])
+    features, frames = load_extractor(parts.bundle)(wave.unsqueeze(0), length)
+    units = bundle.codebook().assign(features)
+    tokens = tokenizer(wave.unsqueeze(0), length)
+    assert torch.equal(tokens.units, units)
+    assert torch.equal(tokens.lengths, frames)
+    entropies = predictive_entropies(bundle.unit_lm(), units, frames)
+    torch.testing.assert_close(tokens.entropies, entropies)
+    assert units.unique().numel() > 3 and entropies.std() > 0.1  # not vacuous
+
+
+def test_equals_the_dump(parts, tokenizer):
+    """The dump went over files, shards and two commands."""
+    tokens = tokenizer(*padded(0.0))
+    for row, (_, units, entropies) in enumerate(read_dump(parts.dump)):
+        assert tokens.lengths[row] == len(units)
+        assert torch.equal(tokens.units[row, : len(units)], torch.from_numpy(units))
+        assert torch.equal(tokens.entropies[row, : len(units)], torch.from_numpy(entropies))
+
+
+def test_without_unit_lm(parts, tokenizer):
+    units_only = UnitTokenizer.from_codebook(parts.codebook)
+    tokens = units_only(*padded(0.0))
+    assert tokens.entropies is None
+    assert torch.equal(tokens.units, tokenizer(*padded(0.0)).units)
+    assert units_only.sample_rate == 16000
+
+
+@pytest.mark.parametrize(
+    "wave, message",
+    [
+        (torch.zeros(1, 100), "too short"),
+        (torch.full((1, 4000), float("nan")), "largest sample"),
+    ],
+    ids=["short", "nan"],
+)
+def test_bad_sound_is_refused(tokenizer, wave, message):
+    with pytest.raises(ValueError, match=message):
+        tokenizer(wave, torch.tensor([wave.shape[1]]))
