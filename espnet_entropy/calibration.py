@@ -138,9 +138,7 @@ def calibrate(
     seconds = float(lengths.sum()) / frame_rate_hz
     grids = {}
     for segmenter, on_change in methods:
-        config = SegmenterConfig(
-            segmenter, on_change, rate_hz=1.0, frame_rate_hz=frame_rate_hz
-        )
+        config = SegmenterConfig(segmenter, on_change, rate_hz=1.0, frame_rate_hz=frame_rate_hz)
         points = {}
         for rate_hz in GRIDS_HZ.get(segmenter, GRID_HZ):
             aimed = with_rate(config, float(rate_hz))

@@ -13,7 +13,6 @@ than those seen in training.
 import torch
 from espnet2.lm.abs_model import AbsLM
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
 
 
 class LlamaLM(AbsLM):
@@ -41,6 +40,9 @@ class LlamaLM(AbsLM):
         windows_per_batch: int = 16,
     ):
         super().__init__()
+        # Seconds, which commands that only name this class need not wait for.
+        from transformers import LlamaConfig, LlamaForCausalLM
+
         if context < 2 or context % 2:
             raise ValueError(f"context must be an even number of units, but is {context}")
         if intermediate_size is None:

@@ -104,9 +104,7 @@ def test_what_is_no_bundle_is_refused(tmp_path, content):
 
 def with_units(parts, folder, what, num_units):
     """The parts' paths, with one of them made for another K."""
-    paths = dict(
-        codebook=parts.codebook, unit_lm=parts.checkpoint, calibration=parts.calibration
-    )
+    paths = dict(codebook=parts.codebook, unit_lm=parts.checkpoint, calibration=parts.calibration)
     if what == "unit LM":
         paths["unit_lm"] = tiny.save_as_espnet(tiny.unit_lm(num_units), folder / "lm")
     elif what == "calibration":
@@ -138,9 +136,7 @@ def test_packing_replaces_an_older_bundle(parts, tmp_path):
         assert (output / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-@pytest.mark.parametrize(
-    "damage", ["other-lm", "cut", "other-shape", "missing", "no-config"]
-)
+@pytest.mark.parametrize("damage", ["other-lm", "cut", "other-shape", "missing", "no-config"])
 def test_unfit_checkpoints_are_refused(tmp_path, damage):
     checkpoint = tiny.save_as_espnet(tiny.unit_lm(), tmp_path)
     config = read_yaml(tmp_path / "config.yaml")

@@ -161,9 +161,7 @@ def test_what_cannot_be_had_is_refused(config, message):
 def test_sets_on_which_methods_never_fire(units, entropies):
     """Nothing to rank: such methods are kept with an empty grid or what they do reach."""
     lengths = torch.full((len(units),), units.shape[1])
-    made = calibrate(
-        units.long(), entropies, lengths, num_units=2, frame_rate_hz=50.0, held_out={}
-    )
+    made = calibrate(units.long(), entropies, lengths, num_units=2, frame_rate_hz=50.0, held_out={})
     assert set(made.methods) == set(IDS)
     for grid in made.methods.values():
         assert all(len(values) == len(grid["rate_hz"]) for values in grid.values())

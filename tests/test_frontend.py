@@ -200,9 +200,9 @@ def test_other_shapes_are_refused(parts, shape):
         (dict(threshold=1.0, segmenter="combined"), "threshold works with"),
         (dict(unit_init="zeros"), "unit_init is 'zeros'"),
     ],
-    ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items())
-    if isinstance(value, dict)
-    else "",
+    ids=lambda value: (
+        "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else ""
+    ),
 )
 def test_bad_settings_are_refused(parts, conf, message):
     with pytest.raises(ValueError, match=message):

@@ -86,7 +86,9 @@ def test_exit_codes_of_modules(tmp_path, name, code, expected):
 
 def test_arguments_reach_the_module(tmp_path):
     (tmp_path / "echo.py").write_text(
-        "import sys\ndef main(cmd=None):\n    print(sys.argv[0].endswith('echo.py'), sys.argv[1:])\n"
+        "import sys\n"
+        "def main(cmd=None):\n"
+        "    print(sys.argv[0].endswith('echo.py'), sys.argv[1:])\n"
     )
     out = launch("-m", "echo", "-m", "x y", "--help", cwd=tmp_path)
     assert out == "True ['-m', 'x y', '--help']\n"
@@ -217,7 +219,7 @@ def decode(parts, folder, data, kind, *options):
 
 def test_train_a_recogniser_and_decode_dump_and_speech(parts, tmp_path):
     train_asr(parts, tmp_path)
-    log = (tmp_path / "asr" / "train.log")
+    log = tmp_path / "asr" / "train.log"
     config = yaml.safe_load((tmp_path / "asr" / "config.yaml").read_text())
     assert config["frontend"] == "entropy" and not log.exists()
     from_dump = decode(parts, tmp_path, parts.dump / "wav.scp", "kaldi_ark")

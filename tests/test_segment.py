@@ -254,9 +254,9 @@ def test_batches_that_do_not_fit_are_refused(units, entropies, lengths, message)
         (dict(segmenter="dense", on_change=True), "on_change works with"),
         (dict(rate_hz=float("nan")), "rate_hz is nan"),
     ],
-    ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items())
-    if isinstance(value, dict)
-    else "",
+    ids=lambda value: (
+        "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else ""
+    ),
 )
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):

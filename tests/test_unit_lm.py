@@ -17,7 +17,8 @@ def lm():
 
 
 def sequence(length, seed=0):
-    return torch.randint(0, tiny.NUM_UNITS, (length,), generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, tiny.NUM_UNITS, (length,), generator=generator)
 
 
 def with_start(lm, *sequences):

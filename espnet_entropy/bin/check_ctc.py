@@ -18,7 +18,9 @@ def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", required=True, help="dump/raw/SET of the training set")
     parser.add_argument("--token_list", required=True, help="tokens.txt")
-    parser.add_argument("--bpemodel", default="none", help="sentencepiece model, or none: characters")
+    parser.add_argument(
+        "--bpemodel", default="none", help="sentencepiece model, or none: characters"
+    )
     parser.add_argument("--asr_config", required=True, help="a model's config.yaml")
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument(

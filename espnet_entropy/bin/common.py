@@ -66,5 +66,6 @@ class Stopwatch:
         audio = num_units * frame_shift_sec
         return (
             f"{what}: {num_utts} utterances, {audio / 3600:.3f} h, {num_units} units in "
-            f"{elapsed:.1f} s ({num_units / elapsed:.0f} units/s, {audio / elapsed:.0f} x real time)"
+            f"{elapsed:.1f} s ({num_units / elapsed:.0f} units/s, "
+            f"{audio / elapsed:.0f} x real time)"
         )

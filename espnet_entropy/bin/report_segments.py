@@ -30,7 +30,8 @@ def run(args) -> None:
     """Write `rates.md` and one `SET_METHOD_RATEhz.segments` a setting; print the table."""
     calibration = Calibration.load(args.calibration)
     rows = [
-        "| set | segmenter | aimed at [Hz] | threshold [nats] | reached [Hz] | one-frame segments |",
+        "| set | segmenter | aimed at [Hz] | threshold [nats] | reached [Hz] "
+        "| one-frame segments |",
         "|---|---|---|---|---|---|",
     ]
     for folder in args.dump:

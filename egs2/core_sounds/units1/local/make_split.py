@@ -1,5 +1,6 @@
 #!/usr/bin/env python
 """How split.tsv was made. Every recipe uses the committed list; nobody needs to run this."""
+
 import argparse
 import random
 import sys
@@ -68,8 +69,9 @@ def choose(groups: list[list[str]], words: dict[str, int], sizes: dict, seed: in
         got = 0
         while got < wanted:
             if not candidates:
-                raise ValueError(f"only {got} of {wanted} English prompts for {set_name}; "
-                                 "ask for fewer")
+                raise ValueError(
+                    f"only {got} of {wanted} English prompts for {set_name}; ask for fewer"
+                )
             names, count = candidates.pop()
             split.update(dict.fromkeys(names, set_name))
             got += count
@@ -90,8 +92,10 @@ def print_table(by_lang: dict[str, list[Prompt]], split: dict[str, str]) -> None
             words = [word for p in members for word in p.text.split()]
             oov = 100 * sum(word not in known for word in words) / max(1, len(words))
             minutes = sum(p.seconds for p in members) / 60
-            print(f"{lang:4} {set_name:6} {len(members):10} {minutes:8.2f} {len(words):6} "
-                  f"{len(set(words)):6} {oov:12.1f}")
+            print(
+                f"{lang:4} {set_name:6} {len(members):10} {minutes:8.2f} {len(words):6} "
+                f"{len(set(words)):6} {oov:12.1f}"
+            )
 
 
 def main(cmd=None):
@@ -119,8 +123,10 @@ def main(cmd=None):
     print(f"near leaks (texts contained in texts of another set): {near}")
     utterances = sum(map(len, by_lang.values()))
     hours = sum(p.seconds for prompts in by_lang.values() for p in prompts) / 3600
-    print(f"make_split.py: {len(split)} prompts, {utterances} utterances, {hours:.2f} hours "
-          f"-> {args.output}")
+    print(
+        f"make_split.py: {len(split)} prompts, {utterances} utterances, {hours:.2f} hours "
+        f"-> {args.output}"
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 It is applied once, when the data are prepared; scoring never normalises again.
 """
+
 import argparse
 import re
 import sys

@@ -1,5 +1,6 @@
 #!/usr/bin/env python
 """Asterisk core sounds -> data folders in Kaldi form (see data.sh for the whole way)."""
+
 import argparse
 import gzip
 import hashlib
@@ -35,7 +36,10 @@ RECORD = re.compile(r"([\w/-]+):\s*(.*)")
 GLUED = re.compile(r"(?<=[\s.])([a-z][\w/]*(?:-[\w/]+)+): ")
 # The Italian list lost some accented letters to question marks.
 ITALIAN_LOST = (
-    (r"\bsar\?", "sarà"), (r"\bpu\?", "può"), (r"\bcos\?", "così"), (r"\bpi\?", "più"),
+    (r"\bsar\?", "sarà"),
+    (r"\bpu\?", "può"),
+    (r"\bcos\?", "così"),
+    (r"\bpi\?", "più"),
     (r"(?<=\s)\?(?=\s)", "è"),
 )
 
@@ -62,8 +66,10 @@ def find_language(root: Path, lang: str) -> tuple[Path, Path]:
     seen = [p for p in sorted(root.rglob("*")) if "/." not in f"/{p.relative_to(root)}"]
     audio = [p for p in (root, *seen) if own.fullmatch(p.name) and (p / "digits/1.g722").is_file()]
     texts = [p for p in seen if re.fullmatch(rf"core-sounds-{lang}\.txt(\.gz)?", p.name)]
-    wanted = {f"G.722 files ({lang}*/digits/1.g722 and others)": audio,
-              f"the transcript core-sounds-{lang}.txt or .txt.gz": texts}
+    wanted = {
+        f"G.722 files ({lang}*/digits/1.g722 and others)": audio,
+        f"the transcript core-sounds-{lang}.txt or .txt.gz": texts,
+    }
     for what, found in wanted.items():
         if not found:
             raise ValueError(
@@ -71,8 +77,10 @@ def find_language(root: Path, lang: str) -> tuple[Path, Path]:
                 f"{packages}. Add it, drop '{lang}' from --langs, or omit --data_dir to download"
             )
         if len(found) > 1:
-            raise ValueError(f"{root}: several candidates for {what}: "
-                             f"{', '.join(map(str, found))}; keep one of them")
+            raise ValueError(
+                f"{root}: several candidates for {what}: "
+                f"{', '.join(map(str, found))}; keep one of them"
+            )
     return audio[0], texts[0]
 
 
@@ -179,8 +187,10 @@ def read_split(path: Path) -> dict[str, tuple[str, set[str]]]:
     for number, line in enumerate(path.read_text().splitlines(), 1):
         fields = line.split("\t")
         if len(fields) != 3 or fields[1] not in SETS or fields[0] in split:
-            raise ValueError(f"{path}:{number}: expected a new 'name<TAB>train|dev|test<TAB>"
-                             f"languages', got {line!r}; restore it from git")
+            raise ValueError(
+                f"{path}:{number}: expected a new 'name<TAB>train|dev|test<TAB>"
+                f"languages', got {line!r}; restore it from git"
+            )
         split[fields[0]] = (fields[1], set(fields[2].split(",")))
     return split
 
@@ -271,8 +281,9 @@ def decode(job: tuple[Path, Path]) -> int:
     except (av.FFmpegError, ValueError) as error:
         raise ValueError(f"{source}: cannot be decoded ({error}); fetch it again") from error
     if len(wave) != samples:
-        raise ValueError(f"{source}: {len(wave)} samples decoded, {samples} expected; "
-                         "fetch it again")
+        raise ValueError(
+            f"{source}: {len(wave)} samples decoded, {samples} expected; fetch it again"
+        )
     write_flac(target, wave)
     return samples
 
@@ -339,7 +350,9 @@ def main(cmd=None):
     audio = args.output / "audio"
     jobs = [
         (p.audio, Path(f"{audio / lang / p.name}.flac"))
-        for lang, sets in by_lang.items() for prompts in sets.values() for p in prompts
+        for lang, sets in by_lang.items()
+        for prompts in sets.values()
+        for p in prompts
     ]
     with multiprocessing.Pool(args.nj) as pool:
         done = pool.imap_unordered(decode, jobs, chunksize=8)
@@ -347,8 +360,10 @@ def main(cmd=None):
     for lang, sets in by_lang.items():
         for set_name, prompts in sets.items():
             write_set(args.output / f"{set_name}_{lang}", prompts, lang, audio)
-    print(f"prepare_data.py: {len(jobs)} utterances, {samples / RATE / 3600:.2f} hours, "
-          f"languages {' '.join(by_lang)} -> {args.output}")
+    print(
+        f"prepare_data.py: {len(jobs)} utterances, {samples / RATE / 3600:.2f} hours, "
+        f"languages {' '.join(by_lang)} -> {args.output}"
+    )
 
 
 if __name__ == "__main__":
