@@ -15,6 +15,9 @@ from espnet_entropy.batch import valid_mask
 # Thresholds a calibrated segmenter reads, in this order, from a buffer of fixed shape.
 THRESHOLD_NAMES = ("global_nats", "relative_nats")
 NEVER = float("-inf")
+# `peaks` ranks every local maximum above every other frame. There are about 14 maxima a second; at
+# higher rates the threshold falls below zero and the highest other frames join. Above any ln K.
+PEAKS_FIRST_NATS = 20.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,8 @@ def score(units: Tensor, entropies: Tensor, config: SegmenterConfig) -> tuple[Te
     # -inf minus -inf, on the padding
     relative = relative.masked_fill(entropies == NEVER, NEVER)
     following = torch.nn.functional.pad(entropies[:, 1:], (0, 1), value=NEVER)
-    peaks = entropies.masked_fill((relative <= 0) | (entropies < following), NEVER)
+    is_peak = (relative > 0) & (entropies >= following)
+    peaks = torch.where(is_peak, entropies, entropies - PEAKS_FIRST_NATS)
     scores = {
         "global": (entropies,),
         "relative": (relative,),

@@ -61,7 +61,8 @@ def boundaries(
         elif name == "combined":
             fires = height > global_nats or rise > relative_nats
         elif name == "peaks":
-            fires = rise > 0 and falls and height > global_nats
+            # Local maxima first; the others join at thresholds below zero.
+            fires = (height if rise > 0 and falls else height - 20.0) > global_nats
         elif name == "dense":
             fires = True
         elif name == "dedup":

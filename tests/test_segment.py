@@ -183,6 +183,19 @@ def test_one_utterance_by_hand(config, expected):
     assert "".join("x" if start else "." for start in found[0].tolist()) == expected
 
 
+@pytest.mark.parametrize(
+    "threshold, expected", [(2.0, "x...x"), (0.9, "xx..x"), (-17.5, "xx.xx"), (-20.0, "xxxxx")]
+)
+def test_maxima_come_before_higher_frames_that_are_none(threshold, expected):
+    units = torch.zeros(1, 5, dtype=torch.long)
+    entropies = torch.tensor([[0.0, 1.0, 0.5, 3.0, 4.0]])
+    thresholds = torch.tensor([threshold, 0.0])
+    found = find_boundaries(
+        units, entropies, torch.tensor([5]), SegmenterConfig("peaks"), thresholds
+    )
+    assert "".join("x" if start else "." for start in found[0].tolist()) == expected
+
+
 @pytest.mark.parametrize("rate_hz", [5.0, 15.0, 33.0])
 def test_random_has_its_rate_and_follows_the_units(rate_hz):
     generator = torch.Generator().manual_seed(1)

@@ -29,12 +29,10 @@ if [ "${reduced}" = true ]; then
         --datadir data/reduced --dumpdir dump/reduced --expdir exp/reduced
         --bundle ../units1/exp/reduced/bundle
         --nbpe 60
-        # The entropies of a barely trained unit LM have too few peaks for 15 Hz, and thresholds
-        # cluster: dp spreads the segments, so that CTC has enough of them.
-        --asr_args "--max_epoch 5 --frontend_conf num_units=50 --frontend_conf segmenter=dp"
+        --asr_args "--max_epoch 5 --frontend_conf num_units=50"
     )
     data_args="--reduced true ${data_args}"
 else
-    options+=(--speed_perturb_factors "0.9 1.1" --nbpe 120)
+    options+=(--speed_perturb_factors "0.9 1.1" --nbpe 60)
 fi
 exec ./asr.sh "${options[@]}" --data_args "${data_args}" ${rest[@]+"${rest[@]}"}
