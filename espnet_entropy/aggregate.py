@@ -22,8 +22,8 @@ from torch import Tensor, nn
 class _Sum(torch.autograd.Function):
     """(N, C) -> (G, C). An embedding bag sums every segment's rows in order, in one thread.
 
-    That is deterministic on CPU and CUDA alike (`index_add_` is atomic on CUDA) and was the
-    fastest of five reductions on CPU. The gradient is a gather, which bags do not know.
+    No atomics, so the result does not depend on scheduling (`index_add_` is atomic on CUDA), and
+    the fastest of five sums on CPU. The gradient is a gather.
     """
 
     @staticmethod

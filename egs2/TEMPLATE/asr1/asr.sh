@@ -21,6 +21,7 @@ valid_set=
 test_sets=              # separated by blanks
 speed_perturb_factors=  # e.g. "0.9 1.1": copies of train_set, made before the units
 bundle=../units1/exp/bundle
+max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
 token_type=bpe          # bpe or char
 nbpe=120                # vocabulary of bpe
 asr_config=conf/train_asr.yaml
@@ -161,7 +162,7 @@ check_lengths() {
         --output_dir "${check}" ${asr_args}
     entropy_cmd check_ctc --dump "${dumpdir}/raw/${train_set}" --token_list \
         "${token_dir}/tokens.txt" --bpemodel "${bpemodel}" --asr_config "${check}/config.yaml" \
-        --bundle "${bundle}"
+        --bundle "${bundle}" --max_share "${max_short_share}"
 }
 
 train_asr() {
@@ -234,7 +235,7 @@ run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
 # Read by stages 4 to 6; the bundle's thresholds are part of a model.
 model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
 run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
-    --marker "check_${tag}" --options "${model_options}"
+    --marker "check_${tag}" --options "${model_options} ${max_short_share}"
 run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
     --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}"
 decode_options="${decode_sets} ${inference_args} ${inference_asr_model}"

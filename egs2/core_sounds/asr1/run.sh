@@ -33,6 +33,6 @@ if [ "${reduced}" = true ]; then
     )
     data_args="--reduced true ${data_args}"
 else
-    options+=(--speed_perturb_factors "0.9 1.1" --nbpe 60)
+    options+=(--speed_perturb_factors "0.9 1.1" --nbpe 100)
 fi
 exec ./asr.sh "${options[@]}" --data_args "${data_args}" ${rest[@]+"${rest[@]}"}

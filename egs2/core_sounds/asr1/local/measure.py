@@ -11,7 +11,13 @@ import kaldiio
 import torch
 import yaml
 
+EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \(asr_inference:\d+\)")
+
+
+def parse_time(text: str) -> datetime:
+    """A time stamp of Python's logging."""
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S,%f")
 
 
 def load_score(model: Path, set_name: str) -> dict:
@@ -23,10 +29,22 @@ def load_score(model: Path, set_name: str) -> dict:
 
 
 def training_minutes(model: Path) -> float:
-    """Training and validation time over all epochs, interruptions left out."""
-    state = torch.load(model / "checkpoint.pth", map_location="cpu", weights_only=False)
-    epochs = state["reporter"]["stats"].values()
-    return sum(phase["time"].total_seconds() for e in epochs for phase in e.values()) / 60
+    """Training and validation time over all finished epochs, interruptions left out.
+
+    Read from the logs (an interrupted training keeps its earlier ones as train.N.log): the
+    checkpoint has the times too, but is a pickle.
+    """
+    total = 0.0
+    for log in sorted(model.glob("train*.log")):
+        begun = None
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            found = EPOCH.search(line)
+            if found and found[2] == "started":
+                begun = parse_time(found[1])
+            elif found and begun is not None:
+                total += (parse_time(found[1]) - begun).total_seconds()
+                begun = None
+    return total / 60
 
 
 def decoding_seconds(model: Path) -> float:
@@ -38,7 +56,7 @@ def decoding_seconds(model: Path) -> float:
             begun = begun or "speech length:" in line
             found = TIMESTAMP.search(line)
             if begun and found:
-                times.append(datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f"))
+                times.append(parse_time(found[1]))
         if times:
             total += (times[-1] - times[0]).total_seconds()
     return total
