@@ -226,7 +226,14 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
         _, scp = shard_paths(folder, shard)
         if not scp.exists():
             raise ValueError(f"{scp} is missing; run the stage that writes this shard again")
-        table |= read_table(scp)
+        entries = read_table(scp)
+        twice = sorted(set(entries) & set(table))
+        if twice:
+            raise ValueError(
+                f"{scp}: {twice[0]} stands in an earlier shard too; the number of shards changed: "
+                f"remove {Path(folder) / 'shards'} and dump again"
+            )
+        table |= entries
     missing = sorted(set(expected) - set(table))
     surplus = sorted(set(table) - set(expected))
     if missing or surplus:

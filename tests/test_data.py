@@ -404,3 +404,10 @@ def test_espnet_layout_names_what_lacks(tmp_path, lacking):
         data.write_espnet_layout(tmp_path / "raw", table, source)
     # wav.scp is what says that a dump is whole.
     assert not (tmp_path / "raw" / "wav.scp").exists()
+
+
+def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
+    for shard in (1, 2):
+        data.write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
+    with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
+        data.merge_shards(tmp_path, 2, ["utt"])

@@ -61,7 +61,7 @@ def configs(draw, names=LOOPED):
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(batches(), configs(), eighths, eighths.map(lambda x: x - 2))
 def test_find_boundaries_equals_the_loop(batch, config, global_nats, relative_nats):
     utts, tensors = batch

@@ -41,7 +41,9 @@ def run(args) -> None:
         frame_rate_hz=calibration.frame_rate_hz,
     )
     utterances = {utt: (units, entropies) for utt, units, entropies in read_dump(args.dump)}
-    utt = args.utt or min(utterances, key=lambda u: abs(len(utterances[u][0]) - 4 * 50))
+    utt = args.utt or min(
+        utterances, key=lambda u: abs(len(utterances[u][0]) - 4 * config.frame_rate_hz)
+    )
     if utt not in utterances:
         raise ValueError(f"{args.dump} has no utterance {utt}")
     recordings = read_table(args.wav_scp)
@@ -60,7 +62,10 @@ def run(args) -> None:
         boundaries=boundaries[0].numpy(),
         frame_rate_hz=config.frame_rate_hz,
         title=f"{utt}: {config.method}, {rate.rate_hz:.1f} segments/s",
-        threshold_nats=float(thresholds[0]) if args.segmenter in ("global", "peaks") else None,
+        # A threshold of peaks below zero is a rank, no height (see segment.PEAKS_FIRST_NATS).
+        threshold_nats=float(thresholds[0])
+        if args.segmenter in ("global", "peaks") and thresholds[0] > 0
+        else None,
     )
     print(f"picture of {utt}: {args.output}")
 
