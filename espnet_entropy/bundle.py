@@ -182,6 +182,12 @@ def pack_bundle(
                 f"the codebook has {config['num_units']} units, the {what} {count}; "
                 "they were made by different runs: repeat the later stages"
             )
+    frame_rate_hz = 1.0 / config["frame_shift_sec"]
+    if abs(grids.frame_rate_hz - frame_rate_hz) > 1e-6:
+        raise ValueError(
+            f"{calibration} was measured at {grids.frame_rate_hz:g} units/s, but {codebook} gives "
+            f"{frame_rate_hz:g}; calibrate again with --frame_rate {frame_rate_hz:g}"
+        )
     if config["extractor"]["conf"].get("path"):
         weights = Path(codebook) / config["extractor"]["conf"]["path"]
         config["extractor"]["conf"]["path"] = os.path.relpath(weights, output)

@@ -1,5 +1,6 @@
 """The k-means codebook that turns frame features into units."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -61,8 +62,14 @@ class Codebook:
         return torch.addmm(-self._half_norms, features, self.centroids.T).argmax(-1)
 
     def save(self, path: Path | str) -> None:
-        """Write a safetensors file."""
-        save_file({"centroids": self.centroids.cpu().contiguous()}, str(path))
+        """Write a safetensors file, which appears at `path` only when whole."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            save_file({"centroids": self.centroids.cpu().contiguous()}, str(temporary))
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path | str) -> "Codebook":
@@ -88,7 +95,8 @@ def learn_codebook(
     Args:
         features: (N, D) float32, finite: a sample of the corpus' frames.
         num_units: K <= N.
-        seed: of the first centroids; on one device the result depends on it alone.
+        seed: of the first centroids; on one machine's CPU the result depends on it alone (CUDA
+            adds the frames of a centroid in any order).
         max_iterations: Lloyd's iterations; it stops earlier once inertia gains less than 0.01 %.
 
     Returns:

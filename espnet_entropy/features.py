@@ -12,6 +12,7 @@ bits, and a k-means decision hangs on those. Units must not depend on an utteran
 
 import contextlib
 import hashlib
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,10 @@ def build_extractor(name: str, **conf) -> nn.Module:
     """
     if name not in EXTRACTORS:
         raise ValueError(f"extractor {name!r} is unknown; choose one of {sorted(EXTRACTORS)}")
+    try:
+        inspect.signature(EXTRACTORS[name]).bind(**conf)
+    except TypeError as error:
+        raise ValueError(f"extractor {name!r} with {conf}: {error}") from error
     return EXTRACTORS[name](**conf).eval().requires_grad_(False)
 
 

@@ -18,8 +18,8 @@ class EntropyFrontend(AbsFrontend):
 
     Args:
         num_units: K, as in the bundle.
-        bundle: folder of the bundle. Needed to train and for raw speech; decoding a dump takes
-            embeddings and thresholds from the checkpoint and does not open it.
+        bundle: folder of the bundle. Needed to train and for raw speech. Decoding a dump works
+            without it: embeddings and thresholds then come from the checkpoint.
         segmenter, on_change, rate, min_rate, max_segment, gap_cost: see `SegmenterConfig`; rates
             in Hz, lengths in frames.
         threshold: nats, instead of a rate.

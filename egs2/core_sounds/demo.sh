@@ -3,15 +3,16 @@
 #
 #   demo.sh [--reduced true] [--data_dir DIR] [--model_dir DIR]
 #
-# --reduced true: minutes instead of an hour; shows that everything works, not what it can do.
+# --reduced true: a few minutes; shows that everything works, not what it can do.
 set -euo pipefail
-cd "$(dirname "$0")"
 
 reduced=false
 data_dir=
 model_dir=
 help_message=$(sed -n '2,6s/^# \{0,1\}//p' "$0")
-. ../TEMPLATE/utils/parse_options.sh
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=../TEMPLATE/utils/parse_options.sh
+. "${here}/../TEMPLATE/utils/parse_options.sh"
 
 begin=${SECONDS}
 part=""
@@ -25,6 +26,7 @@ if [ -n "${data_dir}" ]; then
     asr_args+=(--data_dir "${data_dir}")
 fi
 if [ -n "${model_dir}" ]; then units_args+=(--model_dir "$(cd "${model_dir}" && pwd)"); fi
+cd "${here}"
 
 echo "== units1: units, unit language model, entropies, bundle"
 units1/run.sh "${units_args[@]}"

@@ -41,10 +41,12 @@ def pack(args) -> None:
 
 def verify(args) -> None:
     """`bundle verify`: ValueError at the first difference."""
+    if (args.dump is None) != (args.wav_scp is None):
+        raise ValueError("--dump and --wav_scp belong together: give both or neither")
     bundle = Bundle.open(args.bundle)
     bundle.check_hashes()
     print(f"{args.bundle}: {len(bundle.config['files'])} files have their hashes")
-    if args.dump is None or args.wav_scp is None:
+    if args.dump is None:
         return
     tokenizer = UnitTokenizer.from_bundle(args.bundle)
     recordings = read_table(args.wav_scp)

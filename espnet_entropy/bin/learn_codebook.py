@@ -36,7 +36,7 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Sample whole utterances in a seeded order until there are enough frames, and learn."""
-    recordings = [path for scp in args.wav_scp for path in read_table(scp).values()]
+    recordings = [entry for scp in args.wav_scp for entry in read_table(scp).items()]
     order = torch.randperm(
         len(recordings), generator=torch.Generator().manual_seed(args.seed)
     ).tolist()
@@ -44,8 +44,12 @@ def run(args) -> None:
     sample = torch.empty(args.max_frames, extractor.dim, device=args.device)
     filled = 0
     for index in progress(order, "features"):
-        wave = torch.from_numpy(read_audio(recordings[index], extractor.sample_rate))
-        features, _ = extractor(wave.unsqueeze(0).to(args.device), torch.tensor([len(wave)]))
+        utt, path = recordings[index]
+        try:
+            wave = torch.from_numpy(read_audio(path, extractor.sample_rate))
+            features, _ = extractor(wave.unsqueeze(0).to(args.device), torch.tensor([len(wave)]))
+        except ValueError as error:
+            raise ValueError(f"utt {utt}: {error}") from error
         rows = features[0][: args.max_frames - filled]
         sample[filled : filled + len(rows)] = rows
         filled += len(rows)

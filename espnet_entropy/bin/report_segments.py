@@ -6,7 +6,13 @@ from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.data import atomic_text, load_padded_dump, read_dump
 from espnet_entropy.metrics import segment_rate
-from espnet_entropy.segment import CALIBRATED, SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.segment import (
+    CALIBRATED,
+    THRESHOLD_NAMES,
+    SegmenterConfig,
+    find_boundaries,
+    segments_of,
+)
 
 
 def get_parser():
@@ -68,7 +74,7 @@ def report(args, folder, utts, batch, config: SegmenterConfig, calibration: Cali
                 file.write(f"{utt} {start:.2f} {end:.2f}\n")
     rate = segment_rate(segment_lengths, config.frame_rate_hz)
     used = ", ".join(
-        f"{thresholds[('global_nats', 'relative_nats').index(key)]:.3f}"
+        f"{thresholds[THRESHOLD_NAMES.index(key)]:.3f}"
         for key in CALIBRATED.get(config.segmenter, ())
     )
     return name + f"| {used or '-'} | {rate.rate_hz:.2f} | {100 * rate.single_share:.0f} % |"

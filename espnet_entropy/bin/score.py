@@ -13,6 +13,7 @@ import jiwer
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.data import atomic_text
 
 NAMED_IDS = 5
 BOOTSTRAP_SAMPLES = 1000
@@ -144,10 +145,8 @@ def run(args: argparse.Namespace) -> None:
         "wer": asdict(wer),
         "cer": asdict(cer),
     }
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.output.with_name(args.output.name + ".partial")
-    partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    partial.replace(args.output)
+    with atomic_text(args.output) as file:
+        file.write(json.dumps(result, indent=2) + "\n")
     parts = [f"{args.name}:" if args.name else "score:"]
     for label, rate in (("WER", wer), ("CER", cer)):
         parts.append(

@@ -14,6 +14,7 @@ import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bin.score import read_text
+from espnet_entropy.data import atomic_text
 
 BLANK, UNKNOWN, SOS_EOS, SPACE = "<blank>", "<unk>", "<sos/eos>", "<space>"
 
@@ -89,10 +90,9 @@ def run(args: argparse.Namespace) -> None:
     else:
         tokens = characters(sentences)
     # Last and in one step: with this file the list is complete.
-    partial = args.output / "tokens.txt.partial"
     lines = [BLANK, UNKNOWN, *tokens, SOS_EOS]
-    partial.write_text("".join(f"{t}\n" for t in lines), encoding="utf-8")
-    partial.replace(args.output / "tokens.txt")
+    with atomic_text(args.output / "tokens.txt") as file:
+        file.writelines(f"{t}\n" for t in lines)
     print(f"{len(lines)} tokens ({args.token_type}) from {len(sentences)} sentences")
 
 

@@ -17,6 +17,8 @@ while [ $# -gt 0 ]; do
         --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
         --data_dir) data_args="--data_dir ${2:?--data_dir needs a folder}" && shift 2 ;;
         --model_dir) model_args=(--model_dir "${2:?--model_dir needs a folder}") && shift 2 ;;
+        # Before anything is downloaded.
+        --help | -h) sed -n '2,7s/^# \{0,1\}//p' run.sh && exec ./units.sh --help ;;
         *) rest+=("$1") && shift ;;
     esac
 done

@@ -330,7 +330,7 @@ def load_language(lang: str, args, split: dict) -> dict[str, list[Prompt]]:
 
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="unpacked packages or tarballs")
+    parser.add_argument("--source", type=Path, required=True, help="unpacked packages")
     parser.add_argument("--output", type=Path, default=Path("data"), help="data folder to write")
     parser.add_argument("--langs", nargs="+", default=list(LANGS), choices=LANGS)
     parser.add_argument("--split", type=Path, default=HERE / "split.tsv", help="committed split")
