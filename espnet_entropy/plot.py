@@ -53,7 +53,8 @@ def plot_utterance(
         upper.axvline(start, color="black", linestyle="--", linewidth=0.6)
         lower.axvline(start, color="0.55", linestyle="--", linewidth=0.6, label=label)
     lower.set(ylabel="entropy [nats]", xlabel="time [s]", xlim=(0, seconds))
-    lower.legend(loc="upper right", framealpha=0.9)
+    # Between the panels, where it hides nothing.
+    lower.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     # matplotlib names the format by the suffix, so the temporary file keeps it.
     output = Path(output)
     temporary = output.with_name(f".{output.stem}.tmp{output.suffix}")

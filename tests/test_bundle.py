@@ -125,6 +125,13 @@ def test_parts_of_different_runs_are_refused(parts, tmp_path, what):
     assert not output.exists() and not list(tmp_path.glob(".bundle*"))
 
 
+def test_a_calibration_at_another_frame_rate_is_refused(parts, tmp_path):
+    paths = with_units(parts, tmp_path, "calibration", tiny.NUM_UNITS)
+    Calibration(tiny.NUM_UNITS, 100.0, {}, {}).save(paths["calibration"])
+    with pytest.raises(ValueError, match="at 100 units/s, .* gives 50; calibrate again"):
+        pack_bundle(**paths, output=tmp_path / "bundle")
+
+
 def test_packing_replaces_an_older_bundle(parts, tmp_path):
     output = tmp_path / "bundle"
     output.mkdir()

@@ -38,6 +38,8 @@ def test_verify(parts, capsys):
     assert "5 utterances of" in out and "same units and entropies" in out
     tiny.command(bundle, "verify", bundle=parts.bundle)
     assert "tokenized" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="give both or neither"):
+        tiny.command(bundle, "verify", bundle=parts.bundle, dump=parts.dump)
 
 
 def test_verify_finds_tampering(parts, tmp_path):

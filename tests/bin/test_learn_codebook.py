@@ -52,8 +52,9 @@ def test_max_frames_bounds_the_sample(parts, tmp_path, capsys):
         (dict(num_units=1000), "frames cannot make 1000 units"),
         (dict(wav_scp="none.scp"), "none.scp cannot be read"),
         (dict(extractor_conf="{num_ceps: 99}"), "num_ceps 99"),
+        (dict(extractor_conf="{layr: 3}"), "extractor 'mfcc' with .*'layr'"),
     ],
-    ids=["few-frames", "no-table", "extractor"],
+    ids=["few-frames", "no-table", "extractor", "misspelt"],
 )
 def test_errors(parts, tmp_path, options, message):
     with pytest.raises(SystemExit, match=f"error: .*{message}"):

@@ -229,3 +229,12 @@ def test_unknown_backend_is_refused(tmp_path):
     assert result.returncode == 1 and "local or slurm" in result.stderr
     result = bash(f". {cmd_sh}", folder=tmp_path, cmd_backend="slurm")
     assert result.returncode == 1 and "needs slurm.pl" in result.stderr
+
+
+@pytest.mark.parametrize("script", ["demo.sh", "units1/run.sh", "asr1/run.sh"])
+def test_recipes_start_from_any_folder(tmp_path, script):
+    relative = os.path.relpath(UTILS.parents[1] / "core_sounds" / script, tmp_path)
+    result = subprocess.run(
+        ["bash", relative, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0 and "--" in result.stdout, result.stderr

@@ -26,7 +26,9 @@ num_units=200
 max_frames=200000       # frames that the codebook is learned from
 lm_config=conf/train_lm.yaml
 lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
-plot_segmenter=global   # the segmenter of the report and the picture
+report_segmenters="global relative peaks dp"
+report_sets=            # sets in the report of stage 6 (default: all)
+plot_segmenters="global dp"     # a picture each
 rates="24 15 7"         # Hz
 help_message=$(
     cat <<EOF
@@ -147,15 +149,18 @@ dump_entropies() {
 }
 
 report() {
-    local dumps=() set picture=${expdir}/segments/utterance.png
-    for set in ${all_sets}; do dumps+=("${dumpdir}/raw/${set}"); done
+    local dumps=() set segmenter
+    for set in ${report_sets:-${all_sets}}; do dumps+=("${dumpdir}/raw/${set}"); done
     # shellcheck disable=SC2086
     entropy_cmd report_segments --dump "${dumps[@]}" --calibration "${calibration}" \
-        --segmenter "${plot_segmenter}" --rates ${rates} --output "${expdir}/segments"
-    entropy_cmd plot_utterance --dump "${dumpdir}/raw/${calibration_set}" \
-        --wav_scp "${datadir}/${calibration_set}/wav.scp" --calibration "${calibration}" \
-        --segmenter "${plot_segmenter}" --rate 15 --output "${picture}"
-    stage_summary "${expdir}/segments/rates.md, ${picture}"
+        --segmenter ${report_segmenters} --rates ${rates} --output "${expdir}/segments"
+    for segmenter in ${plot_segmenters}; do
+        entropy_cmd plot_utterance --dump "${dumpdir}/raw/${calibration_set}" \
+            --wav_scp "${datadir}/${calibration_set}/wav.scp" --calibration "${calibration}" \
+            --segmenter "${segmenter}" --rate 15 \
+            --output "${expdir}/segments/utterance_${segmenter}.png"
+    done
+    stage_summary "${expdir}/segments"
 }
 
 pack_bundle() {
@@ -177,5 +182,6 @@ run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
     --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
 run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
     --makes "${calibration}" --options "${all_sets} ${num_shards} ${calibration_set}"
-run_stage 6 "segments and rates" report --after stage5 --options "${plot_segmenter} ${rates}"
+run_stage 6 "segments and rates" report --after stage5 \
+    --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
 run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"

@@ -28,6 +28,7 @@ options=(
     --num_shards 1
     --test_sets "test_en"
     --calibration_set dev_en
+    --report_sets "train_en dev_en test_en"
 )
 if [ "${reduced}" = true ]; then
     options+=(
