@@ -25,7 +25,7 @@ setup(
     # two come with every ESPnet.
     install_requires=["numpy", "PyYAML", "safetensors", "kaldiio"],
     extras_require={
-        # data preparation, scoring and pictures
+        # the unit LM, data preparation, scoring and pictures
         "recipe": [
             "av",
             "jiwer",
@@ -34,6 +34,7 @@ setup(
             "sentencepiece",
             "soundfile",
             "tqdm",
+            "transformers",
         ],
         # Extractors. `espnet-s3prl` is ESPnet's fork, module name `s3prl`; where plain `s3prl` is
         # installed, leave this extra out. It lists torch and torchaudio with lower bounds that

@@ -99,8 +99,10 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         (N,) float32 in [-1, 1].
 
     Raises:
-        ValueError: no such file, no sound in it, or it cannot be decoded.
+        ValueError: no such file, no sound in it, or it cannot be decoded; or the path is a shell
+            command, which Kaldi's tools would run and we do not.
     """
+    _refuse_pipe(str(path))
     import av
 
     # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow.
@@ -125,12 +127,21 @@ def read_matrix(entry: str) -> np.ndarray:
     """One ark entry, `file.ark:offset`.
 
     Raises:
-        ValueError: the ark is missing, cut off or broken.
+        ValueError: the ark is missing, cut off or broken; or the entry is a shell command, which
+            Kaldi's tools would run and we do not.
     """
+    _refuse_pipe(entry)
     try:
         return kaldiio.load_mat(entry)
     except Exception as error:  # kaldiio's readers raise all kinds on broken bytes
         raise ValueError(f"{entry} cannot be read: {error}; make this dump again") from error
+
+
+def _refuse_pipe(entry: str) -> None:
+    if entry.startswith("|") or entry.rstrip().endswith("|"):
+        raise ValueError(
+            f"{entry!r} is a shell command; it is not run. Write its output to files and name them"
+        )
 
 
 def read_units(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:

@@ -45,7 +45,8 @@ class SegmentEncoder(nn.Module):
         segmenter: where segments start.
         aggregator: a key of AGGREGATORS.
         aggregator_conf: its keyword arguments.
-        unit_mask: share of the units that are hidden in training, in spans.
+        unit_mask: share of the units that are hidden in training, in spans; spans may overlap, so
+            somewhat fewer are.
         mask_span: length of such a span in units.
         dropout: of the unit embeddings, in training.
     """

@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from espnet_entropy.whisper_weights import WhisperEncoder, load_whisper_encoder
+from espnet_entropy.whisper import WhisperEncoder
+from espnet_entropy.whisper_weights import load_whisper_encoder
 
 SAMPLE_RATE = 16000
 WINDOW = 400  # samples, 25 ms

@@ -153,14 +153,14 @@ class EntropyFrontend(AbsFrontend):
         return units.long(), input[..., 1].float()
 
     def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if not self._tokenizer:
+        if not self._tokenizer or self._tokenizer[0].device != waveforms.device:
             if self.bundle is None:
                 raise ValueError("raw speech needs frontend_conf.bundle")
-            self._tokenizer.append(
+            self._tokenizer[:] = [
                 UnitTokenizer.from_bundle(
                     self.bundle, device=waveforms.device, extractor_path=self.extractor_path
                 )
-            )
+            ]
         tokens = self._tokenizer[0](waveforms.float(), lengths)
         # Copies: what was made in inference mode cannot take part in training.
         return tokens.units.clone(), tokens.entropies.clone(), tokens.lengths.clone()

@@ -193,11 +193,13 @@ def _best_path(units, entropies, lengths, config, thresholds):
     at the utterance's end, which closes the last gap and earns nothing.
     """
     (gains,) = score(units, entropies, config)
-    gains = gains - thresholds[0]
+    # float64: a path over a long run of frames that never fire pays 1e4 for each, beside which
+    # float32 forgets the nats.
+    gains = gains.double() - thresholds[0]
     batch, length = units.shape
     mean_gap = config.frame_rate_hz / config.rate_hz
     max_gap = min(length, max(2, int(4 * mean_gap)))
-    gaps = torch.arange(1, max_gap + 1, device=units.device)
+    gaps = torch.arange(1, max_gap + 1, device=units.device, dtype=torch.float64)
     costs = config.gap_cost * (gaps - mean_gap).square()
 
     # best[:, max_gap + t]: value of the best path with a boundary at t; the left rim is unreachable
@@ -262,7 +264,7 @@ def _hash(x: Tensor) -> Tensor:
 
 
 def _raise_to_min_rate(boundaries, entropies, lengths, config):
-    needed = torch.ceil(lengths * config.min_rate_hz / config.frame_rate_hz).long()
+    needed = torch.ceil(lengths.double() * config.min_rate_hz / config.frame_rate_hz).long()
     # Existing boundaries rank first, then frames by entropy, earlier ones first where equal.
     ranked = entropies.masked_fill(boundaries, float("inf"))
     order = ranked.sort(dim=1, descending=True, stable=True).indices

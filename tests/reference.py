@@ -162,3 +162,31 @@ def nearest(features: list[list[float]], centroids: list[list[float]]) -> list[i
         distances = [sum((x - y) ** 2 for x, y in zip(frame, c, strict=True)) for c in centroids]
         units.append(distances.index(min(distances)))
     return units
+
+
+def dp_path(
+    units: list[int],
+    entropies: list[float],
+    *,
+    threshold: float,
+    mean_gap: float,
+    gap_cost: float,
+) -> list[bool]:
+    """dp with on_change for utterances too long to try all subsets, in Python's floats."""
+    length = len(units)
+    best, back = [0.0], [0]
+    for t in range(1, length + 1):
+        fires = t < length and units[t] != units[t - 1]
+        gain = 0.0 if t == length else entropies[t] - threshold if fires else -1e4
+        options = [
+            (best[t - gap] - gap_cost * (gap - mean_gap) ** 2, -gap)
+            for gap in range(1, min(t, int(4 * mean_gap)) + 1)
+        ]
+        value, gap = max(options)
+        best.append(value + gain)
+        back.append(-gap)
+    starts, at = [False] * length, length
+    while at > 0:
+        at -= back[at]
+        starts[at] = at == 0 or units[at] != units[at - 1]
+    return starts

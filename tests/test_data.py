@@ -411,3 +411,12 @@ def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
         data.write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
     with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
         data.merge_shards(tmp_path, 2, ["utt"])
+
+
+@pytest.mark.parametrize("entry", ["touch {0} |", "| touch {0}"])
+@pytest.mark.parametrize("read", [data.read_matrix, lambda entry: data.read_audio(entry, 16000)])
+def test_shell_commands_in_tables_are_not_run(tmp_path, entry, read):
+    witness = tmp_path / "witness"
+    with pytest.raises(ValueError, match="shell command"):
+        read(entry.format(witness))
+    assert not witness.exists()

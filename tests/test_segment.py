@@ -274,3 +274,19 @@ def test_batches_that_do_not_fit_are_refused(units, entropies, lengths, message)
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         SegmenterConfig(**settings)
+
+
+def test_dp_keeps_its_precision_over_long_unchanged_runs():
+    generator = torch.Generator().manual_seed(0)
+    units = torch.randint(0, 50, (3000,), generator=generator)
+    for start in (500, 1200, 2100):
+        units[start : start + 300] = 7
+    entropies = torch.rand(3000, generator=generator) * 4
+    config = SegmenterConfig("dp", on_change=True, rate_hz=15.0)
+    found = find_boundaries(
+        units[None], entropies[None], torch.tensor([3000]), config, torch.tensor([1.5, 0.0])
+    )
+    expected = reference.dp_path(
+        units.tolist(), entropies.tolist(), threshold=1.5, mean_gap=50 / 15, gap_cost=0.3
+    )
+    assert found[0].tolist() == expected

@@ -4,11 +4,15 @@ ESPnet gives such an utterance a loss of zero without a word. CTC needs a segmen
 more between equal neighbours.
 """
 
-import torch
+from collections.abc import Callable
+from itertools import pairwise
+
+import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import read_dump, read_table, read_yaml
+from espnet_entropy.data import load_padded_dump, read_dump, read_table, read_yaml
 from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.segment import find_boundaries
 
 # Segments per encoder frame, of ESPnet's input layers.
 SUBSAMPLING = {"conv2d": 4, "conv2d2": 2, "conv2d6": 6, "conv2d8": 8, "conv1d2": 2, "conv1d3": 3}
@@ -17,10 +21,7 @@ SUBSAMPLING = {"conv2d": 4, "conv2d2": 2, "conv2d6": 6, "conv2d8": 8, "conv1d2":
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", required=True, help="dump/raw/SET of the training set")
-    parser.add_argument("--token_list", required=True, help="tokens.txt")
-    parser.add_argument(
-        "--bpemodel", default="none", help="sentencepiece model, or none: characters"
-    )
+    parser.add_argument("--bpemodel", default="none", help="sentencepiece model, or none")
     parser.add_argument("--asr_config", required=True, help="a model's config.yaml")
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument(
@@ -41,41 +42,42 @@ def run(args) -> None:
     if config.get("model_conf", {}).get("ctc_weight", 0.5) == 0.0:
         print("no CTC in this model, nothing to check")
         return
-    frontend = EntropyFrontend(**{**config["frontend_conf"], "bundle": args.bundle}).eval()
+    encoder = EntropyFrontend(**{**config["frontend_conf"], "bundle": args.bundle}).encoder
+    boundaries = find_boundaries(
+        *load_padded_dump(args.dump), encoder.segmenter, encoder.thresholds
+    )
     layer = config.get("encoder_conf", {}).get("input_layer", "conv2d")
-    subsampling = SUBSAMPLING.get(layer, 1)
-    tokenize = build_tokenizer(config, args)
+    frames = (boundaries.sum(1) // SUBSAMPLING.get(layer, 1)).tolist()
+    labels_of = tokenizer(config["token_type"], args.bpemodel)
     texts = read_table(f"{args.dump}/text")
-    short, total, example = 0, 0, ""
-    for utt, units, entropies in read_dump(args.dump):
-        labels = tokenize(texts[utt])
-        needed = len(labels) + sum(a == b for a, b in zip(labels, labels[1:], strict=False))
-        matrix = torch.stack((torch.from_numpy(units).float(), torch.from_numpy(entropies)), 1)
-        frames = segments(frontend, matrix) // subsampling
-        total += 1
-        if frames < needed:
-            short += 1
-            example = example or f"{utt}: {frames} segments, {needed} needed for {texts[utt]!r}"
-    print(f"{short} of {total} utterances have fewer segments than CTC needs. {example}")
-    if short > args.max_share * total:
+    short = []
+    for (utt, *_), available in zip(read_dump(args.dump), frames, strict=True):
+        needed = ctc_frames(labels_of(texts[utt]))
+        if available < needed:
+            short.append(f"; {utt}: {available} segments, {needed} needed for {texts[utt]!r}")
+    print(
+        f"{len(short)} of {len(frames)} utterances have fewer segments than CTC needs"
+        + (short[0] if short else "")
+    )
+    if len(short) > args.max_share * len(frames):
         raise ValueError(
             f"that is more than {100 * args.max_share:g} % of the training set; set "
             "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
         )
 
 
-@torch.no_grad()
-def segments(frontend: EntropyFrontend, matrix: torch.Tensor) -> int:
-    """How many segments the frontend makes of one (T, 2) utterance."""
-    return int(frontend.encode(matrix.unsqueeze(0), torch.tensor([len(matrix)])).num_segments)
+def ctc_frames(labels: list) -> int:
+    """Frames that CTC needs at least: one a label, and a blank between equal neighbours."""
+    return len(labels) + sum(a == b for a, b in pairwise(labels))
 
 
-def build_tokenizer(config: dict, args):
-    """ESPnet's tokenizer of the model: text -> list of tokens."""
-    from espnet2.text.build_tokenizer import build_tokenizer as build
-
-    model = None if args.bpemodel == "none" else args.bpemodel
-    return build(token_type=config["token_type"], bpemodel=model).text2tokens
+def tokenizer(token_type: str, bpemodel: str) -> Callable[[str], list]:
+    """Text to labels, as ESPnet's tokenizers do it for bpe, char and word."""
+    if token_type == "bpe":
+        return sentencepiece.SentencePieceProcessor(model_file=bpemodel).encode
+    if token_type in ("char", "word"):
+        return list if token_type == "char" else str.split
+    raise ValueError(f"token_type is {token_type}; this check knows bpe, char and word")
 
 
 if __name__ == "__main__":
