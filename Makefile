@@ -6,6 +6,8 @@
 VENV ?= .venv
 export VENV
 PYTEST_WORKERS ?= 2
+# Where workers share few cores, OpenMP's spinning threads take the time of those that work.
+export OMP_WAIT_POLICY ?= passive
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20

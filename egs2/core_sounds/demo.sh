@@ -3,13 +3,14 @@
 #
 #   demo.sh [--reduced true] [--data_dir DIR] [--model_dir DIR]
 #
-# --reduced true: a few minutes; shows that everything works, not what it can do.
+# --reduced true: a few minutes; shows that everything works, not what it can do. Without it, what
+# was reached is written into asr1/RESULTS.md.
 set -euo pipefail
 
 reduced=false
 data_dir=
 model_dir=
-help_message=$(sed -n '2,6s/^# \{0,1\}//p' "$0")
+help_message=$(sed -n '2,7s/^# \{0,1\}//p' "$0")
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../TEMPLATE/utils/parse_options.sh
 . "${here}/../TEMPLATE/utils/parse_options.sh"
@@ -27,11 +28,13 @@ if [ -n "${data_dir}" ]; then
 fi
 if [ -n "${model_dir}" ]; then units_args+=(--model_dir "$(cd "${model_dir}" && pwd)"); fi
 cd "${here}"
+logs=$(mktemp -d)
+trap 'rm -rf "${logs}"' EXIT
 
 echo "== units1: units, unit language model, entropies, bundle"
-units1/run.sh "${units_args[@]}"
+units1/run.sh "${units_args[@]}" | tee "${logs}/units1.txt"
 echo "== asr1: recognition of English"
-asr1/run.sh "${asr_args[@]}"
+asr1/run.sh "${asr_args[@]}" | tee "${logs}/asr1.txt"
 
 echo "== results"
 (
@@ -39,6 +42,11 @@ echo "== results"
     # shellcheck source=asr1/path.sh
     . ./path.sh
     python local/summary.py --model "exp${part}/asr_${tag}" --dump "dump${part}/raw/test_en"
+    if [ "${reduced}" = false ]; then
+        python local/write_demo.py --model "exp/asr_${tag}" --sets dev_en test_en \
+            --logs "${logs}/units1.txt" "${logs}/asr1.txt" --command "egs2/core_sounds/demo.sh"
+        printf '\nwritten into %s\n' "${PWD}/RESULTS.md"
+    fi
 )
 echo
 echo "pictures:"

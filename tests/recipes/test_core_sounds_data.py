@@ -1,35 +1,14 @@
 """Data of egs2/core_sounds: normaliser, committed split, preparation of a small made-up copy."""
 
 import gzip
-import importlib
 import os
-import subprocess
-import sys
 from collections import defaultdict
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av")
 soundfile = pytest.importorskip("soundfile")
-
-LOCAL = Path(__file__).resolve().parents[2] / "egs2/core_sounds/units1/local"
-MODULES = ("normalize", "prepare_data", "make_split", "perturb_speed")
-
-
-@pytest.fixture(scope="module")
-def local():
-    """The recipe's modules by name; other recipes have a `normalize` too, so none stays."""
-    sys.path.insert(0, str(LOCAL))
-    saved = {name: sys.modules.pop(name, None) for name in MODULES}
-    yield {name: importlib.import_module(name) for name in MODULES}
-    sys.path.remove(str(LOCAL))
-    for name, module in saved.items():
-        sys.modules.pop(name, None)
-        if module is not None:
-            sys.modules[name] = module
 
 
 @pytest.mark.parametrize(
@@ -79,7 +58,7 @@ def test_strip_annotations_keeps_case_and_punctuation(local):
 
 
 def test_committed_split(local):
-    split = local["prepare_data"].read_split(LOCAL / "split.tsv")
+    split = local["prepare_data"].read_split(local["prepare_data"].HERE / "split.tsv")
     english = defaultdict(list)
     for name, (set_name, langs) in split.items():
         if "en" in langs:
@@ -122,66 +101,11 @@ def test_split_keeps_equal_and_contained_texts_together(local):
         module.choose(groups, words, {"test": 1000}, 0)
 
 
-def write_g722(path: Path, seconds: float) -> None:
-    """Noise, encoded as the real clips are: raw G.722, 8,000 bytes a second."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(path.name)).normal(0, 3000, (1, int(16000 * seconds)))
-    with av.open(str(path), "w", format="g722") as container:
-        stream = container.add_stream("g722", rate=16000)
-        stream.layout = "mono"
-        for start in range(0, noise.shape[1], 320):
-            frame = av.AudioFrame.from_ndarray(
-                noise[:, start : start + 320].astype(np.int16), format="s16", layout="mono"
-            )
-            frame.sample_rate = 16000
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-TEXTS = {
-    "digits/1": "one",
-    "greeting": "Hello, caller!",
-    "menu": "Press 1 for help.",
-    "agent": "That agent is busy.",
-    "beep": "[a beep]",
-    "empty": "",
-    "lost": "This clip is not there.",
-    "unknown": "Nobody split this.",
-}
-SPLIT = {"digits/1": "train", "greeting": "train", "menu": "dev", "agent": "test"}
-
-
-@pytest.fixture
-def copy(tmp_path, local):
-    """A made-up copy in the packages' layout, with its split and checksums: keyword options."""
-    root = tmp_path / "copy"
-    audio = root / "usr/share/asterisk/sounds/en_US_f_Nobody"
-    for name in TEXTS:
-        if name != "lost":
-            write_g722(audio / f"{name}.g722", 0.64)
-    lines = ["; Core sounds", "", *(f"{name}: {text}" for name, text in TEXTS.items())]
-    transcript = root / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
-    transcript.parent.mkdir(parents=True)
-    transcript.write_bytes(gzip.compress("\n".join(lines).encode()))
-    split = tmp_path / "split.tsv"
-    split.write_text("".join(f"{name}\t{s}\ten\n" for name, s in SPLIT.items()))
-    checksums = tmp_path / "checksums.sha256"
-    digests = local["prepare_data"].content_digests(audio, transcript, "en")
-    checksums.write_text("".join(f"{digest}  {label}\n" for label, digest in digests.items()))
-    return {"source": root, "split": split, "checksums": checksums, "output": tmp_path / "data"}
-
-
-def prepare(copy, *flags):
-    options = [f"--{key}={value}" for key, value in copy.items()]
-    command = [sys.executable, LOCAL / "prepare_data.py", *options, *flags, "--langs", "en"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def clip(copy, name):
     return copy["source"] / f"usr/share/asterisk/sounds/en_US_f_Nobody/{name}.g722"
 
 
-def test_prepare_data(copy):
+def test_prepare_data(copy, prepare):
     result = prepare(copy)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("prepare_data.py: 4 utterances, 0.00 hours")
@@ -211,7 +135,7 @@ def test_prepare_data(copy):
     assert not list(copy["output"].rglob("*.partial"))
 
 
-def test_interrupted_work_resumes(copy):
+def test_interrupted_work_resumes(copy, prepare):
     assert prepare(copy).returncode == 0
     audio = copy["output"] / "audio/en"
     whole = (audio / "menu.flac").read_bytes()
@@ -222,7 +146,7 @@ def test_interrupted_work_resumes(copy):
     assert os.stat(audio / "agent.flac").st_mtime_ns == kept
 
 
-def test_changed_content_is_refused(copy):
+def test_changed_content_is_refused(copy, prepare):
     clip(copy, "menu").write_bytes(clip(copy, "menu").read_bytes()[:-100])
     result = prepare(copy)
     assert result.returncode != 0
@@ -232,7 +156,19 @@ def test_changed_content_is_refused(copy):
     assert prepare(copy, "--skip_checksums").returncode == 0
 
 
-def test_cut_off_transcript_is_refused(copy):
+def test_changed_source_of_equal_length_is_decoded_again(copy, prepare):
+    assert prepare(copy, "--skip_checksums").returncode == 0
+    flac = copy["output"] / "audio/en/menu.flac"
+    before, source = flac.read_bytes(), clip(copy, "menu")
+    times = os.stat(source)
+    source.write_bytes(source.read_bytes()[::-1])
+    # Unpacking a package keeps its old times of modification.
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert prepare(copy, "--skip_checksums").returncode == 0
+    assert flac.read_bytes() != before
+
+
+def test_cut_off_transcript_is_refused(copy, prepare):
     path = next(copy["source"].rglob("*.txt.gz"))
     path.write_bytes(path.read_bytes()[:-20])
     result = prepare(copy, "--skip_checksums")
@@ -240,7 +176,7 @@ def test_cut_off_transcript_is_refused(copy):
     assert path.name in result.stderr and "fetch it again" in result.stderr
 
 
-def test_cut_off_clip_and_missing_clips(copy):
+def test_cut_off_clip_and_missing_clips(copy, prepare):
     clip(copy, "agent").write_bytes(clip(copy, "agent").read_bytes()[:800])  # 0.1 s, 19 letters
     result = prepare(copy, "--skip_checksums")
     assert result.returncode != 0
@@ -249,7 +185,7 @@ def test_cut_off_clip_and_missing_clips(copy):
     assert "--data_dir" in result.stderr
 
 
-def test_text_overlap_is_an_error(copy):
+def test_text_overlap_is_an_error(copy, prepare):
     copy["split"].write_text(copy["split"].read_text() + "unknown\ttest\ten\n")
     path = next(copy["source"].rglob("*.txt.gz"))
     text = gzip.decompress(path.read_bytes()).decode()
@@ -259,7 +195,7 @@ def test_text_overlap_is_an_error(copy):
     assert "text overlap" in result.stderr and "'hello caller'" in result.stderr
 
 
-def test_copy_in_the_tarballs_layout(copy, local):
+def test_copy_in_the_tarballs_layout(copy, prepare, local):
     flat = copy["source"].parent / "flat"
     flat.mkdir()
     clip(copy, "menu").parent.rename(flat / "en")
@@ -268,11 +204,11 @@ def test_copy_in_the_tarballs_layout(copy, local):
     assert prepare(copy | {"source": flat}).returncode == 0
     (flat / "core-sounds-en.txt").unlink()
     with pytest.raises(ValueError, match="core-sounds-en.txt.*asterisk-core-sounds-en"):
-        local["prepare_data"].find_language(flat, "en")
+        local["packages"].find_language(flat, "en")
     with pytest.raises(ValueError, match="'it'.*asterisk-core-sounds-it-g722"):
-        local["prepare_data"].find_language(flat, "it")
+        local["packages"].find_language(flat, "it")
     with pytest.raises(ValueError, match="no such folder"):
-        local["prepare_data"].find_language(flat / "nowhere", "en")
+        local["packages"].find_language(flat / "nowhere", "en")
 
 
 def test_parse_transcript_repairs(local):
@@ -285,7 +221,7 @@ def test_parse_transcript_repairs(local):
         "d: d-e: quattro",
         "sar: sar? la linea ? attiva. Buzon?",
     ]
-    texts, faults = local["prepare_data"].parse_transcript("\n".join(lines).encode(), "it")
+    texts, faults = local["packages"].parse_transcript("\n".join(lines).encode(), "it")
     assert texts == {
         "a": "uno.",
         "b-c": "tre",
@@ -311,81 +247,3 @@ def test_reduced_sets_are_shared_and_deterministic(local, tmp_path):
         names = [[p.name for p in reduced[lang][set_name]] for lang in ("en", "it")]
         assert names[0] == names[1] and len(names[0]) == size
     assert reduced == module.reduce_sets(by_lang)
-
-
-@pytest.mark.parametrize(("factor", "length"), [("0.9", 17778), ("1.1", 14546), ("1.25", 12800)])
-def test_perturb(local, factor, length):
-    module = local["perturb_speed"]
-    tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000) * 0.5
-    wave = module.perturb(tone, Fraction(factor))
-    assert len(wave) == length == module.perturbed_length(16000, Fraction(factor))
-    peak = np.abs(np.fft.rfft(wave)).argmax() * 16000 / len(wave)
-    assert peak == pytest.approx(440 * float(Fraction(factor)), abs=2)
-
-
-def test_perturbed_folder(copy):
-    assert prepare(copy).returncode == 0
-    output = copy["output"].parent / "perturbed"
-    command = [
-        sys.executable,
-        LOCAL / "perturb_speed.py",
-        "--wav_scp",
-        copy["output"] / "train_en",
-        "--factors",
-        "0.9,1.1",
-        "--output",
-        output,
-    ]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    rows = [line.split() for line in (output / "utt2spk").read_text().splitlines()]
-    assert len(rows) == 6 and rows == sorted(rows) == sorted(rows, key=lambda row: row[::-1])
-    assert ["sp0.9-voice-a-en-greeting", "sp0.9-voice-a"] in rows
-    assert "sp1.1-voice-a-en-greeting hello caller\n" in (output / "text").read_text()
-    for line in (output / "wav.scp").read_text().splitlines():
-        assert soundfile.info(line.split()[1]).samplerate == 16000
-
-
-@pytest.mark.parametrize("factors", ["1.0", "x", "3", "0.9,0"])
-def test_perturb_factors_are_checked(local, factors):
-    with pytest.raises(ValueError, match="--factors"):
-        local["perturb_speed"].parse_factors(factors)
-
-
-def test_data_sh_names_what_is_missing(tmp_path):
-    (tmp_path / "empty").mkdir()
-    script = LOCAL / "data.sh"
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    result = subprocess.run(
-        [script, "--data_dir", "empty", "--langs", "en"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert result.returncode != 0
-    assert "asterisk-core-sounds-en-g722" in result.stderr and "--data_dir" in result.stderr
-    result = subprocess.run(
-        [script, "--lang", "en"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 2 and "unknown option --lang" in result.stderr
-
-
-def test_fetch_model_refuses_a_changed_copy(tmp_path):
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
-        (copy / name).write_text("changed")
-    result = subprocess.run(
-        [LOCAL / "fetch_model.sh", tmp_path / "model", "--model_dir", copy],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode != 0
-    assert "config.json has sha256" in result.stderr and "--model_dir" in result.stderr
-    assert not (tmp_path / "model").exists() and not list(tmp_path.glob("model.partial*"))

@@ -98,7 +98,7 @@ def test_finished_stages_are_skipped(tmp_path):
     assert re.search(r"^stage 2: two: two things, \d+ s$", first.stdout, re.MULTILINE)
     second = bash(STAGES, folder=tmp_path)
     assert ran(tmp_path) == []
-    assert "stage 1: one: done before" in second.stdout
+    assert re.search(r"^stage 1: one: done before, \d+ s$", second.stdout, re.MULTILINE)
 
 
 def test_changed_options_run_the_stage_and_those_after_it(tmp_path):
@@ -143,6 +143,26 @@ def test_foreign_folder_is_not_touched(tmp_path):
         result.returncode != 0 and "work exists, but this recipe has not made it" in result.stderr
     )
     assert (tmp_path / "work" / "mine").exists()
+
+
+def test_killed_anywhere_a_folder_is_absent_or_has_its_key(tmp_path):
+    script = f'. {UTILS}/stage.sh\nfresh work "$1"'
+    # Killed before its nth command.
+    trap = "last=$2\ntrap '((++n != last)) || kill -9 $$' DEBUG"
+    killed = f". {UTILS}/stage.sh\nset -T\nn=0\n{trap}\nfresh work $1"
+    defaults = {"stage": "1", "stop_stage": "9", "force": "false", "stage_key": "x"}
+    for n in range(1, 100):
+        assert bash(script, "old", folder=tmp_path, **defaults).returncode == 0
+        (tmp_path / "work" / "old").touch()
+        ended = bash(killed, "new", str(n), folder=tmp_path, **defaults).returncode == 0
+        result = bash(script, "new", folder=tmp_path, **defaults)
+        assert result.returncode == 0, (n, result.stderr)
+        assert (tmp_path / "work" / ".key").read_text() == "new\n"
+        assert not (tmp_path / "work" / "old").exists()
+        if ended:
+            break
+    assert ended and n > 10
+    assert not list(tmp_path.glob("work.removed.*"))
 
 
 TRAINING = f"""
@@ -201,6 +221,37 @@ def test_for_row_replaces_names(tmp_path):
     assert result.stdout == "dump/dev/x.2 dev\n"
 
 
+DUMPING = f"""
+train_cmd=fake nj=1 ngpu=0 num_shards=2 python=python OMP_NUM_THREADS=1
+use_jobs() {{ :; }}
+fake() {{ printf '%s ' "$@"; echo; }}
+. {UTILS}/jobs.sh
+dump_sets raw dump "a b" --bundle "x y" -- --expect %set%/wav.scp
+"""
+
+
+def test_dumping_and_merging_have_arguments_of_their_own(tmp_path):
+    dumped, merged = bash(DUMPING, folder=tmp_path).stdout.splitlines()
+    assert "--bundle x y --output raw/%set%" in dumped and "--expect" not in dumped
+    assert merged.rstrip().endswith("--num_shards 2 --expect %set%/wav.scp")
+    assert "--bundle" not in merged
+
+
+ASR_SH = UTILS.parent / "asr1" / "asr.sh"
+
+
+def test_calibration_does_not_change_the_dump(tmp_path):
+    function = re.search(r"^dump_key_of_bundle\(\).*$", ASR_SH.read_text(), re.MULTILINE)[0]
+    script = f"bundle=.\n. {UTILS}/stage.sh\n{function}\ndump_key_of_bundle"
+    keys = []
+    for lm, calibration in (("1", "2"), ("1", "3"), ("4", "2")):
+        (tmp_path / "config.yaml").write_text(
+            f"files:\n  unit_lm.safetensors: {lm}\n  calibration.yaml: {calibration}\n"
+        )
+        keys.append(bash(script, folder=tmp_path).stdout)
+    assert keys[0] == keys[1] != keys[2]
+
+
 PATH_SH = UTILS.parent / "units1" / "path.sh"
 
 
@@ -213,6 +264,15 @@ def test_threads_are_shared_among_jobs_unless_set(tmp_path):
     assert free.stdout == "1\n", free.stderr
     asked = bash(script, folder=tmp_path, OMP_NUM_THREADS="3")
     assert asked.stdout == "3\n"
+
+
+@pytest.mark.parametrize(
+    "given, policy", [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")]
+)
+def test_waiting_threads_sleep_unless_set(tmp_path, monkeypatch, given, policy):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    result = bash(f'. {PATH_SH}; echo "$OMP_WAIT_POLICY"', folder=tmp_path, **given)
+    assert result.stdout == f"{policy}\n"
 
 
 def test_interpreter_without_espnet_is_refused(tmp_path):

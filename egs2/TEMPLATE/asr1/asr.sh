@@ -21,11 +21,15 @@ valid_set=
 test_sets=              # separated by blanks
 speed_perturb_factors=  # e.g. "0.9 1.1": copies of train_set, made before the units
 bundle=../units1/exp/bundle
+max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz)
 max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
 token_type=bpe          # bpe or char
 nbpe=120                # vocabulary of bpe
 asr_config=conf/train_asr.yaml
-asr_args=               # further options for asr_train, e.g. "--frontend_conf rate=7"
+# Further options for asr_train, e.g. "--frontend_conf rate=7". They are split at blanks, and run.pl,
+# as Kaldi's, quotes only words with a blank: bash would expand a bare {a,b}. So no YAML in braces
+# here, which would need blanks: "--frontend_conf aggregator_conf.num_layers=1", or asr_config.
+asr_args=
 asr_tag=                # name of the model (default: name of asr_config, token type, seed)
 inference_config=conf/decode_asr.yaml
 inference_args=         # further options for asr_inference
@@ -74,8 +78,6 @@ bpemodel=none
 if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
 # shellcheck disable=SC2086
 decode_sets=$(unique ${valid_set} ${test_sets})
-# shellcheck disable=SC2086
-all_sets=$(unique ${train_set} ${decode_sets})
 
 # The command that statistics, check and training share.
 # shellcheck disable=SC2206
@@ -95,11 +97,15 @@ prepare_data() {
     local/data.sh --output "${datadir}" ${data_args}
 }
 
+# Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
+dump_key_of_bundle() { grep -v '^ *calibration\.yaml:' "${bundle}/config.yaml" | hash_of; }
+
+# dump SET...
 dump() {
     local set key set_key missing=""
     # A new set is added without doing the others again: their key does not name the sets.
-    key=$({ marker stage1 && conf_hash "${bundle}/config.yaml" && echo "${num_shards}"; } | hash_of)
-    for set in ${all_sets}; do
+    key=$({ marker stage1 && dump_key_of_bundle && echo "${num_shards}"; } | hash_of)
+    for set in "$@"; do
         set_key=${key}
         # The perturbed copy alone depends on the factors.
         if [ "${set}" != "${original_set}" ] && [ "${set}" = "${train_set}" ]; then
@@ -110,15 +116,23 @@ dump() {
     done
     if [[ " ${missing} " == *" ${original_set}_sp "* ]]; then
         # Copies at other speeds are other waveforms, hence other units: made before the dump.
-        local/perturb_speed.py --wav_scp "${datadir}/${original_set}" --nj "${nj}" \
+        local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
             --factors "${speed_perturb_factors// /,}" --output "${datadir}/${original_set}_sp"
     fi
-    merge_args=(--expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%")
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/raw" dump "${missing}" --wav_scp "${datadir}/%set%/wav.scp" \
-            --bundle "${bundle}" --device "$(job_device)"
+            --bundle "${bundle}" --device "$(job_device)" \
+            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%"
     fi
-    stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
+    stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done"
+}
+
+# Apart, so that a new test set leaves trained models as they are.
+dump_for_training() { dump "${train_set}" "${valid_set}"; }
+
+dump_for_tests() {
+    # shellcheck disable=SC2086
+    dump ${test_sets}
 }
 
 make_token_list() {
@@ -133,7 +147,10 @@ collect_stats() {
     use_jobs "${stats_nj}"
     fresh "${stats_dir}"
     mkdir -p "${logs}"
-    split_keys "${dumpdir}/raw/${train_set}/wav.scp" "${stats_nj}" "${logs}/train"
+    # Attention is quadratic: a few long utterances would take most of an epoch.
+    awk -v most="${max_train_frames}" '$2 <= most' "${dumpdir}/raw/${train_set}/utt2num_samples" \
+        >"${logs}/train.frames"
+    split_keys "${logs}/train.frames" "${stats_nj}" "${logs}/train"
     split_keys "${dumpdir}/raw/${valid_set}/wav.scp" "${stats_nj}" "${logs}/valid"
     # Lengths alone: there is nothing to normalise in ids and entropies.
     ${train_cmd} --num_threads "${OMP_NUM_THREADS}" JOB=1:"${stats_nj}" "${logs}/stats.JOB.log" \
@@ -150,6 +167,9 @@ collect_stats() {
         awk -v n="$(wc -l <"${token_dir}/tokens.txt")" '{ print $0 "," n }' \
             "${stats_dir}/${mode}/text_shape" >"${stats_dir}/${mode}/text_shape.${token_type}"
     done
+    stage_summary "$(wc -l <"${logs}/train.frames") of" \
+        "$(wc -l <"${dumpdir}/raw/${train_set}/wav.scp") utterances have at most" \
+        "${max_train_frames} frames and are trained on"
 }
 
 # ESPnet's own reading of config and overrides tells which segmenter this model will have; CTC
@@ -160,9 +180,8 @@ check_lengths() {
     # shellcheck disable=SC2086
     ${train_cmd} "${check}/config.log" "${asr_train[@]}" --dry_run true --ngpu 0 \
         --output_dir "${check}" ${asr_args}
-    entropy_cmd check_ctc --dump "${dumpdir}/raw/${train_set}" --token_list \
-        "${token_dir}/tokens.txt" --bpemodel "${bpemodel}" --asr_config "${check}/config.yaml" \
-        --bundle "${bundle}" --max_share "${max_short_share}"
+    entropy_cmd check_ctc --dump "${dumpdir}/raw/${train_set}" --bpemodel "${bpemodel}" \
+        --asr_config "${check}/config.yaml" --bundle "${bundle}" --max_share "${max_short_share}"
 }
 
 train_asr() {
@@ -222,15 +241,24 @@ score() {
     done
 }
 
-run_stage 1 "data" prepare_data --options "${data_args}" \
-    --makes "${datadir}/${original_set}/wav.scp"
-run_stage 2 "dump" dump --after stage1 --marker "dump_${train_set}" \
-    --options "${all_sets} ${speed_perturb_factors} ${num_shards} $(conf_hash "${bundle}/config.yaml")" \
-    --makes "${dumpdir}/raw/${train_set}/wav.scp"
+# shellcheck disable=SC2086
+makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
+run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
+dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
+makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
+run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
+    --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
+# The sets stand in the name: models decoded on different ones do not undo each other's marker.
+# shellcheck disable=SC2086
+tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
+# shellcheck disable=SC2086
+makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
+run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
+    --options "${test_sets} ${dump_options}" "${makes[@]}"
 run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
     --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
 run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-    --marker "stats_${train_set}_${tokens}" --options "${valid_set}" \
+    --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
     --makes "${stats_dir}/valid/text_shape.${token_type}"
 # Read by stages 4 to 6; the bundle's thresholds are part of a model.
 model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
@@ -239,7 +267,12 @@ run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_
 run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
     --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}"
 decode_options="${decode_sets} ${inference_args} ${inference_asr_model}"
-run_stage 6 "decoding" decode --after "train_${tag}" --marker "${inference_tag}_${tag}" \
-    --options "${decode_options} $(conf_hash "${inference_config}")"
+# shellcheck disable=SC2086
+makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
+run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
+    --after "${tests_marker}" --marker "${inference_tag}_${tag}" \
+    --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
+# shellcheck disable=SC2086
+makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
 run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
-    --marker "score_${inference_tag}_${tag}" --options "${decode_sets}"
+    --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"

@@ -21,6 +21,7 @@ dev_sets=
 test_sets=
 calibration_set=        # held out: thresholds are measured here
 extractor=whisper
+# With blanks: run.pl, as Kaldi's, quotes a word only if it has one, and bash expands bare {a,b}.
 extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"
 num_units=200
 max_frames=200000       # frames that the codebook is learned from
@@ -91,10 +92,10 @@ dump_units() {
         fresh "${dumpdir}/units/${set}" "${key}"
         if [ ! -e "${dumpdir}/units/${set}/units.scp" ]; then missing+=" ${set}"; fi
     done
-    merge_args=(--expect "${datadir}/%set%/wav.scp")
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/units" dump_units "${missing}" \
-            --wav_scp "${datadir}/%set%/wav.scp" --codebook "${codebook}" --device "$(job_device)"
+            --wav_scp "${datadir}/%set%/wav.scp" --codebook "${codebook}" \
+            --device "$(job_device)" -- --expect "${datadir}/%set%/wav.scp"
     fi
     stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
 }
@@ -137,11 +138,11 @@ dump_entropies() {
         fresh "${dumpdir}/raw/${set}" "${key}"
         if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
     done
-    merge_args=(--expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%")
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/raw" dump_entropies "${missing}" \
             --units_scp "${dumpdir}/units/%set%/units.scp" --codebook "${codebook}" \
-            --unit_lm "${lm_file}" --device "$(job_device)"
+            --unit_lm "${lm_file}" --device "$(job_device)" \
+            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%"
     fi
     entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
         --output "${calibration}"
@@ -172,16 +173,21 @@ pack_bundle() {
     stage_summary "${expdir}/bundle"
 }
 
-run_stage 1 "data" prepare_data --options "${data_args}" \
-    --makes "${datadir}/${calibration_set}/wav.scp"
+# shellcheck disable=SC2086
+makes_of "${datadir}/%set%/wav.scp" ${all_sets}
+run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
 run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
     --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+# shellcheck disable=SC2086
+makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
 run_stage 3 "units" dump_units --after stage1 --after stage2 \
-    --options "${all_sets} ${num_shards}"
+    --options "${all_sets} ${num_shards}" "${makes[@]}"
 run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
     --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
+# shellcheck disable=SC2086
+makes_of "${dumpdir}/raw/%set%/wav.scp" ${all_sets}
 run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
-    --makes "${calibration}" --options "${all_sets} ${num_shards} ${calibration_set}"
+    "${makes[@]}" --makes "${calibration}" --options "${all_sets} ${num_shards} ${calibration_set}"
 run_stage 6 "segments and rates" report --after stage5 \
     --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
 run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"

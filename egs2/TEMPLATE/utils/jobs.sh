@@ -16,12 +16,14 @@ entropy_cmd() {
 job_gpus() { echo $((ngpu > 0 ? 1 : 0)); }
 job_device() { if [ "${ngpu}" -gt 0 ]; then echo cuda; else echo cpu; fi; }
 
-# dump_sets FOLDER NAME "SET..." ARGUMENT...: one of our commands on all shards of all sets, then
-# their merging, nj jobs at a time. %set% in an argument is the set; the output is FOLDER/%set%.
-# What merge_shards takes besides is in the array `merge_args`.
+# dump_sets FOLDER NAME "SET..." ARGUMENT... -- ARGUMENT...: one of our commands on all shards of
+# all sets, then their merging, nj jobs at a time. The second arguments are for merge_shards. %set%
+# in an argument is the set; the output is FOLDER/%set%.
 dump_sets() {
-    local folder=$1 name=$2 sets=$3 table=$1/log/$2.jobs set shard
+    local folder=$1 name=$2 sets=$3 table=$1/log/$2.jobs set shard dump_args=()
     shift 3
+    while [ "$1" != -- ]; do dump_args+=("$1") && shift; done
+    shift
     use_jobs "${nj}"
     mkdir -p "${folder}/log"
     for set in ${sets}; do
@@ -30,7 +32,7 @@ dump_sets() {
     # shellcheck disable=SC2086
     ${train_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
         JOB=1:"$(wc -l <"${table}")" "${folder}/log/${name}.JOB.log" \
-        utils/for_row.sh "${table}" JOB ${python} -m "espnet_entropy.bin.${name}" "$@" \
+        utils/for_row.sh "${table}" JOB ${python} -m "espnet_entropy.bin.${name}" "${dump_args[@]}" \
         --output "${folder}/%set%" --num_shards "${num_shards}" --shard %shard%
     # shellcheck disable=SC2086
     printf '%s\n' ${sets} >"${table}"
@@ -38,7 +40,7 @@ dump_sets() {
     ${train_cmd} --max_jobs_run "${nj}" \
         JOB=1:"$(wc -l <"${table}")" "${folder}/log/merge_shards.JOB.log" \
         utils/for_row.sh "${table}" JOB ${python} -m espnet_entropy.bin.merge_shards \
-        --output "${folder}/%set%" --num_shards "${num_shards}" "${merge_args[@]}"
+        --output "${folder}/%set%" --num_shards "${num_shards}" "$@"
 }
 
 # split_keys FILE N PREFIX: the ids of FILE, dealt out in turn to PREFIX.1 ... PREFIX.N.

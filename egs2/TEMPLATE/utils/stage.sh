@@ -2,8 +2,8 @@
 # Stages of a recipe: run once, skipped when finished, continued when interrupted.
 #
 # A finished stage leaves a marker with its key (a hash of its options and of the markers it
-# depends on) and a stamp; it runs again when the key has changed: other options, or an earlier
-# stage that ran again. The folders it works in carry the key of the work begun there (`.key`), so
+# depends on), a stamp and its duration; it runs again when the key has changed: other options, or
+# an earlier stage that ran again. The folders it works in carry the key of the work begun there (`.key`), so
 # a killed stage is continued under the same key and never mixed with the rest of another one.
 #
 # Reads: stage, stop_stage, force, marker_dir. Numbers of jobs, GPUs and threads do not belong
@@ -47,7 +47,7 @@ conf_hash() {
 # The function finds its key in ${stage_key}. --makes: files without which it is not finished.
 run_stage() {
     local number=$1 title=$2 function=$3 options="" after=() makes=()
-    local name="stage${number}" input path whole=true begin=${SECONDS}
+    local name="stage${number}" input path whole=true begin=${SECONDS} took
     shift 3
     while [ $# -gt 0 ]; do
         case "$1" in
@@ -75,7 +75,8 @@ run_stage() {
     done
     if [ "${force}" = false ] && [ "${whole}" = true ] &&
         [ "$(head -n 1 "${done_file}" 2>/dev/null)" = "${stage_key}" ]; then
-        echo "stage ${number}: ${title}: done before"
+        took=$(sed -n 3p "${done_file}")
+        echo "stage ${number}: ${title}: done before${took:+, ${took}}"
         return 0
     fi
     _stage_now="${number} (${title})"
@@ -83,10 +84,20 @@ run_stage() {
     echo "stage ${number}: ${title}"
     rm -f "${done_file}"
     "${function}"
-    { echo "${stage_key}" && date +%s.%N; } >"${done_file}.tmp"
+    took=$(elapsed $((SECONDS - begin)))
+    { echo "${stage_key}" && date +%s.%N && echo "${took}"; } >"${done_file}.tmp"
     mv "${done_file}.tmp" "${done_file}"
     _stage_now=
-    echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }$(elapsed $((SECONDS - begin)))"
+    echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }${took}"
+}
+
+# makes_of PATH SET...: run_stage's --makes for the PATH of every set, in the array `makes`; %set%
+# in PATH is the set.
+makes_of() {
+    local path=$1 set
+    shift
+    makes=()
+    for set in "$@"; do makes+=(--makes "${path//%set%/${set}}"); done
 }
 
 # fresh DIR [KEY]: a folder for work under KEY (default: the stage's). What was begun there under
@@ -97,11 +108,19 @@ fresh() {
         echo "${dir} exists, but this recipe has not made it: move it away, or --force true" >&2
         return 1
     fi
-    if [ "${force}" = true ] || [ "$(cat "${dir}/.key" 2>/dev/null)" != "${key}" ]; then
-        rm -rf "${dir}"
+    # Only renames touch DIR itself: wherever this is killed, DIR is absent or whole with its key.
+    if [ -e "${dir}" ] &&
+        { [ "${force}" = true ] || [ "$(cat "${dir}/.key")" != "${key}" ]; }; then
+        rm -rf "${dir}.removed.$$"
+        mv -T "${dir}" "${dir}.removed.$$"
     fi
-    mkdir -p "${dir}"
-    echo "${key}" >"${dir}/.key"
+    rm -rf "${dir}".removed.*
+    if [ ! -e "${dir}" ]; then
+        rm -rf "${dir}.new.$$"
+        mkdir -p "${dir}.new.$$"
+        echo "${key}" >"${dir}.new.$$/.key"
+        mv -T "${dir}.new.$$" "${dir}"
+    fi
 }
 
 # fresh_training DIR: the same for a training, whose hours are not thrown away unasked, and which

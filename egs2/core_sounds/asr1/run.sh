@@ -6,7 +6,17 @@
 # --reduced true: a few dozen prompts and epochs, below {data,dump,exp}/reduced; it shows that all
 # stages work, not what they can do.
 set -euo pipefail
-cd "$(dirname "$0")"
+
+# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
+folder() {
+    local path
+    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
+    if [[ "${path}" == *[[:space:]]* ]]; then
+        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
+        return 2
+    fi
+    echo "${path}"
+}
 
 reduced=false
 data_args=
@@ -14,10 +24,11 @@ rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
-        --data_dir) data_args="--data_dir ${2:?--data_dir needs a folder}" && shift 2 ;;
+        --data_dir) data_args+=" --data_dir $(folder "$@")"; shift 2 ;;
         *) rest+=("$1") && shift ;;
     esac
 done
+cd "$(dirname "$0")"
 
 options=(
     --train_set train_en --valid_set dev_en --test_sets test_en
@@ -31,7 +42,7 @@ if [ "${reduced}" = true ]; then
         --nbpe 60
         --asr_args "--max_epoch 5 --frontend_conf num_units=50"
     )
-    data_args="--reduced true ${data_args}"
+    data_args+=" --reduced true"
 else
     options+=(--speed_perturb_factors "0.9 1.1" --nbpe 100)
 fi

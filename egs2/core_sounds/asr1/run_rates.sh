@@ -14,10 +14,18 @@ parallel=2              # trainings side by side, one thread each: so minutes ar
 asr_args="--max_epoch 8 --scheduler_conf total_steps=320"
 expdir=exp
 output=RESULTS.md
+report_only=false       # true: no training, the table of what has run so far
 job=                    # (internal) run the job with this number
 help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--asr_args \"${asr_args}\"] [--expdir ${expdir}] [--output ${output}]"
-command_line="$0 $*"
+    [--asr_args \"${asr_args}\"] [--expdir ${expdir}] [--output ${output}]
+    [--report_only ${report_only}]"
+command_line=./run_rates.sh
+for word in "$@"; do
+    if [[ "${word}" == *" "* ]]; then word="\"${word}\""; fi
+    command_line+=" ${word}"
+done
+# The table says what trains all that is in it.
+command_line=${command_line/ --report_only true/}
 . utils/parse_options.sh
 
 # Everything that differs is set for each system, whatever the YAML says.
@@ -61,12 +69,14 @@ if [ -n "${job}" ]; then
 fi
 
 for system in "${system_list[@]}"; do frontend_conf "${system}" >/dev/null; done
-# What all share is made once, before jobs run side by side.
-run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4 --nj "$(nproc)"
-number=$((${#system_list[@]} * ${#seed_list[@]}))
-OMP_NUM_THREADS=1 utils/run.pl --max_jobs_run "${parallel}" JOB=1:"${number}" \
-    "${expdir}/rates_log/JOB.log" ./run_rates.sh --job JOB --systems "${systems}" \
-    --seeds "${seeds}" --asr_args "${asr_args}" --expdir "${expdir}"
+if [ "${report_only}" = false ]; then
+    # What all share is made once, before jobs run side by side.
+    run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4 --nj "$(nproc)"
+    number=$((${#system_list[@]} * ${#seed_list[@]}))
+    OMP_NUM_THREADS=1 utils/run.pl --max_jobs_run "${parallel}" JOB=1:"${number}" \
+        "${expdir}/rates_log/JOB.log" ./run_rates.sh --job JOB --systems "${systems}" \
+        --seeds "${seeds}" --asr_args "${asr_args}" --expdir "${expdir}"
+fi
 
 . ./path.sh
 # shellcheck disable=SC2086

@@ -4,24 +4,33 @@
 #   ./run.sh [--reduced true] [--data_dir DIR] [--model_dir DIR] [options of units.sh]
 #
 # --reduced true: a few dozen prompts of two languages, a tiny model, below {data,dump,exp}/reduced.
-# --data_dir, --model_dir: copies at hand (see local/data.sh, local/fetch_model.sh --help).
+# --data_dir, --model_dir: copies at hand (see local/data.sh --help).
 set -euo pipefail
-cd "$(dirname "$0")"
+
+# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
+folder() {
+    local path
+    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
+    if [[ "${path}" == *[[:space:]]* ]]; then
+        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
+        return 2
+    fi
+    echo "${path}"
+}
 
 reduced=false
 data_args=
-model_args=()
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
-        --data_dir) data_args="--data_dir ${2:?--data_dir needs a folder}" && shift 2 ;;
-        --model_dir) model_args=(--model_dir "${2:?--model_dir needs a folder}") && shift 2 ;;
-        # Before anything is downloaded.
-        --help | -h) sed -n '2,7s/^# \{0,1\}//p' run.sh && exec ./units.sh --help ;;
+        --data_dir) data_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --model_dir) data_args+=" --model_dir $(folder "$@")"; shift 2 ;;
+        --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
         *) rest+=("$1") && shift ;;
     esac
 done
+cd "$(dirname "$0")"
 
 options=(
     --extractor_conf "{path: downloads/whisper-tiny.en, layer: 3}"
@@ -38,7 +47,7 @@ if [ "${reduced}" = true ]; then
         --num_units 50
         --lm_args "--max_epoch 4 --lm_conf hidden_size=64 --lm_conf num_layers=2"
     )
-    data_args="--reduced true ${data_args}"
+    data_args+=" --reduced true"
 else
     options+=(
         --train_sets "train_en train_es train_fr train_it train_ru"
@@ -47,6 +56,4 @@ else
     )
 fi
 
-# In a shell of its own: units.sh sets up its environment itself.
-(. ./path.sh && local/fetch_model.sh downloads/whisper-tiny.en ${model_args[@]+"${model_args[@]}"})
 exec ./units.sh "${options[@]}" --data_args "${data_args}" ${rest[@]+"${rest[@]}"}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The data and the model of units1, under the same names here: paths in wav.scp and in the bundle
-# are relative to a recipe's folder. Takes the options of ../units1/local/data.sh.
+# The data of units1, under the same names here: paths in wav.scp are relative to a recipe's folder
+# (those in a bundle to the bundle). Takes the options of ../units1/local/data.sh.
 set -euo pipefail
 
 output=data
@@ -12,10 +12,9 @@ for ((i = 1; i < $#; i++)); do
 done
 
 (cd ../units1 && local/data.sh "$@")
-mkdir -p "${output}" downloads
+mkdir -p "${output}"
 # Entry by entry: perturbed copies made here stay here.
-for source in ../units1/"${output}"/* ../units1/downloads/whisper-tiny.en; do
-    if [ ! -e "${source}" ]; then continue; fi
+for source in ../units1/"${output}"/*; do
     target=${source#../units1/}
     # A full and a reduced set may lie in one folder; each has links of its own.
     if [ -d "${target}" ] && [ ! -L "${target}" ]; then continue; fi

@@ -7,9 +7,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
-import kaldiio
 import torch
-import yaml
+
+from espnet_entropy.data import read_matrix, read_table, read_yaml
 
 EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \(asr_inference:\d+\)")
@@ -73,11 +73,11 @@ def reached_rate_hz(model: Path, model_file: str, dump: Path) -> float:
         config = model / "config.yaml"
         asr, args = ASRTask.build_model_from_file(config, model / model_file, "cpu")
     asr.eval()
-    bundle = yaml.safe_load((Path(args.frontend_conf["bundle"]) / "config.yaml").read_text())
+    bundle = read_yaml(Path(args.frontend_conf["bundle"]) / "config.yaml")
     frames = segments = 0
     with torch.no_grad():
-        for matrix in kaldiio.load_scp(str(dump / "wav.scp")).values():
-            speech = torch.tensor(matrix)[None]
+        for entry in read_table(dump / "wav.scp").values():
+            speech = torch.tensor(read_matrix(entry))[None]
             _, lengths = asr.frontend(speech, torch.tensor([speech.shape[1]]))
             frames += speech.shape[1]
             segments += int(lengths)

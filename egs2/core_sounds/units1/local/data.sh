@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Asterisk core sounds (Debian packages, CC-BY-SA 3.0, Russian CC-BY 3.0) -> data/SET_LANG.
+# Asterisk core sounds (Debian packages, CC-BY-SA 3.0, Russian CC-BY 3.0) -> data/SET_LANG, and the
+# extractor's model (see fetch_model.sh) -> downloads.
 # Run it from a recipe's folder: ./local/data.sh
 set -euo pipefail
 
 data_dir=               # a copy at hand; empty: download the packages
+model_dir=              # a copy of the model at hand; empty: download it
 langs="en es fr it ru"
 output=data
 downloads=downloads
@@ -13,13 +15,14 @@ skip_checksums=false
 
 usage() {
     cat <<EOF
-usage: $0 [--data_dir DIR] [--langs "${langs}"] [--output ${output}]
+usage: $0 [--data_dir DIR] [--model_dir DIR] [--langs "${langs}"] [--output ${output}]
           [--downloads ${downloads}] [--nj ${nj}] [--reduced false] [--skip_checksums false]
   --data_dir        folder with the unpacked packages asterisk-core-sounds-LANG and
                     asterisk-core-sounds-LANG-g722, or LANG/*.g722 with core-sounds-LANG.txt
+  --model_dir       folder with the model's files (see fetch_model.sh --help)
   --langs           languages, separated by spaces
   --output          data folders go here, audio to OUTPUT/audio
-  --downloads       the packages are unpacked to DOWNLOADS/LANG
+  --downloads       the packages are unpacked to DOWNLOADS/LANG, the model goes there too
   --nj              decoding processes
   --reduced         true: 60 training, 12 dev, 12 test prompts of en and it
   --skip_checksums  true: take content that differs from checksums.sha256
@@ -30,7 +33,8 @@ langs_given=false
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) usage; exit 0 ;;
-        --data_dir | --langs | --output | --downloads | --nj | --reduced | --skip_checksums)
+        --data_dir | --model_dir | --langs | --output | --downloads | --nj | --reduced | \
+            --skip_checksums)
             [ $# -ge 2 ] || { echo "data.sh: $1 needs a value" >&2; exit 2; }
             [ "$1" != --langs ] || langs_given=true
             printf -v "${1#--}" '%s' "$2"
@@ -74,4 +78,8 @@ options=()
 if [ "${reduced}" = true ]; then options+=(--reduced); fi
 if [ "${skip_checksums}" = true ]; then options+=(--skip_checksums); fi
 python "${here}/prepare_data.py" --source "${source}" --output "${output}" --nj "${nj}" \
-    --langs "${lang_list[@]}" "${options[@]}"
+    --langs "${lang_list[@]}" ${options[@]+"${options[@]}"}
+
+model_args=()
+if [ -n "${model_dir}" ]; then model_args=(--model_dir "${model_dir}"); fi
+"${here}/fetch_model.sh" "${downloads}/whisper-tiny.en" ${model_args[@]+"${model_args[@]}"}

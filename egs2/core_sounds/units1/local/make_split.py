@@ -7,8 +7,10 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from flac import write_atomically
 from normalize import LANGS
-from prepare_data import HERE, SETS, Prompt, find_language, usable_prompts, write_atomically
+from packages import find_language
+from prepare_data import HERE, SETS, Prompt, usable_prompts
 
 MIN_WORDS, MAX_WORDS = 3, 40  # of every English member of a held-out group
 

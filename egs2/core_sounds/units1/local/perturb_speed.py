@@ -13,19 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from prepare_data import RATE, flac_is_whole, write_atomically, write_flac
+from flac import RATE, is_current, write_atomically, write_flac
 from scipy.signal import resample_poly
 from tqdm import tqdm
 
+from espnet_entropy.data import read_table
+
 COPIED = ("text", "text.tc", "utt2prompt")
-
-
-def read_table(path: Path) -> dict[str, str]:
-    """`{utterance id: rest of the line}`."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; run local/data.sh first")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {key: value for key, _, value in (line.partition(" ") for line in lines)}
 
 
 def perturbed_length(samples: int, factor: Fraction) -> int:
@@ -39,7 +33,7 @@ def perturb(wave: np.ndarray, factor: Fraction) -> np.ndarray:
 
 
 def perturb_file(job: tuple[str, str, Path, Fraction]) -> int:
-    """Write one perturbed clip unless it is there already; returns its samples."""
+    """Write one perturbed clip unless it is there and current; returns its samples."""
     utt, source, target, factor = job
     try:
         wave, rate = soundfile.read(source, dtype="float32")
@@ -49,7 +43,7 @@ def perturb_file(job: tuple[str, str, Path, Fraction]) -> int:
     if rate != RATE or wave.ndim != 1:
         raise ValueError(f"utt {utt}: {source} is not {RATE} Hz mono; run local/data.sh again")
     samples = perturbed_length(len(wave), factor)
-    if not flac_is_whole(target, samples):
+    if not is_current(target, source, samples):
         write_flac(target, perturb(wave, factor))
     return samples
 
@@ -99,12 +93,12 @@ def write_folder(output: Path, tables: dict[str, dict], factors: dict) -> None:
 
 def main(cmd=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wav_scp", type=Path, required=True, help="data folder, or its wav.scp")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the originals")
     parser.add_argument("--factors", default="0.9,1.1", help="speeds, separated by commas")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--nj", type=int, default=2, help="processes")
     args = parser.parse_args(cmd)
-    folder = args.wav_scp.parent if args.wav_scp.name == "wav.scp" else args.wav_scp
+    folder = args.data
     factors = parse_factors(args.factors)
     names = ("wav.scp", "utt2spk", *(n for n in COPIED if n == "text" or (folder / n).exists()))
     tables = {name: read_table(folder / name) for name in names}
