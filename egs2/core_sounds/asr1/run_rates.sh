@@ -10,8 +10,7 @@ cd "$(dirname "$0")"
 systems="dense dedup uniform15 global15 peaks15 onchange15 dp15"
 seeds="0 1 2"
 parallel=2              # trainings side by side, one thread each: so minutes are comparable
-# For all systems. Half the epochs of conf/train_asr.yaml: 21 trainings take about an hour.
-asr_args="--max_epoch 8 --scheduler_conf total_steps=320"
+asr_args=               # for all systems, e.g. "--max_epoch 2"
 expdir=exp
 output=RESULTS.md
 report_only=false       # true: no training, the table of what has run so far
