@@ -44,7 +44,8 @@ _threads_asked=${OMP_NUM_THREADS:-}
 # use_jobs NJ: share this machine's cores among NJ jobs. OMP_NUM_THREADS set by the user stays.
 use_jobs() {
     local cores
-    cores=$(nproc)
+    # nproc itself obeys OMP_NUM_THREADS.
+    cores=$(env -u OMP_NUM_THREADS nproc)
     export OMP_NUM_THREADS=${_threads_asked:-$((cores > $1 ? cores / $1 : 1))}
 }
 use_jobs 1
