@@ -24,7 +24,8 @@ class LlamaLM(AbsLM):
         num_layers, num_heads: depth and attention heads.
         intermediate_size: width of the gated feed-forward; 8/3 of hidden_size if None.
         context: window in positions (1,024 at 50 Hz are about 20 s); even.
-        dropout: of the attention weights, in training.
+        dropout: of the attention weights, in training; above 0 PyTorch's CPU attention takes its
+            slow path.
         windows_per_batch: how many windows of long sequences are computed at once.
     """
 

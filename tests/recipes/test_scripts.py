@@ -256,14 +256,15 @@ PATH_SH = UTILS.parent / "units1" / "path.sh"
 
 
 def test_threads_are_shared_among_jobs_unless_set(tmp_path):
-    script = f'. {PATH_SH}; use_jobs 100; echo "$OMP_NUM_THREADS"'
+    script = f'. {PATH_SH}; use_jobs 100; echo "$OMP_NUM_THREADS"; use_jobs 1; echo "$OMP_NUM_THREADS"'
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     path = tmp_path / "script.sh"
     path.write_text(f"set -euo pipefail\n{script}\n")
     free = subprocess.run(["bash", str(path)], capture_output=True, text=True, env=environment)
-    assert free.stdout == "1\n", free.stderr
+    # After many jobs one job has all cores again: nproc must not read the threads set before.
+    assert free.stdout == f"1\n{len(os.sched_getaffinity(0))}\n", free.stderr
     asked = bash(script, folder=tmp_path, OMP_NUM_THREADS="3")
-    assert asked.stdout == "3\n"
+    assert asked.stdout == "3\n3\n"
 
 
 @pytest.mark.parametrize(

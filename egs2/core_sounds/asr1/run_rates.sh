@@ -70,7 +70,7 @@ fi
 for system in "${system_list[@]}"; do frontend_conf "${system}" >/dev/null; done
 if [ "${report_only}" = false ]; then
     # What all share is made once, before jobs run side by side.
-    run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4 --nj "$(nproc)"
+    run_job "${system_list[0]}" "${seed_list[0]}" --stop_stage 4 --nj "$(env -u OMP_NUM_THREADS nproc)"
     number=$((${#system_list[@]} * ${#seed_list[@]}))
     OMP_NUM_THREADS=1 utils/run.pl --max_jobs_run "${parallel}" JOB=1:"${number}" \
         "${expdir}/rates_log/JOB.log" ./run_rates.sh --job JOB --systems "${systems}" \
