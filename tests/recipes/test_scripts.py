@@ -256,7 +256,9 @@ PATH_SH = UTILS.parent / "units1" / "path.sh"
 
 
 def test_threads_are_shared_among_jobs_unless_set(tmp_path):
-    script = f'. {PATH_SH}; use_jobs 100; echo "$OMP_NUM_THREADS"; use_jobs 1; echo "$OMP_NUM_THREADS"'
+    script = (
+        f'. {PATH_SH}; use_jobs 100; echo "$OMP_NUM_THREADS"; use_jobs 1; echo "$OMP_NUM_THREADS"'
+    )
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     path = tmp_path / "script.sh"
     path.write_text(f"set -euo pipefail\n{script}\n")
