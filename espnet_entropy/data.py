@@ -134,7 +134,10 @@ def read_matrix(entry: str) -> np.ndarray:
     try:
         return kaldiio.load_mat(entry)
     except Exception as error:  # kaldiio's readers raise all kinds on broken bytes
-        raise ValueError(f"{entry} cannot be read: {error}; make this dump again") from error
+        raise ValueError(
+            f"{entry} cannot be read: {error}; paths are relative to the "
+            "recipe's folder: run from there, or make this dump again"
+        ) from error
 
 
 def _refuse_pipe(entry: str) -> None:
