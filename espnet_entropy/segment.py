@@ -15,8 +15,9 @@ from espnet_entropy.batch import valid_mask
 # Thresholds a calibrated segmenter reads, in this order, from a buffer of fixed shape.
 THRESHOLD_NAMES = ("global_nats", "relative_nats")
 NEVER = float("-inf")
-# `peaks` ranks every local maximum above every other frame. The core_sounds prompts have about 13 a second; at
-# higher rates the threshold falls below zero and the highest other frames join. Above any ln K.
+# `peaks` ranks every local maximum above every other frame. The core_sounds prompts have about 13
+# maxima a second; at higher rates the threshold falls below zero and the highest other frames
+# join. Above any ln K.
 PEAKS_FIRST_NATS = 20.0
 
 
