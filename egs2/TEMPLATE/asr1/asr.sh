@@ -25,6 +25,9 @@ max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz
 max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
 token_type=bpe          # bpe or char
 nbpe=120                # vocabulary of bpe
+use_lm=false            # true: a language model of the text takes part in decoding
+lm_config=conf/train_lm.yaml
+lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
 asr_config=conf/train_asr.yaml
 # Further options for asr_train, e.g. "--frontend_conf rate=7". They are split at blanks, and run.pl,
 # as Kaldi's, quotes only words with a blank: bash would expand a bare {a,b}. So no YAML in braces
@@ -39,8 +42,8 @@ help_message=$(
     cat <<EOF
 usage: $0 [--name value]...
 
-Stages: 1 data, 2 dump, 3 token list, 4 statistics, 5 training, 6 decoding, 7 scoring.
-Finished stages are skipped, interrupted ones continued.
+Stages: 1 data, 2 dump, 3 token list and text language model, 4 statistics, 5 training, 6 decoding,
+7 scoring. Finished stages are skipped, interrupted ones continued.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -74,6 +77,8 @@ token_dir=${dumpdir}/token_list/${train_set}_${tokens}
 stats_dir=${expdir}/asr_stats_${train_set}_${tokens}
 tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}
 asr_exp=${expdir}/asr_${tag}
+text_lm=none            # the folder of the text language model
+if [ "${use_lm}" = true ]; then text_lm=${expdir}/lm_${original_set}_${tokens}; fi
 bpemodel=none
 if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
 # shellcheck disable=SC2086
@@ -142,6 +147,32 @@ make_token_list() {
     stage_summary "$(wc -l <"${token_dir}/tokens.txt") tokens"
 }
 
+# Of the training set's transcripts, each once: a copy at another speed says the same. Models of all
+# seeds share it, so its own seed is ESPnet's default (lm_args may name another).
+train_text_lm() {
+    local set name
+    local lm_train=(
+        ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}"
+        --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
+        --token_list "${token_dir}/tokens.txt"
+        --train_data_path_and_name_and_type "${datadir}/${original_set}/text,text,text"
+        --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/text,text,text"
+    )
+    use_jobs 1
+    fresh_training "${text_lm}"
+    # shellcheck disable=SC2086
+    ${train_cmd} "${text_lm}/stats.log" "${lm_train[@]}" --collect_stats true --ngpu 0 \
+        --train_shape_file "${datadir}/${original_set}/text" \
+        --valid_shape_file "${dumpdir}/raw/${valid_set}/text" \
+        --output_dir "${text_lm}/stats" ${lm_args}
+    # shellcheck disable=SC2086
+    train "${text_lm}/train.log" "${lm_train[@]}" \
+        --train_shape_file "${text_lm}/stats/train/text_shape" \
+        --valid_shape_file "${text_lm}/stats/valid/text_shape" \
+        --resume true --output_dir "${text_lm}" ${lm_args}
+    stage_summary "${text_lm}"
+}
+
 collect_stats() {
     local i logs=${stats_dir}/log dirs=() mode
     use_jobs "${stats_nj}"
@@ -198,7 +229,11 @@ train_asr() {
 }
 
 decode() {
-    local set dir count splits split logs=${asr_exp}/${inference_tag}_log
+    local set dir count splits split logs=${asr_exp}/${inference_tag}_log lm_options=()
+    if [ "${use_lm}" = true ]; then
+        lm_options=(--lm_train_config "${text_lm}/config.yaml"
+            --lm_file "${text_lm}/valid.loss.ave.pth")
+    fi
     use_jobs "${nj}"
     # An interrupted decoding begins again: the number of splits may have changed.
     rm -rf "${logs}"
@@ -224,6 +259,7 @@ decode() {
         --data_path_and_name_and_type "${dumpdir}/raw/%set%/wav.scp,speech,kaldi_ark" \
         --key_file "${dir}/split/keys.%shard%" --asr_train_config "${asr_exp}/config.yaml" \
         --asr_model_file "${asr_exp}/${inference_asr_model}" \
+        ${lm_options[@]+"${lm_options[@]}"} \
         --output_dir "${dir}/split/output.%shard%" ${inference_args}
     for set in ${decode_sets}; do
         dir=${asr_exp}/${inference_tag}_${set}
@@ -257,6 +293,11 @@ run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_
     --options "${test_sets} ${dump_options}" "${makes[@]}"
 run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
     --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
+if [ "${use_lm}" = true ]; then
+    run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
+        --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
+        --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")"
+fi
 run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
     --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
     --makes "${stats_dir}/valid/text_shape.${token_type}"
@@ -266,11 +307,11 @@ run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_
     --marker "check_${tag}" --options "${model_options} ${max_short_share}"
 run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
     --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}"
-decode_options="${decode_sets} ${inference_args} ${inference_asr_model}"
+decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}"
 # shellcheck disable=SC2086
 makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
 run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
-    --after "${tests_marker}" --marker "${inference_tag}_${tag}" \
+    --after "${tests_marker}" --after "$(basename "${text_lm}")" --marker "${inference_tag}_${tag}" \
     --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
 # shellcheck disable=SC2086
 makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
