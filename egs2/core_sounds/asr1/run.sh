@@ -33,6 +33,7 @@ cd "$(dirname "$0")"
 options=(
     --train_set train_en --valid_set dev_en --test_sets test_en
     --num_shards 1
+    --use_lm true
     --inference_asr_model valid.cer_ctc.ave.pth
 )
 if [ "${reduced}" = true ]; then
@@ -40,6 +41,7 @@ if [ "${reduced}" = true ]; then
         --datadir data/reduced --dumpdir dump/reduced --expdir exp/reduced
         --bundle ../units1/exp/reduced/bundle
         --nbpe 60
+        --lm_args "--max_epoch 3"
         --asr_args "--max_epoch 5 --frontend_conf num_units=50"
     )
     data_args+=" --reduced true"
