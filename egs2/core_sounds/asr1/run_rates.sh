@@ -54,7 +54,7 @@ run_job() {
     # part of what is compared.
     ./run.sh --expdir "${expdir}" --seed "${seed}" --asr_args "${args}" \
         --asr_tag "rates_${system}_seed${seed}" --nj 1 \
-        --max_short_share 0.05 "$@"
+        --max_short_share 0.1 "$@"
 }
 
 if [ -n "${job}" ]; then
