@@ -498,16 +498,11 @@ def test_only_binary_matrices_and_vectors_are_read(tmp_path, content):
         data.read_matrix(f"{tmp_path}/a.ark:0")
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
-@pytest.mark.parametrize("shape", [(5,), (5, 2)], ids=["vector", "matrix"])
-def test_arks_in_folders_with_any_name(tmp_path, dtype, shape):
-    """kaldiio would take the brackets for a slice."""
-    if dtype is np.int32 and len(shape) == 2:
-        return  # Kaldi has no such matrices
-    (tmp_path / "a[0]:b").mkdir()
-    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    table = data.write_shard(tmp_path / "a[0]:b", 1, [("utt", array)])
-    np.testing.assert_array_equal(data.read_matrix(table["utt"]), array)
+@pytest.mark.parametrize("name", ["a:b", "a[0]", "a b"])
+def test_arks_in_folders_with_any_name(tmp_path, name):
+    vector = np.arange(5, dtype=np.float64)
+    table = data.write_shard(tmp_path / name, 1, [("utt", vector)])
+    np.testing.assert_array_equal(data.read_matrix(table["utt"]), vector)
 
 
 @pytest.mark.parametrize("entry", ["some.ark", "some.ark:x", "some.ark:"])
