@@ -18,16 +18,18 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.data import read_yaml, write_tensors, write_yaml
 from espnet_entropy.features import build_extractor
 from espnet_entropy.unit_lm import LlamaLM
 
 FORMAT = 1
+# What learn_codebook writes into config.yaml, and a bundle keeps.
+DESCRIBED = ("extractor", "sample_rate", "frame_shift_sec", "dim", "num_units")
 FILES = ("codebook.safetensors", "unit_lm.safetensors", "calibration.yaml")
 
 
@@ -45,6 +47,23 @@ def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
     )
 
 
+def read_description(folder: Path | str) -> dict:
+    """`config.yaml` of a codebook's folder or of a bundle.
+
+    Raises:
+        ValueError: it is missing, or describes neither.
+    """
+    path = Path(folder) / "config.yaml"
+    config = read_yaml(path)
+    lacking = [key for key in DESCRIBED if key not in config]
+    if lacking:
+        raise ValueError(
+            f"{path} describes no codebook, it lacks {', '.join(lacking)}; "
+            "give a folder that learn_codebook wrote whole"
+        )
+    return config
+
+
 def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
     """Build the extractor a codebook's or a bundle's `config.yaml` names.
 
@@ -55,7 +74,7 @@ def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
     Raises:
         ValueError: no weights there, or other ones than the codebook was learnt with.
     """
-    described = read_yaml(Path(folder) / "config.yaml")["extractor"]
+    described = read_description(folder)["extractor"]
     conf = dict(described["conf"])
     if conf.get("path"):
         conf["path"] = path or os.path.normpath(Path(folder) / conf["path"])
@@ -89,6 +108,10 @@ class Bundle:
         config = read_yaml(folder / "config.yaml")
         if config.get("format") != FORMAT:
             raise ValueError(f"{folder}: bundle format {config.get('format')}, known is {FORMAT}")
+        lacking = [key for key in (*DESCRIBED, "unit_lm", "files") if key not in config]
+        lacking += [name for name in FILES if name not in config.get("files", ())]
+        if lacking:
+            raise ValueError(f"{folder}/config.yaml lacks {', '.join(lacking)}; pack it again")
         return cls(folder, config)
 
     @property
@@ -103,16 +126,16 @@ class Bundle:
 
     def codebook(self) -> Codebook:
         """The codebook."""
-        return Codebook.load(self.folder / "codebook.safetensors")
+        return Codebook.load(self._checked("codebook.safetensors"))
 
     def calibration(self) -> Calibration:
         """The calibration."""
-        return Calibration.load(self.folder / "calibration.yaml")
+        return Calibration.load(self._checked("calibration.yaml"))
 
     def unit_lm(self) -> LlamaLM:
         """The unit LM, in eval mode."""
         lm = LlamaLM(**self.config["unit_lm"])
-        path = self.folder / "unit_lm.safetensors"
+        path = self._checked("unit_lm.safetensors")
         try:
             lm.load_state_dict(load_file(str(path)))
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -125,13 +148,19 @@ class Bundle:
         Raises:
             ValueError: names the first file that differs.
         """
-        for name, expected in self.config["files"].items():
-            found = file_hash(self.folder / name)
-            if found != expected:
-                raise ValueError(
-                    f"{self.folder / name} has hash {found[:12]}, but the bundle was packed with "
-                    f"{expected[:12]}; pack it again"
-                )
+        for name in FILES:
+            self._checked(name)
+
+    def _checked(self, name: str) -> Path:
+        """The path of a part, whose content is the one packed."""
+        path, expected = self.folder / name, self.config["files"][name]
+        found = file_hash(path)
+        if found != expected:
+            raise ValueError(
+                f"{path} has hash {found[:12]}, but the bundle was packed with "
+                f"{expected[:12]}; pack it again, or copy the whole bundle again"
+            )
+        return path
 
 
 def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
@@ -150,6 +179,12 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
         lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise ValueError(f"{checkpoint} does not hold this unit LM: {error}") from error
+    for name, value in lm.state_dict().items():
+        if not value.isfinite().all():
+            raise ValueError(
+                f"{checkpoint}: {name} holds NaN or infinite values, the training diverged; "
+                "train again with a lower learning rate"
+            )
     return lm.eval()
 
 
@@ -165,10 +200,12 @@ def pack_bundle(
         output: the bundle's folder; an older bundle there is replaced.
 
     Raises:
-        ValueError: parts that do not belong together.
+        ValueError: parts that do not belong together; or `output` holds anything else than a
+            bundle, which would be lost.
     """
     output = Path(output)
-    config = read_yaml(Path(codebook) / "config.yaml")
+    _check_replaceable(output)
+    config = read_description(codebook)
     centroids = Codebook.load(Path(codebook) / FILES[0])
     lm = load_trained_lm(unit_lm)
     grids = Calibration.load(calibration)
@@ -195,17 +232,46 @@ def pack_bundle(
     temporary.mkdir(parents=True)
     try:
         shutil.copyfile(Path(codebook) / "codebook.safetensors", temporary / FILES[0])
-        save_file({n: v.contiguous() for n, v in lm.state_dict().items()}, temporary / FILES[1])
+        write_tensors(temporary / FILES[1], lm.state_dict())
         shutil.copyfile(calibration, temporary / FILES[2])
         hashes = {name: file_hash(temporary / name) for name in FILES}
         config = dict(format=FORMAT) | config | dict(unit_lm=lm.conf, files=hashes)
         write_yaml(temporary / "config.yaml", config)
-        if output.exists():
-            shutil.rmtree(output)
+        # Its own files and no others: where anything else stands by now, the replacement fails.
+        # config.yaml is the last to go, so that what a kill leaves is still known as a bundle.
+        for name in (*FILES, "config.yaml"):
+            (output / name).unlink(missing_ok=True)
         os.replace(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Bundle.open(output)
+
+
+def _check_replaceable(output: Path) -> None:
+    """Raise ValueError unless `output` is absent, empty, or a bundle and nothing else."""
+    if output.name in ("", ".."):
+        raise ValueError(f"the bundle is to replace the folder {output} as a whole; name a new one")
+    if not output.exists() and not output.is_symlink():
+        return
+    if output.is_symlink() or not output.is_dir():
+        raise ValueError(f"{output} is no folder; remove it or name another one for the bundle")
+    names = {path.name for path in output.iterdir()}
+    other = sorted(names - {"config.yaml", *FILES})
+    if names and not other and _is_bundle(output):
+        return
+    if names:
+        raise ValueError(
+            f"{output} is no bundle, or holds more than one ({(other or sorted(names))[0]}); "
+            "remove it or name another folder for the bundle"
+        )
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        Bundle.open(folder)
+    except ValueError:
+        return False
+    return True
 
 
 def file_hash(path: Path | str) -> str:

@@ -4,7 +4,7 @@ A calibration is a grid per method of reached rates against thresholds; the thre
 between two grid points is interpolated. It needs entropies only, never the unit LM.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -51,12 +51,14 @@ class Calibration:
         frame_rate_hz: units per second.
         held_out: what it was measured on (free keys: dump, utterances, hours).
         methods: method name -> {"rate_hz": [...], "global_nats": [...], ...}, rates ascending.
+        gap_cost: that of dp's grids; files that do not name it were measured with the default.
     """
 
     num_units: int
     frame_rate_hz: float
     held_out: dict
     methods: dict[str, dict[str, list[float]]]
+    gap_cost: float = SegmenterConfig.gap_cost
 
     def thresholds(self, config: SegmenterConfig) -> Tensor:
         """Thresholds for `config.rate_hz`.
@@ -65,7 +67,8 @@ class Calibration:
             (2,) float32, nats, as THRESHOLD_NAMES; 0 where the segmenter reads none.
 
         Raises:
-            ValueError: the method was not calibrated, has no rate, or cannot reach it.
+            ValueError: the method was not calibrated, or with another gap_cost; it has no rate, or
+                cannot reach it.
         """
         thresholds = torch.zeros(len(THRESHOLD_NAMES))
         if config.segmenter not in CALIBRATED:
@@ -74,6 +77,11 @@ class Calibration:
             raise ValueError(
                 f"{config.method!r} is not in the calibration ({', '.join(self.methods)}); "
                 "run the command `calibrate` again"
+            )
+        if config.segmenter == "dp" and config.gap_cost != self.gap_cost:
+            raise ValueError(
+                f"gap_cost is {config.gap_cost}, but {config.method!r} was calibrated with "
+                f"{self.gap_cost}; set that, or calibrate again with --gap_cost {config.gap_cost}"
             )
         grid = self.methods[config.method]
         rates = torch.tensor(grid["rate_hz"], dtype=torch.float64)
@@ -121,6 +129,7 @@ def calibrate(
     frame_rate_hz: float,
     held_out: dict,
     methods: tuple[tuple[str, bool], ...] = DEFAULT_METHODS,
+    gap_cost: float = SegmenterConfig.gap_cost,
 ) -> Calibration:
     """Measure thresholds against rates on a held-out set.
 
@@ -132,15 +141,20 @@ def calibrate(
         frame_rate_hz: units per second.
         held_out: description kept in the result.
         methods: (segmenter, on_change) pairs.
+        gap_cost: of dp, see `SegmenterConfig`.
 
     Returns:
         The calibration; the rates in it are those reached, not those aimed at. Rates that a
         method cannot reach are left out.
+
+    Raises:
+        ValueError: frame_rate_hz or gap_cost is out of range.
     """
+    anything = SegmenterConfig(frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
     seconds = float(lengths.sum()) / frame_rate_hz
     grids = {}
     for segmenter, on_change in methods:
-        config = SegmenterConfig(segmenter, on_change, rate_hz=1.0, frame_rate_hz=frame_rate_hz)
+        config = replace(anything, segmenter=segmenter, on_change=on_change, rate_hz=1.0)
         points = {}
         for rate_hz in GRIDS_HZ.get(segmenter, GRID_HZ):
             aimed = with_rate(config, float(rate_hz))
@@ -156,7 +170,7 @@ def calibrate(
             name: [points[rate][THRESHOLD_NAMES.index(name)] for rate in rates]
             for name in CALIBRATED[segmenter]
         }
-    return Calibration(num_units, frame_rate_hz, held_out, grids)
+    return Calibration(num_units, frame_rate_hz, held_out, grids, gap_cost)
 
 
 def _threshold_for_rate(units, entropies, lengths, config, seconds) -> Tensor | None:

@@ -1,12 +1,13 @@
 """The k-means codebook that turns frame features into units."""
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+
+from espnet_entropy.data import write_tensors
 
 # Frames whose distances to all centroids are held at once: bounds memory at any corpus size.
 CHUNK_FRAMES = 65536
@@ -63,13 +64,7 @@ class Codebook:
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file, which appears at `path` only when whole."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            save_file({"centroids": self.centroids.cpu().contiguous()}, str(temporary))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_tensors(path, {"centroids": self.centroids})
 
     @classmethod
     def load(cls, path: Path | str) -> "Codebook":
@@ -103,8 +98,10 @@ def learn_codebook(
         The codebook, and its inertia: the mean squared distance of the frames.
 
     Raises:
-        ValueError: fewer frames than units, or features that are not finite.
+        ValueError: no units or fewer frames than units, or features that are not finite.
     """
+    if num_units < 1:
+        raise ValueError(f"num_units is {num_units}, but a codebook has at least one unit")
     if len(features) < num_units:
         raise ValueError(f"{len(features)} frames cannot make {num_units} units; give more audio")
     if not features.isfinite().all():

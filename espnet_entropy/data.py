@@ -13,27 +13,45 @@ import kaldiio
 import numpy as np
 import torch
 import yaml
+from kaldiio.matio import read_kaldi
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 # What a dump's audio_format file says. ESPnet's recipes read arks where the name has "ark" in it.
 AUDIO_FORMAT = "units.ark"
+# What a binary entry of ours starts with. kaldiio knows other ones, pickles among them.
+ARK_STARTS = (b"\0BFM ", b"\0BDM ", b"\0BFV ", b"\0BDV ", b"\0B\4")
 
 
 @contextmanager
 def atomic_text(path: Path | str) -> Iterator:
     """A text file that appears at `path` only if the block ends without an error."""
+    with _atomic(path, "w", encoding="utf-8") as file:
+        yield file
+
+
+@contextmanager
+def _atomic(path: Path | str, mode: str, **options) -> Iterator:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, mode, **options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path | str, tensors: dict[str, Tensor]) -> None:
+    """A safetensors file, which appears at `path` only when whole."""
+    # Not by its own `save_file`, whose files nobody else may read (mode 0600).
+    content = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    with _atomic(path, "wb") as file:
+        file.write(content)
 
 
 def read_yaml(path: Path | str) -> dict:
@@ -99,17 +117,21 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         (N,) float32 in [-1, 1].
 
     Raises:
-        ValueError: no such file, no sound in it, or it cannot be decoded; or the path is a shell
-            command, which Kaldi's tools would run and we do not.
+        ValueError: no such file, no sound in it, or it cannot be decoded; or the path is an
+            address or a shell command, which FFmpeg would open, Kaldi's tools run, and we do not.
     """
-    _refuse_pipe(str(path))
+    if "://" in str(path):
+        raise ValueError(f"{path} is an address; it is not opened. Download it and name the file")
+    if str(path).lstrip().startswith("|") or str(path).rstrip().endswith("|"):
+        raise _shell_command(path)
     import av
 
     # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow.
     resampler = av.AudioResampler(format="fltp", rate=sample_rate)
     chunks = []
     try:
-        with av.open(str(path)) as container:
+        # FFmpeg reads what stands before a colon, as in `12:30.wav`, as a protocol.
+        with av.open(os.path.abspath(path)) as container:
             for frame in container.decode(audio=0):
                 chunks += resampler.resample(frame)
             chunks += resampler.resample(None)
@@ -124,15 +146,27 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
 
 
 def read_matrix(entry: str) -> np.ndarray:
-    """One ark entry, `file.ark:offset`.
+    """One binary ark entry, `file.ark:offset`.
+
+    Returns:
+        float32 or float64 (T, D) or (T,), or int32 (T,).
 
     Raises:
-        ValueError: the ark is missing, cut off or broken; or the entry is a shell command, which
-            Kaldi's tools would run and we do not.
+        ValueError: the ark is missing, cut off or broken, or no binary matrix or vector starts
+            there; or the entry is a shell command, which Kaldi's tools would run and we do not.
     """
-    _refuse_pipe(entry)
+    # kaldiio's own parser of entries is not used: it runs the command in `command |[0:3]` too.
+    if "|" in entry:
+        raise _shell_command(entry)
+    path, _, offset = entry.rpartition(":")
     try:
-        return kaldiio.load_mat(entry)
+        with open(path, "rb") as file:
+            file.seek(int(offset))
+            start = file.read(5)
+            if not start.startswith(ARK_STARTS):
+                raise ValueError(f"no binary matrix or vector starts there, but {start!r}")
+            file.seek(int(offset))
+            return read_kaldi(file)
     except Exception as error:  # kaldiio's readers raise all kinds on broken bytes
         raise ValueError(
             f"{entry} cannot be read: {error}; paths are relative to the "
@@ -140,11 +174,10 @@ def read_matrix(entry: str) -> np.ndarray:
         ) from error
 
 
-def _refuse_pipe(entry: str) -> None:
-    if entry.startswith("|") or entry.rstrip().endswith("|"):
-        raise ValueError(
-            f"{entry!r} is a shell command; it is not run. Write its output to files and name them"
-        )
+def _shell_command(entry: Path | str) -> ValueError:
+    return ValueError(
+        f"{str(entry)!r} is a shell command; it is not run. Write its output to files and name them"
+    )
 
 
 def read_units(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
@@ -153,14 +186,24 @@ def read_units(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
         yield utt, read_matrix(entry)
 
 
-def read_dump(folder: Path | str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def read_dump(
+    folder: Path | str, keys: Iterable[str] | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(utterance, units int64 (T,), entropies float32 (T,) in nats) of `dump/raw/SET`.
 
+    Args:
+        folder: the dump.
+        keys: only these utterances, in this order; all if None.
+
     Raises:
-        ValueError: an entry is not a (T, 2) matrix of integral unit ids and finite entropies.
+        ValueError: an entry is not a (T, 2) matrix of integral unit ids and finite entropies, or
+            an utterance of `keys` is not there.
     """
-    for utt, entry in read_table(Path(folder) / "wav.scp").items():
-        matrix = read_matrix(entry)
+    table = read_table(Path(folder) / "wav.scp")
+    for utt in table if keys is None else keys:
+        if utt not in table:
+            raise ValueError(f"{folder} has no utterance {utt}")
+        matrix = read_matrix(table[utt])
         if matrix.ndim != 2 or matrix.shape[1] != 2 or not np.isfinite(matrix).all():
             raise ValueError(f"{folder}, utt {utt}: not a finite (T, 2) matrix: {matrix.shape}")
         units = matrix[:, 0].astype(np.int64)
@@ -174,11 +217,46 @@ def load_padded_dump(folder: Path | str) -> tuple[Tensor, Tensor, Tensor]:
     utterances = list(read_dump(folder))
     if not utterances:
         raise ValueError(f"{folder} is empty")
+    return _padded(utterances)
+
+
+def _padded(utterances: list) -> tuple[Tensor, Tensor, Tensor]:
     units, entropies = (
         pad_sequence([torch.from_numpy(u[column]) for u in utterances], batch_first=True)
         for column in (1, 2)
     )
     return units, entropies, torch.tensor([len(u) for _, u, _ in utterances])
+
+
+def padded_batches(
+    folder: Path | str, keys: Iterable[str] | None = None, *, max_frames: int = 500_000
+) -> Iterator[tuple[list[str], Tensor, Tensor, Tensor]]:
+    """A dump in batches of utterances of similar length, so that little of them is padding.
+
+    Args:
+        folder: `dump/raw/SET`.
+        keys: only these utterances; all if None.
+        max_frames: of a batch, padding included; a longer utterance is a batch of its own.
+
+    Yields:
+        Utterances, units (B, T) int64, entropies (B, T) float32 and lengths (B,) int64; short
+        utterances first, each of them in one batch.
+
+    Raises:
+        ValueError: there is nothing to read, or an utterance of `keys` is not there.
+    """
+    utterances = sorted(read_dump(folder, keys), key=lambda utterance: len(utterance[1]))
+    if not utterances:
+        raise ValueError(f"{folder} is empty")
+    first = 0
+    for last in range(1, len(utterances) + 1):
+        is_full = last < len(utterances) and (
+            (last + 1 - first) * len(utterances[last][1]) > max_frames
+        )
+        if is_full or last == len(utterances):
+            utts = [utt for utt, *_ in utterances[first:last]]
+            yield utts, *_padded(utterances[first:last])
+            first = last
 
 
 def shard_keys(keys: Iterable[str], shard: int, num_shards: int) -> list[str]:
@@ -233,7 +311,8 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
     """One table of all shards.
 
     Raises:
-        ValueError: a shard is missing, or its utterances are not the expected ones.
+        ValueError: a shard is missing, its utterances are not the expected ones, or there are
+            none at all.
     """
     table = {}
     for shard in range(1, num_shards + 1):
@@ -256,6 +335,8 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
             f"{len(surplus)} are not in the data ({', '.join(surplus[:3])}); the data changed "
             f"since the shards were made: remove {Path(folder) / 'shards'} and dump again"
         )
+    if not table:
+        raise ValueError(f"{folder} has no utterances; is its data folder empty? Make it again")
     return table
 
 

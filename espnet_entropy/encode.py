@@ -1,5 +1,6 @@
 """Units and entropies in, one vector a segment out: the call everything else is built on."""
 
+import inspect
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,11 @@ from espnet_entropy.aggregate import AGGREGATORS
 from espnet_entropy.batch import check_unit_range, valid_mask
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.segment import (
+    CALIBRATED,
+    SEGMENTERS,
     THRESHOLD_NAMES,
     SegmenterConfig,
+    check_number,
     find_boundaries,
     segments_of,
 )
@@ -43,12 +47,17 @@ class SegmentEncoder(nn.Module):
         num_units: K.
         dim: D, of embeddings and vectors.
         segmenter: where segments start.
+        threshold_nats: in place of a calibrated threshold for the segmenter's rate.
         aggregator: a key of AGGREGATORS.
         aggregator_conf: its keyword arguments.
         unit_mask: share of the units that are hidden in training, in spans; spans may overlap, so
             somewhat fewer are.
         mask_span: length of such a span in units.
         dropout: of the unit embeddings, in training.
+
+    Raises:
+        ValueError: settings out of range; loading a state whose thresholds were made for another
+            segmenter or rate.
     """
 
     def __init__(
@@ -57,6 +66,7 @@ class SegmentEncoder(nn.Module):
         dim: int,
         segmenter: SegmenterConfig,
         *,
+        threshold_nats: float | None = None,
         aggregator: str = "cale",
         aggregator_conf: dict | None = None,
         unit_mask: float = 0.0,
@@ -68,20 +78,50 @@ class SegmentEncoder(nn.Module):
             raise ValueError(f"aggregator {aggregator!r} is none of {', '.join(AGGREGATORS)}")
         if not 0 <= unit_mask < 1 or mask_span < 1:
             raise ValueError(f"unit_mask {unit_mask} must be in [0, 1), mask_span {mask_span} >= 1")
+        if threshold_nats is not None:
+            check_number("threshold", threshold_nats)
         self.num_units = num_units
         self.segmenter = segmenter
+        self.threshold_nats = threshold_nats
         self.unit_mask = unit_mask
         self.mask_span = mask_span
         self.embedding = nn.Embedding(num_units, dim)
         self.mask_embedding = nn.Parameter(torch.zeros(dim))
         self.dropout = nn.Dropout(dropout)
-        self.aggregator = AGGREGATORS[aggregator](dim, **(aggregator_conf or {}))
-        # Filled from a bundle or a checkpoint; find_boundaries refuses NaN.
-        self.register_buffer("thresholds", torch.full((len(THRESHOLD_NAMES),), float("nan")))
+        self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
+        # The thresholds and what they were made for, in one: neither is loaded without the other.
+        # float32, since ESPnet averages checkpoints but adds integers up.
+        size = len(THRESHOLD_NAMES) + len(self._made_for())
+        self.register_buffer("threshold_record", torch.full((size,), float("nan")))
+        self.register_load_state_dict_post_hook(_check_record)
 
+    @property
+    def thresholds(self) -> Tensor:
+        """(2,) float32, nats, as THRESHOLD_NAMES; NaN until a bundle or a checkpoint gives them."""
+        return self.threshold_record[: len(THRESHOLD_NAMES)]
+
+    @torch.no_grad()
     def set_thresholds(self, calibration: Calibration) -> None:
-        """Take the thresholds for the segmenter's rate from a calibration."""
-        self.thresholds.copy_(calibration.thresholds(self.segmenter))
+        """Take the thresholds for the segmenter's rate from a calibration, or the one given."""
+        if self.threshold_nats is None:
+            self.thresholds.copy_(calibration.thresholds(self.segmenter))
+        else:
+            self.thresholds.fill_(self.threshold_nats)
+        made_for = list(self._made_for().values())
+        self.threshold_record[len(THRESHOLD_NAMES) :] = torch.tensor(made_for)
+
+    def _made_for(self) -> dict[str, float]:
+        """The settings that thresholds depend on, as numbers; 0 where they do not."""
+        config, given = self.segmenter, self.threshold_nats is not None
+        return {
+            "segmenter": list(SEGMENTERS).index(config.segmenter),
+            "on_change": float(config.on_change),
+            "frame_rate_hz": config.frame_rate_hz,
+            "rate_hz": 0.0 if given else config.rate_hz or 0.0,
+            "threshold_given": float(given),
+            "threshold_nats": self.threshold_nats if given else 0.0,
+            "gap_cost": config.gap_cost if config.segmenter == "dp" else 0.0,
+        }
 
     @torch.no_grad()
     def init_embedding(self, centroids: Tensor) -> None:
@@ -92,10 +132,18 @@ class SegmentEncoder(nn.Module):
 
         Args:
             centroids: (K, D') float32.
+
+        Raises:
+            ValueError: their number is not K, or they are all equal.
         """
         if len(centroids) != self.num_units:
             raise ValueError(f"{len(centroids)} centroids for {self.num_units} units")
         centred = centroids - centroids.mean(0)
+        if centred.abs().max() <= 1e-6 * centroids.abs().max():
+            raise ValueError(
+                f"the {self.num_units} centroids are all equal and tell nothing of the units; "
+                "learn the codebook from other audio, or set unit_init: random"
+            )
         left, values, _ = torch.linalg.svd(centred.double(), full_matrices=False)
         components = (left * values)[:, : self.embedding.embedding_dim].float()
         components = components / components.square().sum(1).mean().sqrt()
@@ -140,3 +188,44 @@ class SegmentEncoder(nn.Module):
             starts.float().unsqueeze(1), self.mask_span, stride=1, padding=self.mask_span // 2
         )
         return spans.squeeze(1)[:, : units.shape[1]] > 0
+
+
+def _build_aggregator(name: str, dim: int, conf: dict) -> nn.Module:
+    try:
+        inspect.signature(AGGREGATORS[name]).bind(dim, **conf)
+    except TypeError as error:
+        raise ValueError(f"aggregator {name!r} with aggregator_conf {conf}: {error}") from error
+    return AGGREGATORS[name](dim, **conf)
+
+
+def _check_record(encoder: SegmentEncoder, incompatible_keys) -> None:
+    """Refuse thresholds that were made for other settings than the encoder's.
+
+    Without this, a model that starts from another one's parameters would keep its rate.
+    """
+    made_for, found = encoder._made_for(), encoder.threshold_record[len(THRESHOLD_NAMES) :]
+    # NaN: nothing is known yet, which encode() refuses. Segmenters without thresholds read none.
+    if found.isnan().any() or encoder.segmenter.segmenter not in CALIBRATED:
+        return
+    # Averages of checkpoints are rounded.
+    if torch.allclose(found.cpu().float(), torch.tensor(list(made_for.values())), rtol=1e-5):
+        return
+    loaded = dict(zip(made_for, found.tolist(), strict=True))
+    raise ValueError(
+        f"the thresholds in this checkpoint were made for {_describe(loaded)}, but the config "
+        f"says {_describe(made_for)}; set the same, or, to start a new model from this "
+        "one, leave them out: --init_param MODEL.pth:::frontend.encoder.threshold_record"
+    )
+
+
+def _describe(made_for: dict[str, float]) -> str:
+    """`peaks+on_change, rate 15 Hz, 50 units/s` of a record."""
+    names = list(SEGMENTERS)
+    place = round(made_for["segmenter"])
+    name = names[place] if 0 <= place < len(names) else f"segmenter {place}"
+    name += "+on_change" if made_for["on_change"] else ""
+    aim = f"rate {made_for['rate_hz']:g} Hz"
+    if made_for["threshold_given"]:
+        aim = f"threshold {made_for['threshold_nats']:g} nats"
+    gap = f", gap_cost {made_for['gap_cost']:g}" if made_for["gap_cost"] else ""
+    return f"{name}, {aim}, {made_for['frame_rate_hz']:g} units/s{gap}"

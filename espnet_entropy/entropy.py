@@ -23,10 +23,13 @@ def predictive_entropies(lm: LlamaLM, units: Tensor, lengths: Tensor) -> Tensor:
         (B, T) float32, nats, between 0 and ln K; 0 on the padding.
 
     Raises:
-        ValueError: the model is in training mode, or a unit id is out of range.
+        ValueError: the model is in training mode or predicts NaN, there are no units, or a unit
+            id is out of range.
     """
     if lm.training:
         raise ValueError("the unit LM is in training mode; call .eval() first")
+    if units.numel() == 0:
+        raise ValueError(f"units are {tuple(units.shape)}: there is nothing to predict")
     valid = valid_mask(lengths, units.shape[1])
     units = units.masked_fill(~valid, 0)
     check_unit_range(units, lm.num_units)
@@ -35,4 +38,11 @@ def predictive_entropies(lm: LlamaLM, units: Tensor, lengths: Tensor) -> Tensor:
     # float32 whatever the LM's dtype: bf16 flips threshold decisions
     log_probs = logits[..., : lm.num_units].float().log_softmax(-1)
     entropies = -(log_probs.exp() * log_probs).sum(-1)
-    return entropies.clamp(min=0.0).masked_fill(~valid, 0.0)
+    entropies = entropies.clamp(min=0.0).masked_fill(~valid, 0.0)
+    if not entropies.isfinite().all():
+        row, frame = (~entropies.isfinite()).nonzero()[0].tolist()
+        raise ValueError(
+            f"the entropy of batch row {row}, frame {frame} is {entropies[row, frame]}: the unit "
+            "LM's training diverged; train it again with a lower learning rate"
+        )
+    return entropies

@@ -48,10 +48,20 @@ def build_extractor(name: str, **conf) -> nn.Module:
     """
     if name not in EXTRACTORS:
         raise ValueError(f"extractor {name!r} is unknown; choose one of {sorted(EXTRACTORS)}")
+    signature = inspect.signature(EXTRACTORS[name])
     try:
-        inspect.signature(EXTRACTORS[name]).bind(**conf)
+        signature.bind(**conf)
     except TypeError as error:
         raise ValueError(f"extractor {name!r} with {conf}: {error}") from error
+    for key, value in conf.items():
+        kind = signature.parameters[key].annotation
+        if kind is inspect.Parameter.empty:
+            continue
+        accepted = (int, float) if kind is float else kind
+        # A bool counts as an int in Python, but is none in a YAML.
+        if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
+            wanted = getattr(kind, "__name__", kind)
+            raise ValueError(f"extractor {name!r}: {key} is {value!r}, but must be {wanted}")
     return EXTRACTORS[name](**conf).eval().requires_grad_(False)
 
 

@@ -22,7 +22,7 @@ class EntropyFrontend(AbsFrontend):
             without it: embeddings and thresholds then come from the checkpoint.
         segmenter, on_change, rate, min_rate, max_segment, gap_cost: see `SegmenterConfig`; rates
             in Hz, lengths in frames.
-        threshold: nats, instead of a rate.
+        threshold: nats, instead of a rate (`rate: null`).
         aggregator: `cale` or `mean`.
         aggregator_conf: its keyword arguments.
         unit_init: `centroids` (from the bundle's codebook) or `random`.
@@ -58,6 +58,11 @@ class EntropyFrontend(AbsFrontend):
             raise ValueError(f"unit_init is {unit_init!r}, but must be centroids or random")
         if threshold is not None and segmenter not in ("global", "relative", "peaks"):
             raise ValueError(f"threshold works with global, relative and peaks, not {segmenter}")
+        if threshold is not None and rate is not None:
+            raise ValueError(
+                f"rate {rate} Hz and threshold {threshold} nats are given, but one follows from "
+                "the other; leave one out (rate: null)"
+            )
         self.bundle = bundle
         self.extractor_path = extractor_path
         self.encoder = SegmentEncoder(
@@ -66,6 +71,7 @@ class EntropyFrontend(AbsFrontend):
             SegmenterConfig(
                 segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost
             ),
+            threshold_nats=threshold,
             aggregator=aggregator,
             aggregator_conf=aggregator_conf,
             unit_mask=unit_mask,
@@ -75,9 +81,9 @@ class EntropyFrontend(AbsFrontend):
         # A list hides the tokenizer from torch: its weights are no part of this model.
         self._tokenizer: list[UnitTokenizer] = []
         if bundle is not None and Path(bundle).is_dir():
-            self._fill_from_bundle(Bundle.open(bundle), unit_init, threshold)
+            self._fill_from_bundle(Bundle.open(bundle), unit_init)
 
-    def _fill_from_bundle(self, bundle: Bundle, unit_init: str, threshold: float | None) -> None:
+    def _fill_from_bundle(self, bundle: Bundle, unit_init: str) -> None:
         config = self.encoder.segmenter
         if bundle.num_units != self.encoder.num_units:
             raise ValueError(
@@ -90,10 +96,7 @@ class EntropyFrontend(AbsFrontend):
             )
         if unit_init == "centroids":
             self.encoder.init_embedding(bundle.codebook().centroids)
-        if threshold is not None:
-            self.encoder.thresholds.fill_(threshold)
-        else:
-            self.encoder.set_thresholds(bundle.calibration())
+        self.encoder.set_thresholds(bundle.calibration())
 
     def output_size(self) -> int:
         """D."""

@@ -26,7 +26,7 @@ def segment_rate(segment_lengths: Tensor, frame_rate_hz: float) -> RateReport:
     """Rate of a set's segments.
 
     Args:
-        segment_lengths: (B, S) int64 frames, 0 on the padding.
+        segment_lengths: (B, S) or (S,) int64 frames, 0 on the padding.
         frame_rate_hz: units per second.
     """
     num_segments = int((segment_lengths > 0).sum())

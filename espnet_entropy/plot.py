@@ -29,7 +29,13 @@ def plot_utterance(
         frame_rate_hz: units per second.
         title: stands above the picture.
         threshold_nats: drawn as a horizontal line if given.
+
+    Raises:
+        ValueError: `output` does not end in .png.
     """
+    output = Path(output)
+    if output.suffix != ".png":
+        raise ValueError(f"{output}: the picture is a PNG; let its name end in .png")
     import matplotlib
 
     matplotlib.use("Agg")
@@ -56,7 +62,6 @@ def plot_utterance(
     # Between the panels, where it hides nothing.
     lower.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     # matplotlib names the format by the suffix, so the temporary file keeps it.
-    output = Path(output)
     temporary = output.with_name(f".{output.stem}.tmp{output.suffix}")
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(temporary, dpi=110)

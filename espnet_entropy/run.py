@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     module = importlib.import_module(name)
     sys.argv = [module.__file__ or name, *arguments]
     if hasattr(module, "main"):
-        sys.exit(module.main())
+        module.main()  # a value that it returns is no exit status, to Python neither
+        return
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 

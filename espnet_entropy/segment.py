@@ -5,6 +5,7 @@ open, padding is on the right, masks are True where valid. No segmenter looks at
 the boundaries of an utterance do not depend on the batch around it.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,6 +35,10 @@ class SegmenterConfig:
         max_segment: longest segment in frames; longer ones are cut into pieces of this length.
         frame_rate_hz: units per second.
         gap_cost: dp's price in nats for a squared frame of deviation from the mean gap.
+
+    Raises:
+        ValueError: an unknown segmenter, a value of the wrong type or out of range, or settings
+            that do not go together.
     """
 
     segmenter: str = "global"
@@ -47,6 +52,11 @@ class SegmenterConfig:
     def __post_init__(self):
         if self.segmenter not in SEGMENTERS:
             raise ValueError(f"segmenter {self.segmenter!r} is none of {', '.join(SEGMENTERS)}")
+        self._check_types()
+        if self.frame_rate_hz <= 0:
+            raise ValueError(f"frame_rate_hz is {self.frame_rate_hz}, but must be positive")
+        if self.gap_cost < 0:
+            raise ValueError(f"gap_cost is {self.gap_cost} nats, but must be at least 0")
         if self.segmenter in NEEDS_RATE and self.rate_hz is None:
             raise ValueError(f"segmenter {self.segmenter!r} needs a rate in Hz")
         for name in ("rate_hz", "min_rate_hz"):
@@ -58,10 +68,27 @@ class SegmenterConfig:
         if self.on_change and self.segmenter not in CALIBRATED:
             raise ValueError(f"on_change works with {', '.join(CALIBRATED)}, not {self.segmenter}")
 
+    def _check_types(self):
+        # YAML makes a string of what stands in quotes, and "false" would count as true.
+        if not isinstance(self.on_change, bool):
+            raise ValueError(f"on_change is {self.on_change!r}, but must be true or false")
+        for name in ("rate_hz", "min_rate_hz", "frame_rate_hz", "gap_cost", "max_segment"):
+            value = getattr(self, name)
+            if value is not None or name in ("frame_rate_hz", "gap_cost"):
+                check_number(name, value, whole=name == "max_segment")
+
     @property
     def method(self) -> str:
         """The name under which a calibration is kept, such as `peaks+on_change`."""
         return self.segmenter + ("+on_change" if self.on_change else "")
+
+
+def check_number(name: str, value: object, *, whole: bool = False) -> None:
+    """Raise ValueError unless a setting is a finite number."""
+    kinds = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+        what = "a whole number" if whole else "a finite number"
+        raise ValueError(f"{name} is {value!r}, but must be {what}, without quotes")
 
 
 def find_boundaries(
@@ -132,6 +159,8 @@ def _check_batch(units: Tensor, entropies: Tensor, lengths: Tensor) -> None:
             f"units {tuple(units.shape)}, entropies {tuple(entropies.shape)} and lengths "
             f"{tuple(lengths.shape)} do not fit together; expected (B, T), (B, T), (B,)"
         )
+    if len(units) == 0:
+        raise ValueError(f"units are {tuple(units.shape)}: the batch holds no utterance")
     if lengths.min() < 1 or lengths.max() > units.shape[1]:
         raise ValueError(
             f"lengths lie in [{int(lengths.min())}, {int(lengths.max())}], "
@@ -283,7 +312,8 @@ def _cut_long_segments(boundaries, max_segment):
 
 
 # One signature: (units, entropies, lengths, config, thresholds) -> (B, T) bool; entropies are -inf
-# on the padding, and what is said about t = 0 or the padding is overwritten.
+# on the padding, and what is said about t = 0 or the padding is overwritten. Checkpoints hold a
+# segmenter's place in this table, so new ones go to its end.
 SEGMENTERS = {
     "global": _above_threshold,
     "relative": _above_threshold,

@@ -173,16 +173,16 @@ def _qkv_bias(checkpoint: _Checkpoint, block: str, weight: Tensor) -> Tensor:
 
 
 def _open_openai(path: Path) -> _Checkpoint:
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    content = _load_pickle(path)
     if not isinstance(content, dict) or not {"dims", "model_state_dict"} <= content.keys():
         raise ValueError(f"{path}: not an openai Whisper checkpoint (no dims and model_state_dict)")
     state = _strip_prefix(content["model_state_dict"], "encoder.")
-    heads = content["dims"]["n_audio_head"]
+    heads = _heads(content["dims"], "n_audio_head", path)
     return _Checkpoint(_OPENAI, heads, frozenset(state), state.__getitem__)
 
 
 def _open_hugging_face(path: Path) -> _Checkpoint:
-    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    config = _read_json(path / "config.json")
     if config.get("model_type") != "whisper":
         raise ValueError(f"{path}: model_type {config.get('model_type')!r} instead of 'whisper'")
     for key, expected in (("activation_function", "gelu"), ("scale_embedding", False)):
@@ -192,28 +192,59 @@ def _open_hugging_face(path: Path) -> _Checkpoint:
     # WhisperForConditionalGeneration saves "model.encoder.", WhisperModel "encoder.".
     prefix = "model.encoder." if any(key.startswith("model.") for key in state) else "encoder."
     state = _strip_prefix(state, prefix)
-    heads = config["encoder_attention_heads"]
+    heads = _heads(config, "encoder_attention_heads", path / "config.json")
     return _Checkpoint(_HUGGING_FACE, heads, frozenset(state), lambda key: state[key]())
+
+
+def _load_pickle(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's readers raise all kinds on files that are none of theirs
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path}: no PyTorch checkpoint, or a broken one ({reason})") from error
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: no JSON ({error}); download the model again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: not a mapping; download the model again")
+    return content
+
+
+def _heads(config: dict, key: str, path: Path) -> int:
+    if not isinstance(config, dict) or not isinstance(config.get(key), int):
+        raise ValueError(f"{path}: {key}, the number of attention heads, is missing or no integer")
+    return config[key]
 
 
 def _hugging_face_tensors(path: Path) -> dict[str, Callable[[], Tensor]]:
     """Map every tensor's name to a function that reads it."""
     index = path / "model.safetensors.index.json"
     if index.is_file():
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        weight_map = _read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise ValueError(f"{index}: no weight_map in it; download the model again")
         files = sorted({path / name for name in weight_map.values()})
     elif (path / "model.safetensors").is_file():
         files = [path / "model.safetensors"]
     elif (path / "pytorch_model.bin").is_file():
-        state = torch.load(path / "pytorch_model.bin", map_location="cpu", weights_only=True)
+        state = _load_pickle(path / "pytorch_model.bin")
+        if not isinstance(state, dict):
+            raise ValueError(f"{path / 'pytorch_model.bin'}: not a mapping of names to tensors")
         return {key: (lambda tensor=tensor: tensor) for key, tensor in state.items()}
     else:
         raise ValueError(f"{path}: neither model.safetensors nor pytorch_model.bin")
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     tensors = {}
     for file in files:
-        content = safe_open(file, framework="pt")
+        try:
+            content = safe_open(file, framework="pt")
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{file}: cannot be read ({error}); download it again") from error
         for key in content.keys():
             tensors[key] = lambda content=content, key=key: content.get_tensor(key)
     return tensors

@@ -1,6 +1,7 @@
 """Bundles: packed from parts that fit, verified, moved, and free of pickles."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import tiny
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from espnet_entropy.bundle import (
     FILES,
@@ -133,14 +135,95 @@ def test_a_calibration_at_another_frame_rate_is_refused(parts, tmp_path):
 
 
 def test_packing_replaces_an_older_bundle(parts, tmp_path):
-    output = tmp_path / "bundle"
-    output.mkdir()
-    (output / "old").touch()
+    output = Path(shutil.copytree(parts.bundle, tmp_path / "bundle"))
+    (output / "codebook.safetensors").write_text("old")
     tiny.pack(parts, output)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
-    assert not (output / "old").exists()
     for path in parts.bundle.iterdir():
         assert (output / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def paths_of(parts):
+    return dict(codebook=parts.codebook, unit_lm=parts.checkpoint, calibration=parts.calibration)
+
+
+@pytest.mark.parametrize("content", ["data", "bundle-and-data", "other-config", "file", "link"])
+def test_packing_replaces_nothing_but_a_bundle(parts, tmp_path, content):
+    output = tmp_path / "out"
+    if content == "bundle-and-data":
+        shutil.copytree(parts.bundle, output)
+    elif content in ("data", "other-config"):
+        output.mkdir()
+    if content in ("data", "bundle-and-data"):
+        (output / "thesis.tex").write_text("dear")
+    elif content == "other-config":
+        write_yaml(output / "config.yaml", {"lm": "llama"})
+    elif content == "file":
+        output.write_text("dear")
+    elif content == "link":
+        output.symlink_to(parts.bundle)
+    with pytest.raises(ValueError, match="out is no .*remove it or name another"):
+        pack_bundle(**paths_of(parts), output=output)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    if content in ("data", "bundle-and-data"):
+        assert (output / "thesis.tex").read_text() == "dear"
+
+
+def test_packing_fills_an_empty_folder(parts, tmp_path):
+    pack_bundle(**paths_of(parts), output=tmp_path).check_hashes()
+
+
+@pytest.mark.parametrize("output", [".", "..", "a/.."])
+def test_packing_needs_a_folder_with_a_name(parts, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="name a new one"):
+        pack_bundle(**paths_of(parts), output=output)
+    assert not list(tmp_path.iterdir())
+
+
+def test_others_may_read_a_bundle(parts, tmp_path):
+    before = os.umask(0o022)
+    try:
+        pack_bundle(**paths_of(parts), output=tmp_path / "bundle")
+        Codebook(torch.zeros(2, 3)).save(tmp_path / "c.safetensors")
+    finally:
+        os.umask(before)
+    for path in (*(tmp_path / "bundle").iterdir(), tmp_path / "c.safetensors"):
+        assert path.stat().st_mode & 0o777 == 0o644, path.name
+
+
+@pytest.mark.parametrize("name", ["codebook", "unit_lm", "calibration"])
+def test_a_part_of_another_bundle_is_refused(parts, bundle, name):
+    """It fits and is whole, but is not what the rest was made with."""
+    path = next(bundle.glob(f"{name}.*"))
+    if name == "codebook":
+        Codebook(torch.randn(tiny.NUM_UNITS, 5)).save(path)
+    elif name == "unit_lm":
+        save_file(tiny.unit_lm(seed=1).state_dict(), path)
+    else:
+        path.write_text(path.read_text() + "# changed\n")
+    with pytest.raises(ValueError, match=f"{path.name} has hash .* pack it again"):
+        getattr(Bundle.open(bundle), name)()
+
+
+@pytest.mark.parametrize("key", ["files", "num_units", "unit_lm"])
+def test_configs_that_lack_something_are_refused(bundle, key):
+    config = read_yaml(bundle / "config.yaml")
+    del config[key]
+    write_yaml(bundle / "config.yaml", config)
+    with pytest.raises(ValueError, match=f"config.yaml lacks {key}.*pack it again"):
+        Bundle.open(bundle)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverged_lm_is_refused(parts, tmp_path, value):
+    lm = tiny.unit_lm()
+    with torch.no_grad():
+        lm.llama.lm_head.weight[0, 0] = value
+    checkpoint = tiny.save_as_espnet(lm, tmp_path / "lm")
+    with pytest.raises(ValueError, match="lm_head.weight holds NaN or infinite values"):
+        pack_bundle(parts.codebook, checkpoint, parts.calibration, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("damage", ["other-lm", "cut", "other-shape", "missing", "no-config"])

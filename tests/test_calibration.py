@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from espnet_entropy.calibration import DEFAULT_METHODS, GRIDS_HZ, Calibration, calibrate
+from espnet_entropy.data import read_yaml, write_yaml
 from espnet_entropy.segment import CALIBRATED, THRESHOLD_NAMES, SegmenterConfig, find_boundaries
 
 IDS = [name + ("+on_change" if on_change else "") for name, on_change in DEFAULT_METHODS]
@@ -165,6 +166,38 @@ def test_sets_on_which_methods_never_fire(units, entropies):
     assert set(made.methods) == set(IDS)
     for grid in made.methods.values():
         assert all(len(values) == len(grid["rate_hz"]) for values in grid.values())
+
+
+def test_dp_is_calibrated_for_one_gap_cost():
+    made = calibrate(
+        *held_out_set(),
+        num_units=2,
+        frame_rate_hz=50.0,
+        held_out={},
+        methods=(("global", False), ("dp", False)),
+        gap_cost=0.05,
+    )
+    assert made.gap_cost == 0.05
+    config = SegmenterConfig("dp", rate_hz=15.0, gap_cost=0.05)
+    reached = reached_rate(held_out_set(), config, made.thresholds(config))
+    assert reached == pytest.approx(15, abs=0.25)
+    with pytest.raises(ValueError, match="gap_cost is 0.3, but 'dp' was calibrated with 0.05"):
+        made.thresholds(SegmenterConfig("dp", rate_hz=15.0))
+    made.thresholds(SegmenterConfig("global", rate_hz=15.0, gap_cost=7.0))  # reads none
+
+
+def test_files_without_gap_cost_were_made_with_the_default(tmp_path):
+    calibration().save(tmp_path / "c.yaml")
+    content = read_yaml(tmp_path / "c.yaml")
+    assert content.pop("gap_cost") == 0.3
+    write_yaml(tmp_path / "c.yaml", content)
+    assert Calibration.load(tmp_path / "c.yaml") == calibration()
+
+
+@pytest.mark.parametrize("frame_rate_hz", [0.0, -50.0, float("inf")])
+def test_frame_rates_are_positive(frame_rate_hz):
+    with pytest.raises(ValueError, match="frame_rate_hz is"):
+        calibrate(*held_out_set(), num_units=2, frame_rate_hz=frame_rate_hz, held_out={})
 
 
 def test_save_and_load(tmp_path):

@@ -152,6 +152,12 @@ def test_fewer_distinct_frames_than_units():
     assert inertia == 0
 
 
+@pytest.mark.parametrize("num_units", [0, -2])
+def test_a_codebook_has_units(num_units):
+    with pytest.raises(ValueError, match=f"num_units is {num_units}"):
+        learn_codebook(torch.randn(5, 2), num_units)
+
+
 @pytest.mark.parametrize(
     "features, message",
     [

@@ -1,6 +1,8 @@
 """File formats: tables, audio, dumps, shards. What is there is whole; what is wrong is named."""
 
 import itertools
+import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -186,6 +188,18 @@ def test_broken_audio_is_named(tmp_path, name, message):
         data.read_audio(tmp_path / name, 16000)
 
 
+def test_addresses_are_not_opened():
+    with pytest.raises(ValueError, match="address; it is not opened. Download it"):
+        data.read_audio("http://127.0.0.1:9/a.wav", 16000)
+
+
+@pytest.mark.parametrize("name", ["12:30.wav", "-.wav", "a|b.wav"])
+def test_relative_names_with_signs(tmp_path, monkeypatch, name):
+    soundfile.write(tmp_path / name, sine(16000), 16000)
+    monkeypatch.chdir(tmp_path)
+    assert len(data.read_audio(name, 16000)) == 16000
+
+
 # Arks and dumps
 
 
@@ -235,8 +249,39 @@ def test_broken_dumps_are_named(tmp_path, matrix, message):
 
 def test_empty_dump_is_refused(tmp_path):
     (tmp_path / "wav.scp").write_text("")
-    with pytest.raises(ValueError, match="is empty"):
-        data.load_padded_dump(tmp_path)
+    for read in (data.load_padded_dump, lambda folder: list(data.padded_batches(folder))):
+        with pytest.raises(ValueError, match="is empty"):
+            read(tmp_path)
+
+
+LENGTHS = [3, 50, 1, 4, 4, 2, 30]
+
+
+@pytest.mark.parametrize("max_frames", [1, 8, 12, 10**6])
+def test_batches_of_similar_length(tmp_path, max_frames):
+    matrices = {f"u{n}": np.full((t, 2), t, np.float32) for n, t in enumerate(LENGTHS)}
+    write_dump(tmp_path, **matrices)
+    batches = list(data.padded_batches(tmp_path, max_frames=max_frames))
+    assert sorted(itertools.chain(*(batch[0] for batch in batches))) == sorted(matrices)
+    for utts, units, entropies, lengths in batches:
+        assert units.shape == entropies.shape and (units.numel() <= max_frames or len(utts) == 1)
+        for row, utt in enumerate(utts):
+            length = len(matrices[utt])
+            assert lengths[row] == length
+            assert units[row].tolist() == [length] * length + [0] * (units.shape[1] - length)
+    in_order = torch.cat([lengths for *_, lengths in batches]).tolist()
+    assert in_order == sorted(LENGTHS)
+    # As few as the limit allows: the next utterance would not have fitted.
+    for before, after in itertools.pairwise(batches):
+        assert (len(before[0]) + 1) * int(after[3][0]) > max_frames
+
+
+def test_batches_of_some_utterances(tmp_path):
+    write_dump(tmp_path, **{f"u{n}": np.ones((t, 2), np.float32) for n, t in enumerate(LENGTHS)})
+    ((utts, *_),) = data.padded_batches(tmp_path, ["u2", "u0"])
+    assert utts == ["u2", "u0"]
+    with pytest.raises(ValueError, match="has no utterance u9"):
+        list(data.padded_batches(tmp_path, ["u2", "u9"]))
 
 
 # Shards
@@ -354,6 +399,12 @@ def test_merging_names_what_is_wrong(tmp_path):
         data.merge_shards(tmp_path, 3, list(ARRAYS)[1:])
 
 
+def test_merging_nothing_is_an_error(tmp_path):
+    data.write_shard(tmp_path / "eval", 1, [])
+    with pytest.raises(ValueError, match="eval has no utterances"):
+        data.merge_shards(tmp_path / "eval", 1, [])
+
+
 # ESPnet's folders
 
 
@@ -411,6 +462,53 @@ def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
         data.write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
     with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
         data.merge_shards(tmp_path, 2, ["utt"])
+
+
+@pytest.mark.parametrize("entry", ["touch {0} |[0:3]", "touch {0} |:0[0:1]", "touch {0} |:0"])
+def test_shell_commands_are_not_run_with_a_slice_either(tmp_path, entry):
+    with pytest.raises(ValueError, match="shell command"):
+        data.read_matrix(entry.format(tmp_path / "witness"))
+    assert not (tmp_path / "witness").exists()
+
+
+class Command:
+    """What a pickle of it does when it is read."""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_pickles_in_arks_are_not_read(tmp_path):
+    witness = tmp_path / "witness"
+    (tmp_path / "a.ark").write_bytes(b"a PKL" + pickle.dumps(Command(f"touch {witness}")))
+    with pytest.raises(ValueError, match="a.ark:2 cannot be read: no binary matrix .* b'PKL"):
+        data.read_matrix(f"{tmp_path}/a.ark:2")
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b" [ 1 2 ]\n", b"\0BCM ", b"RIFF", b"NPY", b"", b"\0B\3"], ids=repr
+)
+def test_only_binary_matrices_and_vectors_are_read(tmp_path, content):
+    (tmp_path / "a.ark").write_bytes(content + bytes(40))
+    with pytest.raises(ValueError, match="a.ark:0 cannot be read: no binary matrix"):
+        data.read_matrix(f"{tmp_path}/a.ark:0")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a[0]", "a b"])
+def test_arks_in_folders_with_any_name(tmp_path, name):
+    vector = np.arange(5, dtype=np.float64)
+    table = data.write_shard(tmp_path / name, 1, [("utt", vector)])
+    np.testing.assert_array_equal(data.read_matrix(table["utt"]), vector)
+
+
+@pytest.mark.parametrize("entry", ["some.ark", "some.ark:x", "some.ark:"])
+def test_entries_need_an_offset(entry):
+    with pytest.raises(ValueError, match=f"{entry} cannot be read"):
+        data.read_matrix(entry)
 
 
 @pytest.mark.parametrize("entry", ["touch {0} |", "| touch {0}"])

@@ -3,6 +3,7 @@
 import pytest
 import reference
 import torch
+from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,13 @@ def test_centroids_of_any_dimension_fit(dim):
     assert (weight.abs().sum(0) > 1e-3).sum() <= dim
 
 
+@pytest.mark.parametrize("value", [0.0, 7.3])
+def test_equal_centroids_are_refused(value):
+    """They would give NaN."""
+    with pytest.raises(ValueError, match="centroids are all equal.*unit_init: random"):
+        encoder().init_embedding(torch.full((K, 4), value))
+
+
 def test_centroids_of_another_codebook_are_refused():
     with pytest.raises(ValueError, match=f"{K + 1} centroids for {K} units"):
         encoder().init_embedding(torch.zeros(K + 1, 4))
@@ -103,7 +111,87 @@ def test_thresholds_start_unknown():
     model.set_thresholds(Calibration(K, 50.0, {}, grids))
     assert model.thresholds.tolist() == [2.5, 0.0]
     assert model(*batch).num_segments.tolist() == [2]
-    assert "thresholds" in model.state_dict()
+    assert "threshold_record" in model.state_dict()
+
+
+GRIDS = {
+    name: {"rate_hz": [5.0, 20.0], "global_nats": [3.0, 2.0]}
+    for name in ("global", "global+on_change", "peaks", "dp")
+}
+
+
+def calibrated(threshold_nats=None, frame_rate_hz=50.0, **settings):
+    """A model with thresholds from a calibration that fits its settings."""
+    config = SegmenterConfig(frame_rate_hz=frame_rate_hz, **settings)
+    model = SegmentEncoder(K, D, config, threshold_nats=threshold_nats, aggregator="mean")
+    model.set_thresholds(Calibration(K, frame_rate_hz, {}, GRIDS, config.gap_cost))
+    return model
+
+
+DEFAULT = dict(rate_hz=15.0)
+OTHERS = [
+    (DEFAULT, dict(rate_hz=7.0), "for global, rate 15 Hz, 50 .* says global, rate 7 Hz"),
+    (DEFAULT, dict(rate_hz=15.01), "rate 15 Hz, .* rate 15.01 Hz"),
+    (DEFAULT, dict(DEFAULT, segmenter="peaks"), "for global, .* says peaks, rate 15 Hz"),
+    (DEFAULT, dict(DEFAULT, on_change=True), r"for global, .* says global\+on_change"),
+    (DEFAULT, dict(DEFAULT, frame_rate_hz=40.0), "50 units/s, .* 40 units/s"),
+    (DEFAULT, dict(threshold_nats=1.5), "rate 15 Hz, .* threshold 1.5 nats"),
+    (dict(threshold_nats=2.0), dict(threshold_nats=1.5), "threshold 2 nats, .* threshold 1.5"),
+    (dict(threshold_nats=0.0), DEFAULT, "threshold 0 nats, .* rate 15 Hz"),
+    (
+        dict(DEFAULT, segmenter="dp"),
+        dict(DEFAULT, segmenter="dp", gap_cost=0.5),
+        "gap_cost 0.3, .* gap_cost 0.5",
+    ),
+    (dict(DEFAULT, segmenter="uniform"), DEFAULT, "for uniform, .* says global"),
+]
+
+
+@pytest.mark.parametrize(
+    "theirs, ours, message",
+    OTHERS,
+    ids="rate close segmenter on_change frames rate-nats nats nats-rate gap uniform".split(),
+)
+def test_thresholds_for_other_settings_are_not_loaded(theirs, ours, message):
+    state = calibrated(**theirs).state_dict()
+    with pytest.raises(ValueError, match=f"{message}.*--init_param"):
+        calibrated(**ours).load_state_dict(state)
+    calibrated(**theirs).load_state_dict(state)
+
+
+def test_segmenters_without_thresholds_start_from_any_model():
+    model = calibrated(segmenter="uniform", rate_hz=7.0)
+    model.load_state_dict(calibrated(rate_hz=15.0).state_dict())
+
+
+def test_averaged_checkpoints_are_loaded():
+    """As ESPnet averages them: sums, divided unless they are integers; then cast."""
+    settings = dict(segmenter="dp", rate_hz=15.3, gap_cost=0.37)
+    state = calibrated(**settings).state_dict()
+    averaged = {name: sum([value] * 9, 0 * value) / 9 for name, value in state.items()}
+    loaded = calibrated(**settings).to(torch.float32)
+    loaded.load_state_dict(averaged)
+    torch.testing.assert_close(loaded.thresholds, state["threshold_record"][:2])
+
+
+def test_a_new_model_starts_from_another_ones_parameters(tmp_path):
+    """ESPnet's --init_param copies buffers too; those of the segmentation can be left out."""
+    old, new = (torch.nn.ModuleDict({"encoder": calibrated(rate_hz=r)}) for r in (15.0, 7.0))
+    torch.save(old.state_dict(), tmp_path / "model.pth")
+    expected = new["encoder"].thresholds.clone()
+    for excluded in ("", ":::encoder.mask_embedding"):
+        with pytest.raises(ValueError, match="made for global, rate 15 Hz"):
+            load_pretrained_model(f"{tmp_path}/model.pth{excluded}", new, False)
+    new = torch.nn.ModuleDict({"encoder": calibrated(rate_hz=7.0)})
+    load_pretrained_model(f"{tmp_path}/model.pth:::encoder.threshold_record", new, False)
+    assert torch.equal(new["encoder"].thresholds, expected)
+    assert torch.equal(new["encoder"].embedding.weight, old["encoder"].embedding.weight)
+
+
+def test_an_empty_batch_is_refused():
+    empty = torch.zeros(0, 3, dtype=torch.long)
+    with pytest.raises(ValueError, match="the batch holds no utterance"):
+        encoder()(empty, empty.float(), empty[:, 0])
 
 
 @pytest.mark.parametrize("unit", [-1, K])
@@ -118,8 +206,11 @@ def test_units_out_of_range_are_refused(unit):
         (dict(aggregator="sum"), "aggregator 'sum' is none of"),
         (dict(unit_mask=1.0), "unit_mask 1.0"),
         (dict(unit_mask=0.1, mask_span=0), "mask_span 0"),
+        (dict(aggregator_conf={"num_layer": 2}), "'cale' with aggregator_conf .*'num_layer'"),
+        (dict(threshold_nats="1.5"), "threshold is '1.5', but must be a finite number"),
+        (dict(threshold_nats=float("nan")), "threshold is nan"),
     ],
-    ids=["aggregator", "share", "span"],
+    ids=["aggregator", "share", "span", "conf", "string", "nan"],
 )
 def test_bad_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

@@ -76,3 +76,28 @@ def test_training_mode_is_refused():
 def test_units_of_another_codebook_are_refused():
     with pytest.raises(ValueError, match=f"the codebook has {tiny.NUM_UNITS} units"):
         predictive_entropies(LM, torch.tensor([[0, tiny.NUM_UNITS]]), torch.tensor([2]))
+
+
+class Diverged(torch.nn.Module):
+    """Predicts NaN at the third position."""
+
+    num_units, sos = 3, 4
+
+    def forward(self, ids):
+        logits = torch.zeros(*ids.shape, 5)
+        logits[:, 2] = float("nan")
+        return logits, None
+
+
+def test_predictions_that_are_no_numbers_are_refused():
+    units, lm = torch.zeros(2, 4, dtype=torch.long), Diverged().eval()
+    assert predictive_entropies(lm, units, torch.tensor([2, 1])).isfinite().all()
+    with pytest.raises(ValueError, match="batch row 1, frame 2 is nan: .*diverged"):
+        predictive_entropies(lm, units, torch.tensor([2, 4]))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 0)], ids=str)
+def test_no_units_are_refused(shape):
+    units, lengths = torch.zeros(shape, dtype=torch.long), torch.full((shape[0],), shape[1])
+    with pytest.raises(ValueError, match="there is nothing to predict"):
+        predictive_entropies(LM, units, lengths)

@@ -218,6 +218,24 @@ def test_pieces(num_samples, expected):
     assert _pieces(num_samples, 16000) == expected
 
 
+@pytest.mark.parametrize(
+    "name, conf, message",
+    [
+        ("mfcc", dict(num_mel="x"), "'mfcc': num_mel is 'x', but must be int"),
+        ("mfcc", dict(num_mel=20.0), "num_mel is 20.0, but must be int"),
+        ("mfcc", dict(num_ceps=True), "num_ceps is True, but must be int"),
+        ("mfcc", dict(deltas="false"), "deltas is 'false', but must be bool"),
+        ("whisper", dict(path=3, layer=1), "path is 3, but must be str"),
+        ("whisper", dict(path="x", layer="1"), "layer is '1', but must be int"),
+        ("whisper", dict(path="x", layer=1, chunk_sec="9"), "chunk_sec is '9', but must be float"),
+        ("s3prl", dict(upstream=None, layer=1), "upstream is None, but must be str"),
+    ],
+)
+def test_settings_of_other_types_are_refused(name, conf, message):
+    with pytest.raises(ValueError, match=message):
+        build_extractor(name, **conf)
+
+
 @pytest.mark.parametrize("chunk_sec", [0.0, 0.05, 1.01, 2.02, 30.0])
 def test_chunk_out_of_range(whisper_dir, chunk_sec):
     with pytest.raises(ValueError, match=f"chunk_sec {chunk_sec}.* 2.0 s"):

@@ -45,7 +45,7 @@ def recorded():
         dict(segmenter="dp", rate=12),
         dict(segmenter="random"),
         dict(min_rate=20, max_segment=4),
-        dict(threshold=1.0),
+        dict(threshold=1.0, rate=None),
         dict(aggregator="mean", aggregator_conf=None),
     ],
     ids=["global", "peaks", "dp", "random", "min-rate", "threshold", "mean"],
@@ -130,6 +130,14 @@ def test_a_checkpoint_decodes_without_the_bundle(parts, tmp_path):
         alone(*recorded())
 
 
+def test_another_rate_than_the_checkpoints_is_refused(parts):
+    """With a bundle, as where training starts from another model, and without, as in decoding."""
+    state = frontend(parts, rate=10).state_dict()
+    for other in (frontend(parts, rate=6), EntropyFrontend(**(CONF | dict(rate=6)))):
+        with pytest.raises(ValueError, match="made for global, rate 10 Hz, .* rate 6 Hz"):
+            other.load_state_dict(state)
+
+
 @pytest.mark.parametrize("segmenter", ["uniform", "dense"])
 def test_nan_thresholds_are_refused_even_where_none_is_read(segmenter):
     """Without bundle and checkpoint the embeddings are unknown too."""
@@ -198,6 +206,11 @@ def test_other_shapes_are_refused(parts, shape):
         (dict(rate=None), "needs a rate"),
         (dict(rate=49.9, segmenter="peaks"), "outside of what 'peaks' reached"),
         (dict(threshold=1.0, segmenter="combined"), "threshold works with"),
+        (dict(threshold=1.0), "rate 10 Hz and threshold 1.0 nats are given"),
+        (dict(rate="15"), "rate_hz is '15', but must be a finite number, without quotes"),
+        (dict(aggregator_conf={"layers": 2}), "aggregator_conf .*'layers'"),
+        (dict(on_change="false"), "on_change is 'false', but must be true or false"),
+        (dict(segmenter="dp", gap_cost=0.5), "gap_cost is 0.5, but 'dp' was calibrated with 0.3"),
         (dict(unit_init="zeros"), "unit_init is 'zeros'"),
     ],
     ids=lambda value: (

@@ -36,3 +36,9 @@ def test_threshold_is_drawn(tmp_path):
     without = draw(tmp_path / "a.png")
     with_line = draw(tmp_path / "b.png", threshold_nats=1.5)
     assert without.shape != with_line.shape or (without != with_line).any()
+
+
+@pytest.mark.parametrize("name", ["a", "a.pdf"])
+def test_other_formats_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{name}: the picture is a PNG"):
+        draw(tmp_path / name)

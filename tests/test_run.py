@@ -74,7 +74,14 @@ MODULES = {
 
 @pytest.mark.parametrize(
     "name, code, expected",
-    [("returns", None, 0), ("exits", 0, 0), ("exits", 5, 5), ("raises", 0, 1), ("guarded", 4, 4)],
+    [
+        ("returns", None, 0),
+        ("returns", 3, 0),
+        ("exits", 0, 0),
+        ("exits", 5, 5),
+        ("raises", 0, 1),
+        ("guarded", 4, 4),
+    ],
 )
 def test_exit_codes_of_modules(tmp_path, name, code, expected):
     (tmp_path / f"{name}.py").write_text(MODULES[name].replace("{code}", str(code)))

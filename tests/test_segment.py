@@ -276,6 +276,29 @@ def test_bad_settings_are_refused(settings, message):
         SegmenterConfig(**settings)
 
 
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (dict(on_change="false"), "on_change is 'false', but must be true or false"),
+        (dict(on_change=1), "on_change is 1"),
+        (dict(rate_hz="15"), "rate_hz is '15', but must be a finite number, without quotes"),
+        (dict(rate_hz=True), "rate_hz is True"),
+        (dict(rate_hz=float("nan")), "rate_hz is nan"),
+        (dict(min_rate_hz="9"), "min_rate_hz is '9'"),
+        (dict(max_segment=2.5), "max_segment is 2.5, but must be a whole number"),
+        (dict(frame_rate_hz=None), "frame_rate_hz is None"),
+        (dict(frame_rate_hz=0), "frame_rate_hz is 0, but must be positive"),
+        (dict(gap_cost=-0.1), "gap_cost is -0.1 nats, but must be at least 0"),
+        (dict(gap_cost=float("inf")), "gap_cost is inf, but must be a finite number"),
+        (dict(gap_cost="0.3"), "gap_cost is '0.3'"),
+    ],
+    ids=str,
+)
+def test_settings_have_their_types(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SegmenterConfig(**settings)
+
+
 def test_dp_keeps_its_precision_over_long_unchanged_runs():
     generator = torch.Generator().manual_seed(0)
     units = torch.randint(0, 50, (3000,), generator=generator)

@@ -223,3 +223,46 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
     with pytest.raises(ValueError, match="neither"):
         load_whisper_encoder(tmp_path, layer=0)
+
+
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0\n", b"PK\x03\x04 cut", bytes(100)], ids=repr)
+@pytest.mark.parametrize("name", ["tiny.pt", "pytorch_model.bin"])
+def test_files_that_are_no_checkpoint_are_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    path = tmp_path / name
+    if name == "pytorch_model.bin":
+        (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+        path = tmp_path
+    with pytest.raises(ValueError, match=f"{name}: no PyTorch checkpoint, or a broken one") as it:
+        load_whisper_encoder(path, layer=0)
+    assert "\n" not in str(it.value)
+
+
+def test_an_openai_checkpoint_without_heads_is_refused(tmp_path):
+    torch.save({"dims": {}, "model_state_dict": {}}, tmp_path / "tiny.pt")
+    with pytest.raises(ValueError, match="tiny.pt: n_audio_head, .* is missing"):
+        load_whisper_encoder(tmp_path / "tiny.pt", layer=0)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("config.json", "{", "no JSON"),
+        ("config.json", "[]", "not a mapping"),
+        ("config.json", '{"model_type": "whisper"}', "encoder_attention_heads, .* is missing"),
+        ("model.safetensors", "broken", "cannot be read"),
+        ("model.safetensors.index.json", "{", "no JSON"),
+        ("model.safetensors.index.json", "{}", "no weight_map"),
+        (
+            "model.safetensors.index.json",
+            '{"weight_map": {"a": "gone.st"}}',
+            "gone.st: cannot be read",
+        ),
+    ],
+)
+def test_broken_hugging_face_folders_name_the_file(tmp_path, name, content, message):
+    tiny_whisper().save_pretrained(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message) as it:
+        load_whisper_encoder(tmp_path, layer=0)
+    assert "gone.st" in str(it.value) or name in str(it.value)

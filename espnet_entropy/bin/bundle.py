@@ -48,9 +48,13 @@ def verify(args) -> None:
     print(f"{args.bundle}: {len(bundle.config['files'])} files have their hashes")
     if args.dump is None:
         return
+    if args.num_utts < 1:
+        raise ValueError(f"--num_utts is {args.num_utts}: compare at least one utterance")
     tokenizer = UnitTokenizer.from_bundle(args.bundle)
     recordings = read_table(args.wav_scp)
     dumped = sorted(read_dump(args.dump), key=lambda entry: len(entry[1]))[: args.num_utts]
+    if not dumped:
+        raise ValueError(f"{args.dump} is empty: there is nothing to compare; dump it again")
     for utt, units, entropies in dumped:
         if utt not in recordings:
             raise ValueError(f"{args.wav_scp} has no utterance {utt}, which is in {args.dump}")
@@ -59,7 +63,7 @@ def verify(args) -> None:
         if not torch.equal(tokens.units[0], torch.from_numpy(units)):
             raise ValueError(f"utt {utt}: the bundle's units differ from those of {args.dump}")
         difference = (tokens.entropies[0] - torch.from_numpy(entropies)).abs().max()
-        if difference > 1e-4:
+        if not difference <= 1e-4:  # NaN is a difference too
             raise ValueError(f"utt {utt}: entropies differ by {difference:.2e} nats")
     print(f"{len(dumped)} utterances of {args.dump} tokenized again: same units and entropies")
 

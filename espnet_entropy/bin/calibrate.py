@@ -1,8 +1,11 @@
 """Measure thresholds against rates on a held-out dump."""
 
+import math
+
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import calibrate
 from espnet_entropy.data import load_padded_dump
+from espnet_entropy.segment import SegmenterConfig
 
 
 def get_parser():
@@ -10,6 +13,9 @@ def get_parser():
     parser.add_argument("--dump", required=True, help="dump/raw/SET of held-out speech")
     parser.add_argument("--num_units", type=int, required=True, help="K")
     parser.add_argument("--frame_rate", type=float, default=50.0, help="units per second")
+    parser.add_argument(
+        "--gap_cost", type=float, default=SegmenterConfig.gap_cost, help="of dp, as models set it"
+    )
     parser.add_argument("--output", required=True, help="YAML to write")
     return parser
 
@@ -22,6 +28,8 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Calibrate every method and say which rates each can reach."""
+    if not 0 < args.frame_rate < math.inf:
+        raise ValueError(f"--frame_rate is {args.frame_rate:g}, but must be positive")
     units, entropies, lengths = load_padded_dump(args.dump)
     hours = float(lengths.sum()) / args.frame_rate / 3600
     calibration = calibrate(
@@ -31,6 +39,7 @@ def run(args) -> None:
         num_units=args.num_units,
         frame_rate_hz=args.frame_rate,
         held_out=dict(dump=str(args.dump), utterances=len(lengths), hours=round(hours, 4)),
+        gap_cost=args.gap_cost,
     )
     calibration.save(args.output)
     print(f"calibrated on {len(lengths)} utterances, {hours:.3f} h of {args.dump}:")

@@ -10,12 +10,26 @@ from itertools import pairwise
 import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import load_padded_dump, read_dump, read_table, read_yaml
+from espnet_entropy.data import padded_batches, read_table, read_yaml
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import find_boundaries
 
-# Segments per encoder frame, of ESPnet's input layers.
-SUBSAMPLING = {"conv2d": 4, "conv2d2": 2, "conv2d6": 6, "conv2d8": 8, "conv1d2": 2, "conv1d3": 3}
+# (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/
+# pytorch_backend/transformer/subsampling.py); what is not in this table is refused.
+INPUT_LAYERS = {
+    None: (),
+    "linear": (),
+    "embed": (),
+    "wav2vec": (),
+    "conv1d1": ((3, 1), (3, 1)),
+    "conv1d2": ((3, 1), (3, 2)),
+    "conv1d3": ((3, 1), (5, 3)),
+    "conv2d": ((3, 2), (3, 2)),
+    "conv2d1": ((3, 1), (3, 1)),
+    "conv2d2": ((3, 2), (3, 1)),
+    "conv2d6": ((3, 2), (5, 3)),
+    "conv2d8": ((3, 2), (3, 2), (3, 2)),
+}
 
 
 def get_parser():
@@ -24,6 +38,7 @@ def get_parser():
     parser.add_argument("--bpemodel", default="none", help="sentencepiece model, or none")
     parser.add_argument("--asr_config", required=True, help="a model's config.yaml")
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
+    parser.add_argument("--keys", help="check only the utterances in this file's first column")
     parser.add_argument(
         "--max_share", type=float, default=0.02, help="fail if more utterances than this are short"
     )
@@ -39,22 +54,19 @@ def main(cmd=None):
 def run(args) -> None:
     """Count, and fail above the tolerated share."""
     config = read_yaml(args.asr_config)
-    if config.get("model_conf", {}).get("ctc_weight", 0.5) == 0.0:
+    if (config.get("model_conf") or {}).get("ctc_weight", 0.5) == 0.0:
         print("no CTC in this model, nothing to check")
         return
-    encoder = EntropyFrontend(**{**config["frontend_conf"], "bundle": args.bundle}).encoder
-    boundaries = find_boundaries(
-        *load_padded_dump(args.dump), encoder.segmenter, encoder.thresholds
-    )
-    layer = config.get("encoder_conf", {}).get("input_layer", "conv2d")
-    frames = (boundaries.sum(1) // SUBSAMPLING.get(layer, 1)).tolist()
-    labels_of = tokenizer(config["token_type"], args.bpemodel)
+    frames = encoder_frames(args, config)
+    labels_of = tokenizer(config.get("token_type"), args.bpemodel)
     texts = read_table(f"{args.dump}/text")
     short = []
-    for (utt, *_), available in zip(read_dump(args.dump), frames, strict=True):
+    for utt in sorted(frames):
+        if utt not in texts:
+            raise ValueError(f"{args.dump}/text has no utterance {utt}; make this dump again")
         needed = ctc_frames(labels_of(texts[utt]))
-        if available < needed:
-            short.append(f"; {utt}: {available} segments, {needed} needed for {texts[utt]!r}")
+        if frames[utt] < needed:
+            short.append(f"; {utt}: {frames[utt]} segments, {needed} needed for {texts[utt]!r}")
     print(
         f"{len(short)} of {len(frames)} utterances have fewer segments than CTC needs"
         + (short[0] if short else "")
@@ -64,6 +76,39 @@ def run(args) -> None:
             f"that is more than {100 * args.max_share:g} % of the training set; set "
             "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
         )
+
+
+def encoder_frames(args, config: dict) -> dict[str, int]:
+    """What is left of each utterance's segments behind the encoder's input layer."""
+    conf = config.get("frontend_conf") or {}
+    if "num_units" not in conf:
+        raise ValueError(
+            f"{args.asr_config} has no frontend_conf with num_units: it is no model with "
+            "frontend: entropy, and its segments cannot be counted"
+        )
+    encoder = EntropyFrontend(**{**conf, "bundle": args.bundle}).encoder
+    layer = (config.get("encoder_conf") or {}).get("input_layer", "conv2d")
+    keys = None if args.keys is None else read_table(args.keys)
+    frames = {}
+    for utts, *batch in padded_batches(args.dump, keys):
+        boundaries = find_boundaries(*batch, encoder.segmenter, encoder.thresholds)
+        for utt, segments in zip(utts, boundaries.sum(1).tolist(), strict=True):
+            frames[utt] = subsampled(segments, layer)
+    return frames
+
+
+def subsampled(segments: int, layer: str | None) -> int:
+    """Frames that ESPnet's input layer makes of an utterance of so many segments.
+
+    This is the number for an utterance alone; in a batch with longer ones ESPnet may give it one
+    or two more, which look at the padding.
+    """
+    if layer not in INPUT_LAYERS:
+        known = ", ".join(str(name) for name in INPUT_LAYERS)
+        raise ValueError(f"encoder_conf.input_layer is {layer!r}; this check knows {known}")
+    for kernel, stride in INPUT_LAYERS[layer]:
+        segments = max(0, (segments - kernel) // stride + 1)
+    return segments
 
 
 def ctc_frames(labels: list) -> int:

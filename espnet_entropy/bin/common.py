@@ -45,12 +45,28 @@ def progress(items: Iterable, description: str, total: int | None = None) -> Ite
     return tqdm(items, desc=description, total=total, mininterval=interval, file=sys.stderr)
 
 
+def usable_device(name: str) -> str:
+    """The name of a torch device on which something can be put.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used: {reason}; try --device cpu") from error
+    return name
+
+
 @contextmanager
 def user_errors():
     """Bad input ends a command with its message, not with a traceback."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from espnet_entropy.bin.common import add_shard_arguments, make_parser, user_errors
+from espnet_entropy.bin.common import add_shard_arguments, make_parser, usable_device, user_errors
 from espnet_entropy.bin.dump_units import dump_shard
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
@@ -21,7 +21,7 @@ def main(cmd=None):
     args = get_parser().parse_args(cmd)
     with user_errors():
         tokenizer = UnitTokenizer.from_bundle(
-            args.bundle, device=args.device, extractor_path=args.extractor_path
+            args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
         )
         dump_shard(args, tokenizer, units_and_entropies)
 

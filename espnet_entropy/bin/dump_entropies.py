@@ -8,13 +8,13 @@ from espnet_entropy.bin.common import (
     add_shard_arguments,
     make_parser,
     progress,
+    usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import load_trained_lm
+from espnet_entropy.bundle import load_trained_lm, read_description
 from espnet_entropy.data import (
     read_matrix,
     read_table,
-    read_yaml,
     shard_keys,
     shard_paths,
     write_shard,
@@ -43,8 +43,8 @@ def run(args) -> None:
     if shard_paths(args.output, args.shard)[1].exists():
         print(f"shard {args.shard} of {args.output} is there already")
         return
-    lm = load_trained_lm(args.unit_lm).to(args.device)
-    config = read_yaml(f"{args.codebook}/config.yaml")
+    lm = load_trained_lm(args.unit_lm).to(usable_device(args.device))
+    config = read_description(args.codebook)
     if lm.num_units != config["num_units"]:
         raise ValueError(
             f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"

@@ -8,6 +8,7 @@ from espnet_entropy.bin.common import (
     add_shard_arguments,
     make_parser,
     progress,
+    usable_device,
     user_errors,
 )
 from espnet_entropy.data import read_audio, read_table, shard_keys, shard_paths, write_shard
@@ -26,7 +27,7 @@ def get_parser():
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     with user_errors():
-        tokenizer = UnitTokenizer.from_codebook(args.codebook, device=args.device)
+        tokenizer = UnitTokenizer.from_codebook(args.codebook, device=usable_device(args.device))
         dump_shard(args, tokenizer, lambda tokens: tokens.units[0].cpu().numpy().astype(np.int32))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
+from espnet_entropy.bin.common import make_parser, mapping, progress, usable_device, user_errors
 from espnet_entropy.bundle import describe_extractor
 from espnet_entropy.codebook import learn_codebook
 from espnet_entropy.data import atomic_text, read_audio, read_table, write_yaml
@@ -36,18 +36,24 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Sample whole utterances in a seeded order until there are enough frames, and learn."""
+    if not 1 <= args.num_units <= args.max_frames:
+        raise ValueError(
+            f"--num_units is {args.num_units} and --max_frames {args.max_frames}: "
+            "at least one unit is needed, and a frame for each"
+        )
+    device = usable_device(args.device)
     recordings = [entry for scp in args.wav_scp for entry in read_table(scp).items()]
     order = torch.randperm(
         len(recordings), generator=torch.Generator().manual_seed(args.seed)
     ).tolist()
-    extractor = build_extractor(args.extractor, **args.extractor_conf).to(args.device)
-    sample = torch.empty(args.max_frames, extractor.dim, device=args.device)
+    extractor = build_extractor(args.extractor, **args.extractor_conf).to(device)
+    sample = torch.empty(args.max_frames, extractor.dim, device=device)
     filled = 0
     for index in progress(order, "features"):
         utt, path = recordings[index]
         try:
             wave = torch.from_numpy(read_audio(path, extractor.sample_rate))
-            features, _ = extractor(wave.unsqueeze(0).to(args.device), torch.tensor([len(wave)]))
+            features, _ = extractor(wave.unsqueeze(0).to(device), torch.tensor([len(wave)]))
         except ValueError as error:
             raise ValueError(f"utt {utt}: {error}") from error
         rows = features[0][: args.max_frames - filled]
@@ -58,7 +64,9 @@ def run(args) -> None:
     codebook, inertia = learn_codebook(sample[:filled], args.num_units, seed=args.seed)
 
     output = Path(args.output)
-    output.mkdir(parents=True, exist_ok=True)
+    # A codebook is whole when its config.yaml is there; that of an older one must not describe
+    # the new centroids.
+    (output / "config.yaml").unlink(missing_ok=True)
     codebook.save(output / "codebook.safetensors")
     with atomic_text(output / "tokens.txt") as file:
         names = [*map(str, range(args.num_units)), "<unk>", "<sos/eos>"]

@@ -28,7 +28,7 @@ def main(cmd=None):
 def run(args) -> None:
     """Units become units.scp; units with entropies become ESPnet's layout."""
     table = merge_shards(args.output, args.num_shards, read_table(args.expect))
-    with_entropies = bool(table) and read_matrix(next(iter(table.values()))).ndim == 2
+    with_entropies = read_matrix(next(iter(table.values()))).ndim == 2
     if with_entropies and args.data is None:
         raise ValueError(f"{args.output} holds entropies; give --data with its text and utt2spk")
     if with_entropies:

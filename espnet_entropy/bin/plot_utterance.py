@@ -39,6 +39,7 @@ def run(args) -> None:
         args.on_change == "true",
         args.rate,
         frame_rate_hz=calibration.frame_rate_hz,
+        gap_cost=calibration.gap_cost,
     )
     utterances = {utt: (units, entropies) for utt, units, entropies in read_dump(args.dump)}
     utt = args.utt or min(

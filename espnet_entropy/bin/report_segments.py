@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import torch
+
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import atomic_text, load_padded_dump, read_dump
+from espnet_entropy.data import atomic_text, padded_batches
 from espnet_entropy.metrics import segment_rate
 from espnet_entropy.segment import (
     CALIBRATED,
@@ -41,38 +43,43 @@ def run(args) -> None:
         "|---|---|---|---|---|---|",
     ]
     for folder in args.dump:
-        batch = load_padded_dump(folder)
-        utts = [utt for utt, *_ in read_dump(folder)]
+        batches = list(padded_batches(folder))
         for segmenter in args.segmenter:
             for rate_hz in args.rates:
                 on_change = args.on_change == "true" and segmenter in CALIBRATED
                 config = SegmenterConfig(
-                    segmenter, on_change, rate_hz, frame_rate_hz=calibration.frame_rate_hz
+                    segmenter,
+                    on_change,
+                    rate_hz,
+                    frame_rate_hz=calibration.frame_rate_hz,
+                    gap_cost=calibration.gap_cost,
                 )
-                rows.append(report(args, folder, utts, batch, config, calibration))
+                rows.append(report(args, folder, batches, config, calibration))
     table = "\n".join(rows) + "\n"
     with atomic_text(Path(args.output) / "rates.md") as file:
         file.write(table)
     print(table, end="")
 
 
-def report(args, folder, utts, batch, config: SegmenterConfig, calibration: Calibration) -> str:
+def report(args, folder, batches, config: SegmenterConfig, calibration: Calibration) -> str:
     """Write one setting's segments; return its row."""
     name = f"| {Path(folder).name} | {config.method} | {config.rate_hz:g} "
     try:
         thresholds = calibration.thresholds(config)
     except ValueError:
         return name + "| out of reach | - | - |"
-    units, entropies, lengths = batch
-    boundaries = find_boundaries(units, entropies, lengths, config, thresholds)
-    _, segment_lengths = segments_of(boundaries, lengths)
+    segments = {}
+    for utts, *batch in batches:
+        boundaries = find_boundaries(*batch, config, thresholds)
+        _, segment_lengths = segments_of(boundaries, batch[2])
+        segments |= {utt: row[row > 0] for utt, row in zip(utts, segment_lengths, strict=True)}
     stem = f"{Path(folder).name}_{config.method}_{config.rate_hz:g}hz"
     with atomic_text(Path(args.output) / f"{stem}.segments") as file:
-        for utt, frames in zip(utts, segment_lengths, strict=True):
-            ends = (frames[frames > 0].cumsum(0) / config.frame_rate_hz).tolist()
+        for utt in sorted(segments):
+            ends = (segments[utt].cumsum(0) / config.frame_rate_hz).tolist()
             for start, end in zip([0.0, *ends[:-1]], ends, strict=True):
                 file.write(f"{utt} {start:.2f} {end:.2f}\n")
-    rate = segment_rate(segment_lengths, config.frame_rate_hz)
+    rate = segment_rate(torch.cat(list(segments.values())), config.frame_rate_hz)
     used = ", ".join(
         f"{thresholds[THRESHOLD_NAMES.index(key)]:.3f}"
         for key in CALIBRATED.get(config.segmenter, ())

@@ -1,15 +1,18 @@
 """bundle: pack, verify against a dump, info."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+import torch
 import yaml
 
 from espnet_entropy.bin import bundle
 from espnet_entropy.data import read_dump, read_table, write_shard, write_table
+from espnet_entropy.tokenizer import UnitTokenizer
 
 
 def verify(parts, **options):
@@ -59,6 +62,26 @@ def test_verify_finds_another_dump(parts, tmp_path, column, by, message):
     arrays["utt-b"][3, column] += by
     write_table(tmp_path / "wav.scp", write_shard(tmp_path, 1, arrays.items()))
     with pytest.raises(SystemExit, match=f"error: utt utt-b: .*{message}"):
+        verify(parts, dump=tmp_path)
+
+
+def test_verify_refuses_entropies_that_are_no_numbers(parts, monkeypatch):
+    """NaN differs from everything, and compares as larger than nothing."""
+    call = UnitTokenizer.__call__
+
+    def broken(self, waves, lengths):
+        return replace(call(self, waves, lengths), entropies=torch.tensor([[float("nan")]]))
+
+    monkeypatch.setattr(UnitTokenizer, "__call__", broken)
+    with pytest.raises(SystemExit, match="entropies differ by nan nats"):
+        verify(parts)
+
+
+def test_verify_compares_something(parts, tmp_path):
+    with pytest.raises(SystemExit, match="--num_utts is 0: compare at least one"):
+        verify(parts, num_utts=0)
+    (tmp_path / "wav.scp").write_text("")
+    with pytest.raises(SystemExit, match="is empty: there is nothing to compare"):
         verify(parts, dump=tmp_path)
 
 

@@ -2,9 +2,13 @@
 
 import pytest
 import tiny
+import torch
+from espnet.nets.pytorch_backend.transformer import subsampling
+from espnet.nets.pytorch_backend.transformer.subsampling import TooShortUttError
+from espnet2.asr.encoder.transformer_encoder import TransformerEncoder
 
 from espnet_entropy.bin import check_ctc
-from espnet_entropy.data import read_table, write_table, write_yaml
+from espnet_entropy.data import read_table, read_yaml, write_table, write_yaml
 
 
 @pytest.mark.parametrize(
@@ -63,3 +67,80 @@ def test_a_model_without_ctc_needs_no_check(parts, dump_with_texts, capsys):
     folder, _ = dump_with_texts
     check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder, ctc_weight=0.0)))
     assert "no CTC" in capsys.readouterr().out
+
+
+LAYERS = ["linear", "conv1d2", "conv2d", "conv2d1", "conv2d2", "conv2d6", "conv2d8"]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_input_layers_have_espnets_lengths(layer):
+    """One utterance alone; ESPnet's encoder refuses what leaves no frame."""
+    encoder = TransformerEncoder(
+        32, output_size=4, attention_heads=1, linear_units=4, num_blocks=1, input_layer=layer
+    ).eval()
+    for segments in range(1, 60):
+        expected = check_ctc.subsampled(segments, layer)
+        speech, lengths = torch.zeros(1, segments, 32), torch.tensor([segments])
+        if expected == 0:
+            with pytest.raises(TooShortUttError):
+                encoder(speech, lengths)
+            continue
+        vectors, frames, _ = encoder(speech, lengths)
+        assert vectors.shape[1] == frames.item() == expected
+
+
+@pytest.mark.parametrize(
+    "layer, module",
+    [("conv1d1", subsampling.Conv1dSubsampling1), ("conv1d3", subsampling.Conv1dSubsampling3)],
+)
+def test_input_layers_of_other_encoders(layer, module):
+    embed = module(32, 4, 0.0).eval()
+    for segments in range(7, 60):
+        vectors, mask = embed(torch.zeros(1, segments, 32), torch.ones(1, 1, segments) > 0)
+        assert vectors.shape[1] == mask.sum() == check_ctc.subsampled(segments, layer)
+
+
+def test_unknown_input_layers_are_refused(parts, dump_with_texts):
+    folder, utts = dump_with_texts
+    write_table(folder / "text", dict.fromkeys(utts, "a"))
+    path = config(parts, folder)
+    write_yaml(path, read_yaml(path) | dict(encoder_conf=dict(input_layer="conv3d")))
+    with pytest.raises(SystemExit, match="error: .*input_layer is 'conv3d'; this check knows"):
+        check_ctc.main(call(parts, folder, "--asr_config", path))
+
+
+def test_only_the_utterances_of_keys_are_counted(parts, dump_with_texts, capsys):
+    folder, utts = dump_with_texts
+    write_table(folder / "text", dict.fromkeys(utts, "a") | {utts[0]: "ab" * 500})
+    arguments = call(parts, folder, "--asr_config", config(parts, folder), "--max_share", "0")
+    write_table(folder / "keys", dict.fromkeys(utts[1:], "100,2"))
+    check_ctc.main([*arguments, "--keys", str(folder / "keys")])
+    assert capsys.readouterr().out.startswith(f"0 of {len(utts) - 1} utterances")
+    write_table(folder / "keys", {"utt-z": ""})
+    with pytest.raises(SystemExit, match="has no utterance utt-z"):
+        check_ctc.main([*arguments, "--keys", str(folder / "keys")])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(frontend_conf=None), "has no frontend_conf with num_units"),
+        (dict(frontend_conf=dict(n_fft=512)), "has no frontend_conf with num_units"),
+        (dict(token_type=None), "token_type is None"),
+    ],
+    ids=["none", "other", "tokens"],
+)
+def test_models_with_another_frontend_are_refused(parts, dump_with_texts, change, message):
+    folder, utts = dump_with_texts
+    write_table(folder / "text", dict.fromkeys(utts, "a"))
+    path = config(parts, folder)
+    write_yaml(path, read_yaml(path) | change)
+    with pytest.raises(SystemExit, match=f"error: .*{message}"):
+        check_ctc.main(call(parts, folder, "--asr_config", path))
+
+
+def test_missing_texts_are_named(parts, dump_with_texts):
+    folder, utts = dump_with_texts
+    write_table(folder / "text", dict.fromkeys(utts[1:], "a"))
+    with pytest.raises(SystemExit, match=f"error: .*text has no utterance {utts[0]}"):
+        check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder)))

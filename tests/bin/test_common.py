@@ -4,8 +4,10 @@ import argparse
 import importlib
 
 import pytest
+import torch
 
 from espnet_entropy.bin import common
+from espnet_entropy.data import atomic_text
 
 COMMANDS = [
     "bundle",
@@ -61,6 +63,29 @@ def test_bad_input_ends_without_a_traceback():
     assert ended.value.code == "error: utt a: broken"
     with pytest.raises(KeyError), common.user_errors():
         raise KeyError("a bug of ours keeps its traceback")
+
+
+def test_files_that_cannot_be_opened_end_without_a_traceback(tmp_path):
+    with pytest.raises(SystemExit, match="error: .*No such file or directory.*none"):
+        with common.user_errors():
+            open(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="error: .*file"), common.user_errors():
+        with atomic_text(tmp_path / "file" / "below"):
+            pass
+
+
+def test_devices():
+    assert common.usable_device("cpu") == "cpu"
+    with pytest.raises(ValueError, match="device 'foo' cannot be used: .*; try --device cpu") as it:
+        common.usable_device("foo")
+    assert "\n" not in str(it.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(ValueError, match="device 'cuda' cannot be used"):
+        common.usable_device("cuda")
 
 
 def test_summary_line(monkeypatch):

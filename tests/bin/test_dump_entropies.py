@@ -1,5 +1,7 @@
 """dump_entropies: units get entropies, as the slow loop computes them."""
 
+import importlib
+
 import numpy as np
 import pytest
 import reference
@@ -28,6 +30,25 @@ def test_other_parts_are_refused(parts, tmp_path):
     other = tiny.save_as_espnet(tiny.unit_lm(9), tmp_path / "lm")
     with pytest.raises(SystemExit, match="knows 9 units, .* has 12"):
         add(parts, tmp_path / "dump", unit_lm=other)
+
+
+def test_a_folder_that_is_no_codebook_is_refused(parts, tmp_path):
+    with pytest.raises(SystemExit, match="error: .*lm/config.yaml describes no codebook, it lacks"):
+        add(parts, tmp_path / "dump", codebook=parts.checkpoint.parent)
+
+
+@pytest.mark.parametrize("name", ["dump", "dump_units", "dump_entropies"])
+def test_devices_that_are_not_there_are_named(parts, tmp_path, name):
+    paths = dict(wav_scp=parts.wav_scp, bundle=parts.bundle)
+    if name == "dump_units":
+        paths = dict(wav_scp=parts.wav_scp, codebook=parts.codebook)
+    if name == "dump_entropies":
+        paths = dict(
+            units_scp=parts.units / "units.scp", codebook=parts.codebook, unit_lm=parts.checkpoint
+        )
+    module = importlib.import_module(f"espnet_entropy.bin.{name}")
+    with pytest.raises(SystemExit, match="error: device 'foo' cannot be used"):
+        tiny.command(module, **paths, device="foo", output=tmp_path)
 
 
 def test_units_out_of_range_are_named(parts, tmp_path):

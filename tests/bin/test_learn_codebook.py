@@ -1,9 +1,12 @@
 """learn_codebook: what it writes, and that a seed fixes it."""
 
+import shutil
+
 import pytest
 import tiny
 
 from espnet_entropy.bin import learn_codebook
+from espnet_entropy.bundle import load_extractor
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_yaml
 
@@ -46,6 +49,20 @@ def test_max_frames_bounds_the_sample(parts, tmp_path, capsys):
     assert "12 units from 100 frames" in capsys.readouterr().out
 
 
+def test_a_kill_leaves_no_mixture_of_two_codebooks(parts, tmp_path, monkeypatch):
+    """New centroids beside the old config.yaml would pass for the old codebook."""
+    folder = shutil.copytree(parts.codebook, tmp_path / "codebook")
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learn_codebook, "write_yaml", killed)
+    with pytest.raises(KeyboardInterrupt):
+        learn(parts, folder, seed=1)
+    with pytest.raises(ValueError, match="codebook/config.yaml cannot be read"):
+        load_extractor(folder)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -53,8 +70,19 @@ def test_max_frames_bounds_the_sample(parts, tmp_path, capsys):
         (dict(wav_scp="none.scp"), "none.scp cannot be read"),
         (dict(extractor_conf="{num_ceps: 99}"), "num_ceps 99"),
         (dict(extractor_conf="{layr: 3}"), "extractor 'mfcc' with .*'layr'"),
+        (dict(extractor_conf="{num_mel: twenty}"), "num_mel is 'twenty', but must be int"),
+        (dict(max_frames=-5), "--num_units is 12 and --max_frames -5"),
+        (dict(num_units=0), "--num_units is 0 and"),
+        (dict(device="foo"), "device 'foo' cannot be used: .*; try --device cpu"),
+        (
+            dict(extractor="whisper", extractor_conf="{path: /etc/passwd, layer: 1}"),
+            "/etc/passwd: no",
+        ),
     ],
-    ids=["few-frames", "no-table", "extractor", "misspelt"],
+    ids=[
+        *("few-frames", "no-table", "extractor", "misspelt", "type", "max_frames", "no-units"),
+        *("device", "no-checkpoint"),
+    ],
 )
 def test_errors(parts, tmp_path, options, message):
     with pytest.raises(SystemExit, match=f"error: .*{message}"):

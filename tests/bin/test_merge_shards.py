@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import merge_shards
-from espnet_entropy.data import read_table, write_table
+from espnet_entropy.data import read_table, write_shard, write_table
 
 
 def test_missing_shards_and_changed_data(parts, tmp_path):
@@ -24,3 +24,11 @@ def test_entropies_need_the_data_folder(parts, tmp_path):
     with pytest.raises(SystemExit, match="holds entropies; give --data"):
         tiny.command(merge_shards, output=tmp_path, expect=parts.wav_scp)
     assert not (tmp_path / "wav.scp").exists()
+
+
+def test_an_empty_set_is_an_error(tmp_path):
+    write_table(tmp_path / "wav.scp", {})
+    write_shard(tmp_path / "eval", 1, [])
+    with pytest.raises(SystemExit, match="error: .*eval has no utterances"):
+        tiny.command(merge_shards, output=tmp_path / "eval", expect=tmp_path / "wav.scp")
+    assert [p.name for p in (tmp_path / "eval").iterdir()] == ["shards"]

@@ -5,7 +5,7 @@ import re
 import pytest
 import tiny
 
-from espnet_entropy.bin import report_segments
+from espnet_entropy.bin import calibrate, report_segments
 from espnet_entropy.data import read_dump
 
 
@@ -42,6 +42,14 @@ def test_segments_and_rates(parts, tmp_path, capsys):
         assert float(start) == end_before.get(utt, 0.0) < float(end)
         end_before[utt] = float(end)
     assert end_before == pytest.approx({utt: n / 50 for utt, n in lengths.items()})
+
+
+def test_dp_takes_the_gap_cost_of_its_calibration(parts, tmp_path):
+    path = tmp_path / "calibration.yaml"
+    tiny.command(calibrate, dump=parts.dump, num_units=tiny.NUM_UNITS, gap_cost=0.1, output=path)
+    arguments = dict(dump=parts.dump, calibration=path, segmenter="dp", rates=7, output=tmp_path)
+    tiny.command(report_segments, **arguments)
+    assert (tmp_path / "all_dp_7hz.segments").exists()
 
 
 def test_on_change_is_for_methods_that_know_it(parts, tmp_path):

@@ -88,3 +88,17 @@ def test_command_ends_with_a_message_and_no_output(tmp_path, hyp, message):
     with pytest.raises(SystemExit, match=message):
         score.main([*files, "--output", str(output)])
     assert not output.exists()
+
+
+def test_missing_files_are_named(tmp_path):
+    (tmp_path / "hyp").write_text("u1 a\n")
+    files = ["--hyp", str(tmp_path / "hyp"), "--output", str(tmp_path / "score.json")]
+    with pytest.raises(SystemExit, match="error: .*'/nope'"):
+        score.main(["--ref", "/nope", *files])
+
+
+def test_outputs_that_cannot_be_written_are_named(tmp_path):
+    (tmp_path / "hyp").write_text("u1 a\n")
+    files = ["--ref", str(tmp_path / "hyp"), "--hyp", str(tmp_path / "hyp")]
+    with pytest.raises(SystemExit, match="error: .*hyp"):
+        score.main([*files, "--output", str(tmp_path / "hyp" / "score.json")])

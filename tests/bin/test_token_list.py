@@ -55,3 +55,8 @@ def test_text_without_words_is_refused(tmp_path):
     (tmp_path / "text").write_text("u1\nu2 \n")
     with pytest.raises(SystemExit, match="no utterance has text"):
         make(tmp_path / "text", tmp_path / "bpe")
+
+
+def test_missing_text_is_named(tmp_path):
+    with pytest.raises(SystemExit, match="error: .*'/nope'"):
+        make("/nope", tmp_path / "bpe")
