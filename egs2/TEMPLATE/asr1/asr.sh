@@ -151,6 +151,7 @@ make_token_list() {
 # seeds share it, so its own seed is ESPnet's default (lm_args may name another).
 train_text_lm() {
     local set name
+    # shellcheck disable=SC2206
     local lm_train=(
         ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}"
         --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
@@ -159,7 +160,6 @@ train_text_lm() {
         --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/text,text,text"
     )
     use_jobs 1
-    fresh_training "${text_lm}"
     # shellcheck disable=SC2086
     ${train_cmd} "${text_lm}/stats.log" "${lm_train[@]}" --collect_stats true --ngpu 0 \
         --train_shape_file "${datadir}/${original_set}/text" \
@@ -217,7 +217,6 @@ check_lengths() {
 
 train_asr() {
     use_jobs 1
-    fresh_training "${asr_exp}"
     # shellcheck disable=SC2086
     train "${asr_exp}/train.log" "${asr_train[@]}" \
         --train_shape_file "${stats_dir}/train/speech_shape" \
@@ -277,43 +276,51 @@ score() {
     done
 }
 
-# shellcheck disable=SC2086
-makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
-run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
-dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
-makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
-run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
-    --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
-# The sets stand in the name: models decoded on different ones do not undo each other's marker.
-# shellcheck disable=SC2086
-tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
-# shellcheck disable=SC2086
-makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
-run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
-    --options "${test_sets} ${dump_options}" "${makes[@]}"
-run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
-    --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
-if [ "${use_lm}" = true ]; then
-    run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
-        --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
-        --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")"
-fi
-run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-    --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
-    --makes "${stats_dir}/valid/text_shape.${token_type}"
-# Read by stages 4 to 6; the bundle's thresholds are part of a model.
-model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
-run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
-    --marker "check_${tag}" --options "${model_options} ${max_short_share}"
-run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
-    --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}"
-decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}"
-# shellcheck disable=SC2086
-makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
-run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
-    --after "${tests_marker}" --after "$(basename "${text_lm}")" --marker "${inference_tag}_${tag}" \
-    --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
-# shellcheck disable=SC2086
-makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
-run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
-    --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+run_stages() {
+    # shellcheck disable=SC2086
+    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
+    run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
+    dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
+    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
+    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
+        --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
+    # The sets stand in the name: models decoded on different ones do not undo each other's marker.
+    # shellcheck disable=SC2086
+    tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
+    run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
+        --options "${test_sets} ${dump_options}" "${makes[@]}"
+    run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
+        --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
+    if [ "${use_lm}" = true ]; then
+        run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
+            --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
+            --training "${text_lm}" \
+            --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")"
+    fi
+    run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
+        --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
+        --makes "${stats_dir}/valid/text_shape.${token_type}"
+    # Read by stages 4 to 6; the bundle's thresholds are part of a model.
+    model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
+    run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
+        --marker "check_${tag}" --options "${model_options} ${max_short_share}"
+    run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
+        --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
+        --training "${asr_exp}" --renamed_by --asr_tag
+    decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}"
+    # shellcheck disable=SC2086
+    makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
+    run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
+        --after "${tests_marker}" --after "$(basename "${text_lm}")" \
+        --marker "${inference_tag}_${tag}" \
+        --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
+    # shellcheck disable=SC2086
+    makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
+    run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
+        --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+}
+
+check_trainings run_stages
+run_stages

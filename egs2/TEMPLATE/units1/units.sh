@@ -118,7 +118,6 @@ train_lm() {
     joined lm_train ${train_sets}
     # shellcheck disable=SC2086
     joined lm_valid ${lm_valid_sets}
-    fresh_training "${lm_exp}"
     # shellcheck disable=SC2086
     train "${lm_exp}/train.log" \
         ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}" \
@@ -173,21 +172,28 @@ pack_bundle() {
     stage_summary "${expdir}/bundle"
 }
 
-# shellcheck disable=SC2086
-makes_of "${datadir}/%set%/wav.scp" ${all_sets}
-run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
-run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
-    --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
-# shellcheck disable=SC2086
-makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
-run_stage 3 "units" dump_units --after stage1 --after stage2 \
-    --options "${all_sets} ${num_shards}" "${makes[@]}"
-run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
-    --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
-# shellcheck disable=SC2086
-makes_of "${dumpdir}/raw/%set%/wav.scp" ${all_sets}
-run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
-    "${makes[@]}" --makes "${calibration}" --options "${all_sets} ${num_shards} ${calibration_set}"
-run_stage 6 "segments and rates" report --after stage5 \
-    --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
-run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"
+run_stages() {
+    # shellcheck disable=SC2086
+    makes_of "${datadir}/%set%/wav.scp" ${all_sets}
+    run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
+    run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
+        --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
+    run_stage 3 "units" dump_units --after stage1 --after stage2 \
+        --options "${all_sets} ${num_shards}" "${makes[@]}"
+    run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
+        --training "${lm_exp}" \
+        --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/raw/%set%/wav.scp" ${all_sets}
+    run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
+        --options "${all_sets} ${num_shards} ${calibration_set}" \
+        "${makes[@]}" --makes "${calibration}"
+    run_stage 6 "segments and rates" report --after stage5 \
+        --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
+    run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"
+}
+
+check_trainings run_stages
+run_stages
