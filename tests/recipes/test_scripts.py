@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -329,6 +330,24 @@ def test_interpreter_without_espnet_is_refused(tmp_path):
     fake.chmod(0o755)
     result = bash(f". {PATH_SH}", folder=tmp_path, ENTROPY_PYTHON=str(fake))
     assert result.returncode == 1 and "has no ESPnet" in result.stderr
+
+
+def test_chosen_interpreter_is_the_one_that_runs(tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name, line in (
+        ("python", "exit 1"),
+        ("python3.x", f'export CHOSEN=yes; exec "{sys.executable}" "$@"'),
+    ):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    # Also in what other programs start, and by a name that is looked up on PATH.
+    script = f". {PATH_SH}; env python -c 'import os; print(os.environ[\"CHOSEN\"])'"
+    for given in ("bin/python3.x", "python3.x"):
+        path = f"{tmp_path}/bin:{os.environ['PATH']}"
+        result = bash(script, folder=tmp_path, ENTROPY_PYTHON=given, PATH=path)
+        assert result.stdout == "yes\n", result.stderr
+    result = bash(script, folder=tmp_path, ENTROPY_PYTHON="no-such-python")
+    assert result.returncode == 1 and "no interpreter" in result.stderr
 
 
 def test_unknown_backend_is_refused(tmp_path):
