@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from fractions import Fraction
@@ -48,6 +49,11 @@ def test_perturbed_folder(copy, prepare):
     assert "sp1.1-voice-a-en-greeting hello caller\n" in (output / "text").read_text()
     for line in (output / "wav.scp").read_text().splitlines():
         assert soundfile.info(line.split()[1]).samplerate == 16000
+
+
+def test_a_killed_process_ends_the_preparation(local):
+    with pytest.raises(ValueError, match="decoding: one of 1 processes was killed"):
+        local["flac"].total_samples(signal.raise_signal, [signal.SIGKILL], 1, "decoding")
 
 
 @pytest.mark.parametrize("factors", ["1.0", "x", "3", "0.9,0"])
