@@ -119,6 +119,21 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     assert result.returncode == 2 and "split at blanks" in result.stderr
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+def test_data_are_linked_from_units1(tmp_path, absolute):
+    for recipe in ("units1", "asr1"):
+        (tmp_path / recipe / "local").mkdir(parents=True)
+    data_sh = tmp_path / "units1/local/data.sh"
+    data_sh.write_text('#!/bin/sh\nmkdir -p "$2" && if [ -n "$4" ]; then mkdir "$2/$4"; fi\n')
+    data_sh.chmod(0o755)
+    output = tmp_path / "elsewhere" if absolute else Path("data")
+    for name in ("", "train_en"):
+        command = ["bash", RECIPE / "asr1/local/data.sh", "--output", output, "--set", name]
+        subprocess.run(command, cwd=tmp_path / "asr1", check=True)
+        found = [p.name for p in tmp_path.rglob("*") if p.is_symlink()]
+        assert found == ([name] if name and not absolute else [])
+
+
 @pytest.fixture(scope="module")
 def results():
     """The modules that write RESULTS.md, by name."""
