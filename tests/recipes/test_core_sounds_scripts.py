@@ -112,11 +112,36 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     run = dict(cwd=tmp_path, capture_output=True, text=True)
     result = subprocess.run(command, **run)
     lines = result.stdout.splitlines()
-    assert lines[lines.index("--data_args") + 1].strip() == f"--data_dir {tmp_path}/sounds"
+    # Apart from the options that decide which data they are.
+    assert lines[lines.index("--data_args") + 1].strip() == ""
+    assert lines[lines.index("--source_args") + 1].strip() == f"--data_dir {tmp_path}/sounds"
     assert lines[-2:] == ["--nj", "1"]
     command[3] = "my sounds"
     result = subprocess.run(command, **run, timeout=20)
     assert result.returncode == 2 and "split at blanks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "script, option",
+    [
+        ("units1/run.sh", "--reduced"),
+        ("asr1/run.sh", "--reduced"),
+        ("units1/local/data.sh", "--reduced"),
+        ("units1/local/data.sh", "--skip_checksums"),
+    ],
+)
+def test_switches_are_true_or_false(tmp_path, script, option):
+    # A copy alone: where it does not refuse, there is no recipe that it could start.
+    (tmp_path / "script.sh").write_text((RECIPE / script).read_text())
+    result = subprocess.run(
+        ["bash", "script.sh", "--data_dir", "none", option, "True"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert result.returncode == 2
+    assert f"{option} is true or false, not 'True'" in result.stderr
 
 
 @pytest.mark.parametrize("absolute", [False, True])

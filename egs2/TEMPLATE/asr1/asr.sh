@@ -16,6 +16,7 @@ datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
+source_args=            # the same, but only where the data come from: no reason to start over
 train_set=
 valid_set=
 test_sets=              # separated by blanks
@@ -51,6 +52,7 @@ EOF
 )
 
 . utils/parse_options.sh
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -59,6 +61,16 @@ EOF
 for name in train_set valid_set test_sets; do
     if [ -z "${!name}" ]; then
         echo "$0: --${name} is needed (see --help)" >&2
+        exit 2
+    fi
+done
+
+# Decoding a dump needs no bundle: thresholds and embeddings are in the model.
+for number in 2 4 5; do
+    if [ "${number}" -ge "${stage}" ] && [ "${number}" -le "${stop_stage}" ] &&
+        [ ! -e "${bundle}/config.yaml" ]; then
+        echo "$0: stage ${number} needs a bundle, and ${bundle} is none: run a units1 recipe first," \
+            "or give another --bundle" >&2
         exit 2
     fi
 done
@@ -99,7 +111,7 @@ asr_train=(
 
 prepare_data() {
     # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args}
+    local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
 # Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
@@ -212,7 +224,8 @@ check_lengths() {
     ${train_cmd} "${check}/config.log" "${asr_train[@]}" --dry_run true --ngpu 0 \
         --output_dir "${check}" ${asr_args}
     entropy_cmd check_ctc --dump "${dumpdir}/raw/${train_set}" --bpemodel "${bpemodel}" \
-        --asr_config "${check}/config.yaml" --bundle "${bundle}" --max_share "${max_short_share}"
+        --asr_config "${check}/config.yaml" --bundle "${bundle}" \
+        --keys "${stats_dir}/log/train.frames" --max_share "${max_short_share}"
 }
 
 train_asr() {
@@ -279,7 +292,7 @@ score() {
 run_stages() {
     # shellcheck disable=SC2086
     makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
-    run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
+    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
     dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
     makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
     run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
