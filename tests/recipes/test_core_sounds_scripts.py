@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from fractions import Fraction
@@ -48,6 +49,11 @@ def test_perturbed_folder(copy, prepare):
     assert "sp1.1-voice-a-en-greeting hello caller\n" in (output / "text").read_text()
     for line in (output / "wav.scp").read_text().splitlines():
         assert soundfile.info(line.split()[1]).samplerate == 16000
+
+
+def test_a_killed_process_ends_the_preparation(local):
+    with pytest.raises(ValueError, match="decoding: one of 1 processes was killed"):
+        local["flac"].total_samples(signal.raise_signal, [signal.SIGKILL], 1, "decoding")
 
 
 @pytest.mark.parametrize("factors", ["1.0", "x", "3", "0.9,0"])
@@ -106,11 +112,51 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     run = dict(cwd=tmp_path, capture_output=True, text=True)
     result = subprocess.run(command, **run)
     lines = result.stdout.splitlines()
-    assert lines[lines.index("--data_args") + 1].strip() == f"--data_dir {tmp_path}/sounds"
+    # Apart from the options that decide which data they are.
+    assert lines[lines.index("--data_args") + 1].strip() == ""
+    assert lines[lines.index("--source_args") + 1].strip() == f"--data_dir {tmp_path}/sounds"
     assert lines[-2:] == ["--nj", "1"]
     command[3] = "my sounds"
     result = subprocess.run(command, **run, timeout=20)
     assert result.returncode == 2 and "split at blanks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "script, option",
+    [
+        ("units1/run.sh", "--reduced"),
+        ("asr1/run.sh", "--reduced"),
+        ("units1/local/data.sh", "--reduced"),
+        ("units1/local/data.sh", "--skip_checksums"),
+    ],
+)
+def test_switches_are_true_or_false(tmp_path, script, option):
+    # A copy alone: where it does not refuse, there is no recipe that it could start.
+    (tmp_path / "script.sh").write_text((RECIPE / script).read_text())
+    result = subprocess.run(
+        ["bash", "script.sh", "--data_dir", "none", option, "True"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert result.returncode == 2
+    assert f"{option} is true or false, not 'True'" in result.stderr
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_data_are_linked_from_units1(tmp_path, absolute):
+    for recipe in ("units1", "asr1"):
+        (tmp_path / recipe / "local").mkdir(parents=True)
+    data_sh = tmp_path / "units1/local/data.sh"
+    data_sh.write_text('#!/bin/sh\nmkdir -p "$2" && if [ -n "$4" ]; then mkdir "$2/$4"; fi\n')
+    data_sh.chmod(0o755)
+    output = tmp_path / "elsewhere" if absolute else Path("data")
+    for name in ("", "train_en"):
+        command = ["bash", RECIPE / "asr1/local/data.sh", "--output", output, "--set", name]
+        subprocess.run(command, cwd=tmp_path / "asr1", check=True)
+        found = [p.name for p in tmp_path.rglob("*") if p.is_symlink()]
+        assert found == ([name] if name and not absolute else [])
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,15 @@ def test_interrupt_stops_all_that_a_job_has_started(tmp_path, number):
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+def test_a_log_that_cannot_be_written_stops_the_other_jobs(tmp_path):
+    (tmp_path / "x.2.log").mkdir()
+    started = time.time()
+    result = run(tmp_path, "--max_jobs_run", "2", "JOB=1:2", "x.JOB.log", "sleep", "300")
+    assert result.returncode == 1 and time.time() - started < 30
+    assert "x.2.log" in result.stderr and "stopping 1 jobs" in result.stderr
+    assert "# Ended (code -15)" in (tmp_path / "x.1.log").read_text()
+
+
 def test_follow_prints_a_line_an_epoch(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(

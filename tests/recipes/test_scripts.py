@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,12 +111,19 @@ def test_changed_options_run_the_stage_and_those_after_it(tmp_path):
     assert (tmp_path / "work" / "done").read_text() == "y\n"
 
 
-def test_missing_products_run_the_stage(tmp_path):
+def test_missing_products_are_made_again(tmp_path):
     bash(STAGES, folder=tmp_path)
     ran(tmp_path)
     (tmp_path / "work" / "done").unlink()
     bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == ["first"]
+    # What comes out different counts for the stages after it, once.
+    (tmp_path / "work" / "done").unlink()
+    script = STAGES.replace("echo first", "echo new >work/done; echo first")
+    assert bash(script, folder=tmp_path).returncode == 0
     assert ran(tmp_path) == ["first", "second"]
+    bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == []
 
 
 def test_failed_stage_is_named_and_runs_again(tmp_path):
@@ -133,6 +141,19 @@ def test_stages_can_be_chosen_and_forced(tmp_path):
     ran(tmp_path)
     bash(STAGES, "--stage", "2", "--stop_stage", "2", "--force", "true", folder=tmp_path)
     assert ran(tmp_path) == ["second"]
+
+
+def test_a_forced_stage_counts_for_those_after_it(tmp_path):
+    bash(STAGES, folder=tmp_path)
+    bash(STAGES, "--stop_stage", "1", "--force", "true", folder=tmp_path)
+    ran(tmp_path)
+    bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == ["second"]
+    # Also where the forced run was stopped and an unforced one has ended it.
+    killed = STAGES.replace("echo first", "kill -9 $$; echo first")
+    bash(killed, "--stop_stage", "1", "--force", "true", folder=tmp_path)
+    bash(STAGES, folder=tmp_path)
+    assert ran(tmp_path) == ["first", "second"]
 
 
 def test_foreign_folder_is_not_touched(tmp_path):
@@ -173,8 +194,16 @@ option=x
 marker_dir=.stages
 . {UTILS}/parse_options.sh
 . {UTILS}/stage.sh
-train() {{ fresh_training model; touch model/checkpoint.pth; echo train >>ran; test ! -e fail; }}
-run_stage 1 training train --options "$option"
+data() {{ fresh work; echo data >>ran; echo "$option" >work/data; }}
+train() {{ touch model/checkpoint.pth; echo train >>ran; test ! -e fail; }}
+stages() {{
+    run_stage 1 data data --options "$option" --makes work/data
+    run_stage 2 training train --after stage1 --training model --renamed_by --model_tag
+    run_stage 3 scoring score --after stage2
+}}
+score() {{ echo score >>ran; }}
+check_trainings stages
+stages
 """
 
 
@@ -182,12 +211,29 @@ def test_training_goes_on_under_the_same_options_only(tmp_path):
     (tmp_path / "fail").touch()
     bash(TRAINING, folder=tmp_path)
     bash(TRAINING, folder=tmp_path)
-    assert ran(tmp_path) == ["train", "train"]
+    assert ran(tmp_path) == ["data", "train", "train"]
     refused = bash(TRAINING, "--option", "y", folder=tmp_path)
     assert refused.returncode != 0 and "model holds a training with other options" in refused.stderr
-    assert ran(tmp_path) == []
+    assert "Choose another --model_tag" in refused.stderr
+    # Before what it was trained on is gone.
+    assert ran(tmp_path) == [] and (tmp_path / "work" / "data").read_text() == "x\n"
     (tmp_path / "fail").unlink()
     assert bash(TRAINING, "--option", "y", "--force", "true", folder=tmp_path).returncode == 0
+    assert ran(tmp_path) == ["data", "train", "score"]
+
+
+def test_former_options_find_all_as_it_was(tmp_path):
+    bash(TRAINING, folder=tmp_path)
+    ran(tmp_path)
+    assert bash(TRAINING, "--option", "y", folder=tmp_path).returncode != 0
+    assert bash(TRAINING, folder=tmp_path).returncode == 0
+    assert ran(tmp_path) == []
+    # Where the refusal could not be foreseen.
+    assert bash(TRAINING, "--option", "y", "--stop_stage", "1", folder=tmp_path).returncode == 0
+    assert bash(TRAINING, "--option", "y", "--stage", "2", folder=tmp_path).returncode != 0
+    assert ran(tmp_path) == ["data"]
+    assert bash(TRAINING, folder=tmp_path).returncode == 0
+    assert ran(tmp_path) == ["data"]
 
 
 def test_combine_sorts_bytewise_and_refuses_repeated_ids(tmp_path):
@@ -284,6 +330,24 @@ def test_interpreter_without_espnet_is_refused(tmp_path):
     fake.chmod(0o755)
     result = bash(f". {PATH_SH}", folder=tmp_path, ENTROPY_PYTHON=str(fake))
     assert result.returncode == 1 and "has no ESPnet" in result.stderr
+
+
+def test_chosen_interpreter_is_the_one_that_runs(tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name, line in (
+        ("python", "exit 1"),
+        ("python3.x", f'export CHOSEN=yes; exec "{sys.executable}" "$@"'),
+    ):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    # Also in what other programs start, and by a name that is looked up on PATH.
+    script = f". {PATH_SH}; env python -c 'import os; print(os.environ[\"CHOSEN\"])'"
+    for given in ("bin/python3.x", "python3.x"):
+        path = f"{tmp_path}/bin:{os.environ['PATH']}"
+        result = bash(script, folder=tmp_path, ENTROPY_PYTHON=given, PATH=path)
+        assert result.stdout == "yes\n", result.stderr
+    result = bash(script, folder=tmp_path, ENTROPY_PYTHON="no-such-python")
+    assert result.returncode == 1 and "no interpreter" in result.stderr
 
 
 def test_unknown_backend_is_refused(tmp_path):

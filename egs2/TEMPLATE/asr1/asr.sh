@@ -16,6 +16,7 @@ datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
+source_args=            # the same, but only where the data come from: no reason to start over
 train_set=
 valid_set=
 test_sets=              # separated by blanks
@@ -51,6 +52,7 @@ EOF
 )
 
 . utils/parse_options.sh
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -59,6 +61,16 @@ EOF
 for name in train_set valid_set test_sets; do
     if [ -z "${!name}" ]; then
         echo "$0: --${name} is needed (see --help)" >&2
+        exit 2
+    fi
+done
+
+# Decoding a dump needs no bundle: thresholds and embeddings are in the model.
+for number in 2 4 5; do
+    if [ "${number}" -ge "${stage}" ] && [ "${number}" -le "${stop_stage}" ] &&
+        [ ! -e "${bundle}/config.yaml" ]; then
+        echo "$0: stage ${number} needs a bundle, and ${bundle} is none: run a units1 recipe first," \
+            "or give another --bundle" >&2
         exit 2
     fi
 done
@@ -99,7 +111,7 @@ asr_train=(
 
 prepare_data() {
     # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args}
+    local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
 # Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
@@ -151,6 +163,7 @@ make_token_list() {
 # seeds share it, so its own seed is ESPnet's default (lm_args may name another).
 train_text_lm() {
     local set name
+    # shellcheck disable=SC2206
     local lm_train=(
         ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}"
         --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
@@ -159,7 +172,6 @@ train_text_lm() {
         --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/text,text,text"
     )
     use_jobs 1
-    fresh_training "${text_lm}"
     # shellcheck disable=SC2086
     ${train_cmd} "${text_lm}/stats.log" "${lm_train[@]}" --collect_stats true --ngpu 0 \
         --train_shape_file "${datadir}/${original_set}/text" \
@@ -212,12 +224,12 @@ check_lengths() {
     ${train_cmd} "${check}/config.log" "${asr_train[@]}" --dry_run true --ngpu 0 \
         --output_dir "${check}" ${asr_args}
     entropy_cmd check_ctc --dump "${dumpdir}/raw/${train_set}" --bpemodel "${bpemodel}" \
-        --asr_config "${check}/config.yaml" --bundle "${bundle}" --max_share "${max_short_share}"
+        --asr_config "${check}/config.yaml" --bundle "${bundle}" \
+        --keys "${stats_dir}/log/train.frames" --max_share "${max_short_share}"
 }
 
 train_asr() {
     use_jobs 1
-    fresh_training "${asr_exp}"
     # shellcheck disable=SC2086
     train "${asr_exp}/train.log" "${asr_train[@]}" \
         --train_shape_file "${stats_dir}/train/speech_shape" \
@@ -277,43 +289,51 @@ score() {
     done
 }
 
-# shellcheck disable=SC2086
-makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
-run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
-dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
-makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
-run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
-    --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
-# The sets stand in the name: models decoded on different ones do not undo each other's marker.
-# shellcheck disable=SC2086
-tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
-# shellcheck disable=SC2086
-makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
-run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
-    --options "${test_sets} ${dump_options}" "${makes[@]}"
-run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
-    --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
-if [ "${use_lm}" = true ]; then
-    run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
-        --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
-        --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")"
-fi
-run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-    --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
-    --makes "${stats_dir}/valid/text_shape.${token_type}"
-# Read by stages 4 to 6; the bundle's thresholds are part of a model.
-model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
-run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
-    --marker "check_${tag}" --options "${model_options} ${max_short_share}"
-run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
-    --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}"
-decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}"
-# shellcheck disable=SC2086
-makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
-run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
-    --after "${tests_marker}" --after "$(basename "${text_lm}")" --marker "${inference_tag}_${tag}" \
-    --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
-# shellcheck disable=SC2086
-makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
-run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
-    --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+run_stages() {
+    # shellcheck disable=SC2086
+    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
+    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
+    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
+    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
+        --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
+    # The sets stand in the name: models decoded on different ones do not undo each other's marker.
+    # shellcheck disable=SC2086
+    tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
+    run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
+        --options "${test_sets} ${dump_options}" "${makes[@]}"
+    run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
+        --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
+    if [ "${use_lm}" = true ]; then
+        run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
+            --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
+            --training "${text_lm}" \
+            --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")"
+    fi
+    run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
+        --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
+        --makes "${stats_dir}/valid/text_shape.${token_type}"
+    # Read by stages 4 to 6; the bundle's thresholds are part of a model.
+    model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
+    run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
+        --marker "check_${tag}" --options "${model_options} ${max_short_share}"
+    run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
+        --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
+        --training "${asr_exp}" --renamed_by --asr_tag
+    decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}"
+    # shellcheck disable=SC2086
+    makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
+    run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
+        --after "${tests_marker}" --after "$(basename "${text_lm}")" \
+        --marker "${inference_tag}_${tag}" \
+        --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
+    # shellcheck disable=SC2086
+    makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
+    run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
+        --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+}
+
+check_trainings run_stages
+run_stages

@@ -11,12 +11,30 @@ _has_espnet() {
         2>/dev/null
 }
 
+# _python_folder FILE: a folder whose `python` is FILE; in its own folder that may be another one.
+_python_folder() {
+    local folder
+    folder=$(dirname "$1")
+    if [ ! "${folder}/python" -ef "$1" ]; then
+        folder=${PWD}/exp/.python/$(printf '%s' "$1" | sha256sum | cut -c 1-16)
+        # No link, by which Python would miss the virtual environment that FILE belongs to.
+        mkdir -p "${folder}" &&
+            printf '#!/bin/sh\nexec "%s" "$@"\n' "$1" >"${folder}/python.$$" &&
+            chmod +x "${folder}/python.$$" &&
+            mv "${folder}/python.$$" "${folder}/python" || return 1
+    fi
+    echo "${folder}"
+}
+
 if [ -n "${ENTROPY_PYTHON:-}" ]; then
-    if ! _has_espnet "${ENTROPY_PYTHON}"; then
-        echo "path.sh: ENTROPY_PYTHON=${ENTROPY_PYTHON} has no ESPnet" >&2
+    _python=$(command -v -- "${ENTROPY_PYTHON}" || true)
+    if [[ "${_python}" != */* ]] || ! _has_espnet "${_python}"; then
+        echo "path.sh: ENTROPY_PYTHON=${ENTROPY_PYTHON} has no ESPnet, or is no interpreter" >&2
         exit 1
     fi
-    PATH="$(cd "$(dirname "${ENTROPY_PYTHON}")" && pwd):${PATH}"
+    # Absolute, since scripts of another recipe may read it in their own folder.
+    ENTROPY_PYTHON=$(cd "$(dirname "${_python}")" && pwd)/$(basename "${_python}")
+    PATH="$(_python_folder "${ENTROPY_PYTHON}"):${PATH}"
 elif ! _has_espnet python; then
     if [ ! -e "${_root}/.venv/bin/activate" ]; then
         echo "path.sh: no Python with ESPnet; run 'make setup' in ${_root}" >&2
@@ -25,7 +43,7 @@ elif ! _has_espnet python; then
     # shellcheck disable=SC1091
     source "${_root}/.venv/bin/activate"
 fi
-unset -f _has_espnet
+unset -f _has_espnet _python_folder
 
 export PATH
 # An installed package would do as well; the checkout comes first so that its recipes and its

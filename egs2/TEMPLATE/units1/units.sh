@@ -15,6 +15,7 @@ datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
+source_args=            # the same, but only where the data come from: no reason to start over
 train_sets=             # codebook and unit LM learn from these
 lm_valid_sets=          # the unit LM's best epoch is chosen on these
 dev_sets=
@@ -44,6 +45,7 @@ EOF
 )
 
 . utils/parse_options.sh
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -67,7 +69,7 @@ all_sets=$(unique ${train_sets} ${lm_valid_sets} ${calibration_set} ${dev_sets} 
 
 prepare_data() {
     # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args}
+    local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
 learn_codebook() {
@@ -118,7 +120,6 @@ train_lm() {
     joined lm_train ${train_sets}
     # shellcheck disable=SC2086
     joined lm_valid ${lm_valid_sets}
-    fresh_training "${lm_exp}"
     # shellcheck disable=SC2086
     train "${lm_exp}/train.log" \
         ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}" \
@@ -129,6 +130,11 @@ train_lm() {
         --valid_shape_file "${dumpdir}/units/lm_valid/text_shape" \
         --seed "${seed}" --resume true --output_dir "${lm_exp}" ${lm_args}
     stage_summary "${lm_file}"
+}
+
+# Units a second, in all digits: pack_bundle compares.
+frame_rate() {
+    awk '/^frame_shift_sec:/ { printf "%.17g", 1 / $2 }' "${codebook}/config.yaml"
 }
 
 dump_entropies() {
@@ -145,21 +151,24 @@ dump_entropies() {
             -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%"
     fi
     entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
-        --output "${calibration}"
+        --frame_rate "$(frame_rate)" --output "${calibration}"
     stage_summary "calibrated on ${calibration_set}"
 }
 
 report() {
-    local dumps=() set segmenter
+    local dumps=() set segmenter picture
     for set in ${report_sets:-${all_sets}}; do dumps+=("${dumpdir}/raw/${set}"); done
     # shellcheck disable=SC2086
     entropy_cmd report_segments --dump "${dumps[@]}" --calibration "${calibration}" \
         --segmenter ${report_segmenters} --rates ${rates} --output "${expdir}/segments"
     for segmenter in ${plot_segmenters}; do
+        picture=${expdir}/segments/utterance_${segmenter}.png
+        rm -f "${picture}"
+        # A segmenter need not reach this rate; a bundle does without a picture.
         entropy_cmd plot_utterance --dump "${dumpdir}/raw/${calibration_set}" \
             --wav_scp "${datadir}/${calibration_set}/wav.scp" --calibration "${calibration}" \
-            --segmenter "${segmenter}" --rate 15 \
-            --output "${expdir}/segments/utterance_${segmenter}.png"
+            --segmenter "${segmenter}" --rate 15 --output "${picture}" ||
+            echo "$0: no ${picture} (see above)" >&2
     done
     stage_summary "${expdir}/segments"
 }
@@ -173,21 +182,28 @@ pack_bundle() {
     stage_summary "${expdir}/bundle"
 }
 
-# shellcheck disable=SC2086
-makes_of "${datadir}/%set%/wav.scp" ${all_sets}
-run_stage 1 "data" prepare_data --options "${data_args}" "${makes[@]}"
-run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
-    --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
-# shellcheck disable=SC2086
-makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
-run_stage 3 "units" dump_units --after stage1 --after stage2 \
-    --options "${all_sets} ${num_shards}" "${makes[@]}"
-run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
-    --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
-# shellcheck disable=SC2086
-makes_of "${dumpdir}/raw/%set%/wav.scp" ${all_sets}
-run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
-    "${makes[@]}" --makes "${calibration}" --options "${all_sets} ${num_shards} ${calibration_set}"
-run_stage 6 "segments and rates" report --after stage5 \
-    --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
-run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"
+run_stages() {
+    # shellcheck disable=SC2086
+    makes_of "${datadir}/%set%/wav.scp" ${all_sets}
+    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
+        --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
+    run_stage 3 "units" dump_units --after stage1 --after stage2 \
+        --options "${all_sets} ${num_shards}" "${makes[@]}"
+    run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
+        --training "${lm_exp}" \
+        --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/raw/%set%/wav.scp" ${all_sets}
+    run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
+        --options "${all_sets} ${num_shards} ${calibration_set}" \
+        "${makes[@]}" --makes "${calibration}"
+    run_stage 6 "segments and rates" report --after stage5 \
+        --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
+    run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"
+}
+
+check_trainings run_stages
+run_stages

@@ -39,3 +39,15 @@ while [ $# -gt 0 ]; do
 done
 set -- ${_positional[@]+"${_positional[@]}"}
 unset _positional _name
+
+# whole_numbers NAME...: these variables must hold whole numbers. A comparison with anything else
+# is false, and a stage out of range would run.
+whole_numbers() {
+    local name
+    for name in "$@"; do
+        if [[ ! ${!name} =~ ^(0|[1-9][0-9]*)$ ]]; then
+            echo "$0: option '--${name}' is a whole number, not '${!name}'" >&2
+            exit 2
+        fi
+    done
+}

@@ -16,6 +16,7 @@ the exit status is 1. --mem and --time are accepted and not enforced. --follow t
 line an epoch from the log of an ESPnet training.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -223,7 +224,9 @@ def stop(jobs):
     for job in jobs:
         job.signal(signal.SIGKILL)
         job.process.wait()
-        job.ended()
+        # The others have to be stopped too where this log cannot be written.
+        with contextlib.suppress(OSError):
+            job.ended()
 
 
 class Interrupt:
@@ -241,9 +244,21 @@ class Interrupt:
         self.number = self.number or number
 
 
-def run_all(jobs, at_once, gpus_each, gpus, follow):
-    """Run the jobs, at most `at_once` together. Returns the exit status."""
-    waiting, running, done, failed = list(jobs), [], 0, 0
+def run_all(jobs, *limits):
+    """Run the jobs; whatever happens here, none is left behind. Returns the exit status."""
+    running = []
+    try:
+        return run_each(jobs, running, *limits)
+    except OSError as error:
+        print(f"\nrun.pl: {error}; stopping {len(running)} jobs", file=sys.stderr)
+        return 1
+    finally:
+        stop(running)
+
+
+def run_each(jobs, running, at_once, gpus_each, gpus, follow):
+    """Run the jobs, at most `at_once` together; keeps `running` current. Returns the status."""
+    waiting, done, failed = list(jobs), 0, 0
     progress, follower, interrupt = Progress(len(jobs)), None, Interrupt()
     while running or (waiting and not failed):
         while waiting and not failed and not interrupt.number and len(running) < at_once:
@@ -254,7 +269,6 @@ def run_all(jobs, at_once, gpus_each, gpus, follow):
             follower = Follower(job.log) if follow else None
         if interrupt.number:
             print(f"\nrun.pl: interrupted, stopping {len(running)} jobs", file=sys.stderr)
-            stop(running)
             return 128 + interrupt.number
         time.sleep(POLL_SEC)
         for job in list(running):

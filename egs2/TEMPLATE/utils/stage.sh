@@ -1,16 +1,23 @@
 # shellcheck shell=bash disable=SC2154
 # Stages of a recipe: run once, skipped when finished, continued when interrupted.
 #
-# A finished stage leaves a marker with its key (a hash of its options and of the markers it
-# depends on), a stamp and its duration; it runs again when the key has changed: other options, or
-# an earlier stage that ran again. The folders it works in carry the key of the work begun there (`.key`), so
-# a killed stage is continued under the same key and never mixed with the rest of another one.
+# A finished stage leaves a marker with its key, its edition, its duration and a hash of what it has
+# made. The key is a hash of its options and of the keys and editions of the stages it builds on; a
+# stage runs again when its key has changed. Options tried by mistake do no lasting harm: the former
+# ones bring back the former keys. The edition changes where a stage that ran again under its old
+# key may have made something else: after --force true, or when the hash differs.
+#
+# The folders a stage works in carry the key of the work begun there (`.key`), so a killed stage is
+# continued under the same key and never mixed with the rest of another one.
 #
 # Reads: stage, stop_stage, force, marker_dir. Numbers of jobs, GPUs and threads do not belong
 # into --options: the results do not depend on them.
 
 _stage_now=
 stage_key=
+# Keys of stages that are to run, while check_trainings looks ahead.
+_looking_ahead=false
+declare -A _planned=()
 
 _stage_report() {
     local status=$?
@@ -28,8 +35,23 @@ elapsed() {
 # stage_summary TEXT: what a stage wants to say in its one line.
 stage_summary() { _stage_said=$*; }
 
-# marker NAME: the content of a finished stage's marker, for the keys of others.
-marker() { cat "${marker_dir}/$1.done" 2>/dev/null || echo "none"; }
+# marker NAME: key and edition of a finished stage, for the keys of others.
+marker() {
+    if [ -n "${_planned[$1]:-}" ]; then
+        echo "${_planned[$1]}" && _edition "$1"
+    else
+        head -n 2 "${marker_dir}/$1.done" 2>/dev/null || echo "none"
+    fi
+}
+
+# _edition NAME: also of a stage that has begun again; its marker is called `.last` meanwhile.
+_edition() {
+    local file
+    for file in "${marker_dir}/$1.done" "${marker_dir}/$1.last"; do
+        if [ -e "${file}" ]; then sed -n 2p "${file}" && return; fi
+    done
+    echo
+}
 
 hash_of() { sha256sum | cut -c 1-64; }
 
@@ -43,11 +65,13 @@ conf_hash() {
 }
 
 # run_stage NUMBER TITLE FUNCTION [--options TEXT] [--after MARKER]... [--makes PATH]...
-#           [--marker NAME]
+#           [--marker NAME] [--training DIR] [--renamed_by OPTION]
 # The function finds its key in ${stage_key}. --makes: files without which it is not finished.
+# --training: the stage trains in DIR, which is made ready for it; --renamed_by: the option that
+# gives DIR another name.
 run_stage() {
     local number=$1 title=$2 function=$3 options="" after=() makes=()
-    local name="stage${number}" input path whole=true begin=${SECONDS} took
+    local name="stage${number}" training="" renamed_by=--expdir begin=${SECONDS} took
     shift 3
     while [ $# -gt 0 ]; do
         case "$1" in
@@ -55,6 +79,8 @@ run_stage() {
             --after) after+=("$2") ;;
             --makes) makes+=("$2") ;;
             --marker) name=$2 ;;
+            --training) training=$2 ;;
+            --renamed_by) renamed_by=$2 ;;
             *) echo "run_stage: unknown argument '$1'" >&2 && return 2 ;;
         esac
         shift 2
@@ -62,33 +88,84 @@ run_stage() {
     if [ "${number}" -lt "${stage}" ] || [ "${number}" -gt "${stop_stage}" ]; then
         return 0
     fi
-    local done_file="${marker_dir}/${name}.done"
-    mkdir -p "${marker_dir}"
-    stage_key=$(
-        {
-            printf '%s\n' "${options}"
-            for input in ${after[@]+"${after[@]}"}; do marker "${input}"; done
-        } | hash_of
-    )
-    for path in ${makes[@]+"${makes[@]}"}; do
-        [ -e "${path}" ] || whole=false
-    done
-    if [ "${force}" = false ] && [ "${whole}" = true ] &&
-        [ "$(head -n 1 "${done_file}" 2>/dev/null)" = "${stage_key}" ]; then
-        took=$(sed -n 3p "${done_file}")
+    stage_key=$(_key "${options}" ${after[@]+"${after[@]}"})
+    if [ "${_looking_ahead}" = true ]; then
+        _planned[${name}]=${stage_key}
+        if [ -n "${training}" ]; then _refuse_other "${training}" "${renamed_by}"; fi
+        return 0
+    fi
+    if _finished "${name}" ${makes[@]+"${makes[@]}"}; then
+        took=$(sed -n 3p "${marker_dir}/${name}.done")
         echo "stage ${number}: ${title}: done before${took:+, ${took}}"
         return 0
     fi
     _stage_now="${number} (${title})"
     _stage_said=
     echo "stage ${number}: ${title}"
-    rm -f "${done_file}"
+    # Before the marker goes: what is refused leaves everything as it was.
+    if [ -n "${training}" ]; then _refuse_other "${training}" "${renamed_by}"; fi
+    _begin "${name}"
+    if [ -n "${training}" ]; then fresh "${training}"; fi
     "${function}"
     took=$(elapsed $((SECONDS - begin)))
-    { echo "${stage_key}" && date +%s.%N && echo "${took}"; } >"${done_file}.tmp"
-    mv "${done_file}.tmp" "${done_file}"
+    _finish "${name}" "${took}" ${makes[@]+"${makes[@]}"}
     _stage_now=
     echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }${took}"
+}
+
+# _key OPTIONS MARKER...
+_key() {
+    local input
+    {
+        printf '%s\n' "$1"
+        for input in "${@:2}"; do marker "${input}"; done
+    } | hash_of
+}
+
+# _finished NAME PATH...: whether the stage ended under this key, and all it made is still there.
+_finished() {
+    local path
+    for path in "${@:2}"; do
+        [ -e "${path}" ] || return 1
+    done
+    [ "${force}" = false ] &&
+        [ "$(head -n 1 "${marker_dir}/$1.done" 2>/dev/null)" = "${stage_key}" ]
+}
+
+# _begin NAME: not finished from here on. What is known of the last time stays in `.last`, at once
+# with another edition if forced: a killed run forgets neither.
+_begin() {
+    local file=${marker_dir}/$1
+    mkdir -p "${marker_dir}"
+    if [ "${force}" = true ]; then
+        printf 'forced\n%s\n' "$(date +%s.%N)" >"${file}.last"
+        rm -f "${file}.done"
+    elif [ -e "${file}.done" ]; then
+        mv "${file}.done" "${file}.last"
+    fi
+}
+
+# _finish NAME DURATION PATH...
+_finish() {
+    local file=${marker_dir}/$1 took=$2 edition made
+    shift 2
+    edition=$(_edition "$(basename "${file}")")
+    made=$({ cat "$@" </dev/null 2>/dev/null || true; } | hash_of)
+    if [ "$(sed -n 1p "${file}.last" 2>/dev/null)" = "${stage_key}" ] &&
+        [ "$(sed -n 4p "${file}.last")" != "${made}" ]; then
+        edition=$(date +%s.%N)
+    fi
+    printf '%s\n' "${stage_key}" "${edition}" "${took}" "${made}" >"${file}.tmp"
+    mv "${file}.tmp" "${file}.done"
+}
+
+# check_trainings FUNCTION: go through its stages without running them, so that a training with
+# other options is refused before earlier stages have replaced what it was trained on.
+check_trainings() {
+    _looking_ahead=true
+    "$1"
+    _looking_ahead=false
+    _planned=()
 }
 
 # makes_of PATH SET...: run_stage's --makes for the PATH of every set, in the array `makes`; %set%
@@ -123,16 +200,15 @@ fresh() {
     fi
 }
 
-# fresh_training DIR: the same for a training, whose hours are not thrown away unasked, and which
-# ESPnet would go on with under the new options without a word.
-fresh_training() {
+# _refuse_other DIR OPTION: a training's hours are not thrown away unasked, and ESPnet would go on
+# with it under the new options without a word.
+_refuse_other() {
     if [ -e "$1/checkpoint.pth" ] && [ "${force}" = false ] &&
         [ "$(cat "$1/.key" 2>/dev/null)" != "${stage_key}" ]; then
-        echo "$1 holds a training with other options or other data. Choose another name for this" \
+        echo "$1 holds a training with other options or other data. Choose another $2 for this" \
             "one, or --force true to remove the old one and begin again." >&2
         return 1
     fi
-    fresh "$1"
 }
 
 # combine OUTPUT INPUT...: join files sorted by utterance id. An id may occur once.

@@ -20,14 +20,20 @@ folder() {
 
 reduced=false
 data_args=
+source_args=
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
-        --data_dir) data_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
         *) rest+=("$1") && shift ;;
     esac
 done
+# Anything else would be taken for false without a word.
+if [[ ! ${reduced} =~ ^(true|false)$ ]]; then
+    echo "$0: --reduced is true or false, not '${reduced}'" >&2
+    exit 2
+fi
 cd "$(dirname "$0")"
 
 options=(
@@ -48,4 +54,5 @@ if [ "${reduced}" = true ]; then
 else
     options+=(--speed_perturb_factors "0.9 1.1" --nbpe 100)
 fi
-exec ./asr.sh "${options[@]}" --data_args "${data_args}" ${rest[@]+"${rest[@]}"}
+exec ./asr.sh "${options[@]}" --data_args "${data_args}" --source_args "${source_args}" \
+    ${rest[@]+"${rest[@]}"}

@@ -20,16 +20,22 @@ folder() {
 
 reduced=false
 data_args=
+source_args=
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
-        --data_dir) data_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --model_dir) data_args+=" --model_dir $(folder "$@")"; shift 2 ;;
+        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --model_dir) source_args+=" --model_dir $(folder "$@")"; shift 2 ;;
         --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
         *) rest+=("$1") && shift ;;
     esac
 done
+# Anything else would be taken for false without a word.
+if [[ ! ${reduced} =~ ^(true|false)$ ]]; then
+    echo "$0: --reduced is true or false, not '${reduced}'" >&2
+    exit 2
+fi
 cd "$(dirname "$0")"
 
 options=(
@@ -56,4 +62,5 @@ else
     )
 fi
 
-exec ./units.sh "${options[@]}" --data_args "${data_args}" ${rest[@]+"${rest[@]}"}
+exec ./units.sh "${options[@]}" --data_args "${data_args}" --source_args "${source_args}" \
+    ${rest[@]+"${rest[@]}"}

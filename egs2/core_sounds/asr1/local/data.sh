@@ -12,7 +12,10 @@ for ((i = 1; i < $#; i++)); do
 done
 
 (cd ../units1 && local/data.sh "$@")
+# An absolute folder is the same from here.
+if [[ "${output}" == /* ]]; then exit 0; fi
 mkdir -p "${output}"
+shopt -s nullglob
 # Entry by entry: perturbed copies made here stay here.
 for source in ../units1/"${output}"/*; do
     target=${source#../units1/}

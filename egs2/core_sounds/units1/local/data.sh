@@ -42,6 +42,12 @@ while [ $# -gt 0 ]; do
         *) echo "data.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
     esac
 done
+for name in reduced skip_checksums; do
+    if [[ ! ${!name} =~ ^(true|false)$ ]]; then
+        echo "data.sh: --${name} is true or false, not '${!name}'" >&2
+        exit 2
+    fi
+done
 
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 tools=${here}/../../../../tools

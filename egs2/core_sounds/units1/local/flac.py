@@ -1,10 +1,14 @@
-"""Files of a data folder: FLAC at the recipe's sample rate, and tables."""
+"""Files of a data folder: FLAC at the recipe's sample rate, tables, and who writes them."""
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from tqdm import tqdm
 
 RATE = 16000  # Hz
 
@@ -36,3 +40,20 @@ def write_flac(path: Path, wave: np.ndarray) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     soundfile.write(partial, wave, RATE, format="FLAC", subtype="PCM_16")
     os.replace(partial, path)
+
+
+def total_samples(write: Callable[[tuple], int], jobs: list[tuple], nj: int, what: str) -> int:
+    """Run `write`, which returns samples, on all jobs in `nj` processes; returns their sum.
+
+    Raises:
+        ValueError: `write` did, or a process was killed (multiprocessing.Pool would wait for ever).
+    """
+    try:
+        with ProcessPoolExecutor(nj) as pool:
+            done = pool.map(write, jobs, chunksize=8)
+            return sum(tqdm(done, total=len(jobs), desc=what, unit="clip"))
+    except BrokenProcessPool:
+        raise ValueError(
+            f"{what}: one of {nj} processes was killed, perhaps for want of memory; run again "
+            "(what is done stays), if need be with a smaller --nj"
+        ) from None

@@ -6,16 +6,14 @@ and played at the old rate. Units are made from waveforms, so this comes before 
 """
 
 import argparse
-import multiprocessing
 import sys
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from flac import RATE, is_current, write_atomically, write_flac
+from flac import RATE, is_current, total_samples, write_atomically, write_flac
 from scipy.signal import resample_poly
-from tqdm import tqdm
 
 from espnet_entropy.data import read_table
 
@@ -111,9 +109,7 @@ def main(cmd=None):
         for prefix, factor in factors.items()
         for utt, source in originals.items()
     ]
-    with multiprocessing.Pool(args.nj) as pool:
-        done = pool.imap_unordered(perturb_file, jobs, chunksize=4)
-        samples = sum(tqdm(done, total=len(jobs), desc="perturbing", unit="clip"))
+    samples = total_samples(perturb_file, jobs, args.nj, "perturbing")
     write_folder(args.output, tables, factors)
     print(
         f"perturb_speed.py: {len(originals)} originals and {len(jobs)} perturbed utterances "

@@ -3,7 +3,6 @@
 
 import argparse
 import hashlib
-import multiprocessing
 import re
 import sys
 from collections import Counter
@@ -12,10 +11,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from flac import RATE, is_current, write_atomically, write_flac
+from flac import RATE, is_current, total_samples, write_atomically, write_flac
 from normalize import LANGS, normalize, strip_annotations
 from packages import find_language, parse_transcript, read_transcript, verify_checksums
-from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
 SETS = ("train", "dev", "test")
@@ -219,9 +217,7 @@ def main(cmd=None):
         for prompts in sets.values()
         for p in prompts
     ]
-    with multiprocessing.Pool(args.nj) as pool:
-        done = pool.imap_unordered(decode, jobs, chunksize=8)
-        samples = sum(tqdm(done, total=len(jobs), desc="decoding", unit="clip"))
+    samples = total_samples(decode, jobs, args.nj, "decoding")
     for lang, sets in by_lang.items():
         for set_name, prompts in sets.items():
             write_set(args.output / f"{set_name}_{lang}", prompts, lang, audio)

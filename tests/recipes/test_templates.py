@@ -1,0 +1,96 @@
+"""units.sh and asr.sh in a recipe whose commands only note their arguments."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "egs2" / "TEMPLATE"
+SETS = {
+    "units.sh": "--train_sets train --lm_valid_sets dev --calibration_set dev".split(),
+    "asr.sh": "--train_set train --valid_set dev --test_sets test".split(),
+}
+DATA_SH = """#!/bin/sh
+echo "data.sh $*" >>ran
+for set in train dev test; do mkdir -p "$2/$set" && touch "$2/$set/wav.scp"; done
+"""
+PYTHON = """#!/bin/sh
+echo "$@" >>ran
+case "$*" in *plot_utterance*"--segmenter global"*) exit 1 ;; esac
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Run a script of the templates: name, options. What it started stands in `ran`."""
+    (tmp_path / "local").mkdir()
+    for name, text in (("local/data.sh", DATA_SH), ("python", PYTHON)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "utils").symlink_to(TEMPLATE / "utils")
+    (tmp_path / "path.sh").write_text("use_jobs() { OMP_NUM_THREADS=1; }\n")
+    (tmp_path / "cmd.sh").write_text("train_cmd=true cuda_cmd=true decode_cmd=true\n")
+
+    def recipe(script, *options):
+        folder = TEMPLATE / ("units1" if script == "units.sh" else "asr1")
+        command = ["bash", folder / script, *SETS[script], "--python", "./python", *options]
+        (tmp_path / "ran").write_text("")
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        result.ran = (tmp_path / "ran").read_text().splitlines()
+        return result
+
+    return recipe
+
+
+@pytest.mark.parametrize("script", SETS)
+@pytest.mark.parametrize("option", ["--stage", "--stop_stage", "--nj", "--num_shards", "--ngpu"])
+def test_numbers_are_checked(recipe, script, option):
+    result = recipe(script, option, "2b")
+    assert result.returncode == 2 and result.ran == []
+    assert f"option '{option}' is a whole number, not '2b'" in result.stderr
+
+
+@pytest.mark.parametrize("script", SETS)
+def test_data_are_known_by_what_they_are(recipe, script):
+    def ran(*options):
+        result = recipe(script, "--stop_stage", "1", *options)
+        assert result.returncode == 0, result.stderr
+        return result.ran
+
+    source = ("--source_args", "--data_dir /copy")
+    assert ran("--data_args", "--few true", *source) == [
+        "data.sh --output data --few true --data_dir /copy"
+    ]
+    assert ran("--data_args", "--few true") == []
+    assert ran("--data_args", "") == ["data.sh --output data"]
+    # The same sets in another folder may be others.
+    assert ran("--datadir", "data2") == ["data.sh --output data2"]
+    assert ran() == ["data.sh --output data"]
+
+
+def test_calibration_takes_the_frame_rate_of_the_codebook(recipe, tmp_path):
+    (tmp_path / "exp/codebook").mkdir(parents=True)
+    (tmp_path / "exp/codebook/config.yaml").write_text("dim: 4\nframe_shift_sec: 0.03\n")
+    result = recipe("units.sh", "--stage", "5", "--stop_stage", "5")
+    assert result.returncode == 0, result.stderr
+    words = result.ran[-1].split()
+    assert words[1] == "espnet_entropy.bin.calibrate"
+    assert float(words[words.index("--frame_rate") + 1]) == 1 / 0.03
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out(recipe, tmp_path):
+    old = tmp_path / "exp/segments/utterance_global.png"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    result = recipe("units.sh", "--stage", "6")
+    assert result.returncode == 0 and "no exp/segments/utterance_global.png" in result.stderr
+    assert not old.exists()
+    commands = [line.split()[1].rpartition(".")[2] for line in result.ran]
+    assert commands == ["report_segments", "plot_utterance", "plot_utterance", "bundle", "bundle"]
+
+
+def test_a_missing_bundle_is_named_where_it_is_needed(recipe):
+    result = recipe("asr.sh", "--bundle", "/nope/bundle")
+    assert result.returncode == 2 and result.ran == []
+    assert "/nope/bundle is none: run a units1 recipe first" in result.stderr
+    assert recipe("asr.sh", "--bundle", "/nope/bundle", "--stop_stage", "1").returncode == 0
