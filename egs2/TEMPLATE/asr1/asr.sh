@@ -162,7 +162,6 @@ make_token_list() {
 # Of the training set's transcripts, each once: a copy at another speed says the same. Models of all
 # seeds share it, so its own seed is ESPnet's default (lm_args may name another).
 train_text_lm() {
-    local set name
     # shellcheck disable=SC2206
     local lm_train=(
         ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}"
