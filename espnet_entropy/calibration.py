@@ -25,7 +25,7 @@ from espnet_entropy.segment import (
 
 GRID_HZ = tuple(range(2, 50))
 # dp costs a pass over the frames per trial, so its grid is coarser.
-GRIDS_HZ = {"dp": (5, 7, 10, 12, 15, 18, 21, 24)}
+GRIDS_HZ = {"dp": (5, 7, 10, 12, 15, 18, 21, 24, 28, 33, 38, 43, 49)}
 # Farther beside the aim than this, a method has run out of frames at which to fire.
 REACH_HZ = 0.25
 DEFAULT_METHODS = (

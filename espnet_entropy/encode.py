@@ -1,7 +1,8 @@
 """Units and entropies in, one vector a segment out: the call everything else is built on."""
 
+import bisect
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,11 @@ from espnet_entropy.segment import (
     check_number,
     find_boundaries,
     segments_of,
+    with_rate,
 )
+
+# Rates for which a model of many rates holds thresholds, geometrically spaced over its range.
+GRID_POINTS = 32
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class SegmentEncoder(nn.Module):
         num_units: K.
         dim: D, of embeddings and vectors.
         segmenter: where segments start.
+        rate_range_hz: (lowest, highest). Each batch of a training then has a rate of its own,
+            drawn evenly on a logarithmic scale, and `set_rate` chooses any rate in the range
+            afterwards; until then it is that of `segmenter`. The rate at which every unit is a
+            segment may be part of it.
         threshold_nats: in place of a calibrated threshold for the segmenter's rate.
         aggregator: a key of AGGREGATORS.
         aggregator_conf: its keyword arguments.
@@ -66,6 +75,7 @@ class SegmentEncoder(nn.Module):
         dim: int,
         segmenter: SegmenterConfig,
         *,
+        rate_range_hz: tuple[float, float] | None = None,
         threshold_nats: float | None = None,
         aggregator: str = "cale",
         aggregator_conf: dict | None = None,
@@ -80,8 +90,11 @@ class SegmentEncoder(nn.Module):
             raise ValueError(f"unit_mask {unit_mask} must be in [0, 1), mask_span {mask_span} >= 1")
         if threshold_nats is not None:
             check_number("threshold", threshold_nats)
+        if rate_range_hz is not None:
+            _check_rate_range(rate_range_hz, segmenter, threshold_nats)
         self.num_units = num_units
         self.segmenter = segmenter
+        self.rate_range_hz = rate_range_hz
         self.threshold_nats = threshold_nats
         self.unit_mask = unit_mask
         self.mask_span = mask_span
@@ -89,39 +102,117 @@ class SegmentEncoder(nn.Module):
         self.mask_embedding = nn.Parameter(torch.zeros(dim))
         self.dropout = nn.Dropout(dropout)
         self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
+        self._grid_hz = _geometric(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]
         # The thresholds and what they were made for, in one: neither is loaded without the other.
         # float32, since ESPnet averages checkpoints but adds integers up.
-        size = len(THRESHOLD_NAMES) + len(self._made_for())
+        size = len(self._grid_hz) * len(THRESHOLD_NAMES) + len(self._made_for())
         self.register_buffer("threshold_record", torch.full((size,), float("nan")))
         self.register_load_state_dict_post_hook(_check_record)
 
     @property
     def thresholds(self) -> Tensor:
-        """(2,) float32, nats, as THRESHOLD_NAMES; NaN until a bundle or a checkpoint gives them."""
-        return self.threshold_record[: len(THRESHOLD_NAMES)]
+        """(2,) float32, nats, as THRESHOLD_NAMES, for the segmenter's rate.
+
+        NaN until a bundle or a checkpoint gives them.
+        """
+        return self._thresholds_at(self.segmenter.rate_hz)
+
+    def _thresholds_at(self, rate_hz: float | None) -> Tensor:
+        """Those of the one rate; of many rates, interpolated between the two of the grid."""
+        if self.rate_range_hz is None:
+            return self._grid[0]
+        right = bisect.bisect_left(self._grid_hz, rate_hz, 1, GRID_POINTS - 1)
+        low, high = self._grid_hz[right - 1], self._grid_hz[right]
+        weight = (rate_hz - low) / (high - low)
+        return torch.lerp(self._grid[right - 1], self._grid[right], weight)
+
+    @property
+    def _grid(self) -> Tensor:
+        """(G, 2): the thresholds of every rate of the grid, a part of the record."""
+        names = len(THRESHOLD_NAMES)
+        return self.threshold_record[: len(self._grid_hz) * names].view(-1, names)
+
+    @property
+    def _record_of_settings(self) -> Tensor:
+        return self.threshold_record[self._grid.numel() :]
 
     @torch.no_grad()
     def set_thresholds(self, calibration: Calibration) -> None:
-        """Take the thresholds for the segmenter's rate from a calibration, or the one given."""
-        if self.threshold_nats is None:
-            self.thresholds.copy_(calibration.thresholds(self.segmenter))
+        """Take the thresholds for the rate, or rates, from a calibration, or the one given.
+
+        Raises:
+            ValueError: the calibration does not reach a rate.
+        """
+        if self.threshold_nats is not None:
+            self._grid.fill_(self.threshold_nats)
+        elif self.rate_range_hz is None:
+            self._grid[0] = calibration.thresholds(self.segmenter)
         else:
-            self.thresholds.fill_(self.threshold_nats)
-        made_for = list(self._made_for().values())
-        self.threshold_record[len(THRESHOLD_NAMES) :] = torch.tensor(made_for)
+            # A calibration ends below the frame rate, where hardly a unit is left to merge.
+            most = self.segmenter.frame_rate_hz - 1
+            for row, rate_hz in zip(self._grid, self._grid_hz, strict=True):
+                row.copy_(calibration.thresholds(with_rate(self.segmenter, min(rate_hz, most))))
+        self._record_of_settings.copy_(torch.tensor(list(self._made_for().values())))
+
+    def set_rate(self, rate_hz: float) -> None:
+        """Choose the rate, in Hz, of a model that was trained with many.
+
+        Raises:
+            ValueError: the model was trained for one rate, or for others.
+        """
+        check_number("rate", rate_hz)
+        if self.rate_range_hz is None:
+            if rate_hz == self.segmenter.rate_hz:
+                return
+            raise ValueError(
+                f"this model was trained for {_describe(self._made_for())} and has no rate of "
+                f"{rate_hz:g} Hz; train one with frontend_conf rate_range"
+            )
+        low, high = self.rate_range_hz
+        if not low <= rate_hz <= high:
+            raise ValueError(f"rate {rate_hz:g} Hz is outside of the model's, {low:g} to {high:g}")
+        self.segmenter = with_rate(self.segmenter, rate_hz)
+
+    def find_boundaries(
+        self, units: Tensor, entropies: Tensor, lengths: Tensor, *, rate_hz: float | None = None
+    ) -> Tensor:
+        """Where this model's segments start, at its own rate or another one of its range.
+
+        Args:
+            units, entropies, lengths: see `segment.find_boundaries`.
+            rate_hz: in place of the segmenter's; in a model of many rates only.
+
+        Returns:
+            (B, T) bool.
+        """
+        if not self.rate_range_hz:
+            return find_boundaries(units, entropies, lengths, self.segmenter, self.thresholds)
+        rate_hz = rate_hz or self.segmenter.rate_hz
+        config = with_rate(self.segmenter, rate_hz)
+        if rate_hz > config.frame_rate_hz - 0.5:
+            config = replace(config, segmenter="dense", on_change=False)
+        return find_boundaries(units, entropies, lengths, config, self._thresholds_at(rate_hz))
+
+    def _draw_rate(self) -> float:
+        """Evenly on a logarithmic scale: from 7 to 14 Hz as often as from 14 to 28."""
+        low, high = self.rate_range_hz
+        return min(high, low * (high / low) ** float(torch.rand(())))
 
     def _made_for(self) -> dict[str, float]:
         """The settings that thresholds depend on, as numbers; 0 where they do not."""
         config, given = self.segmenter, self.threshold_nats is not None
-        return {
+        settings = {
             "segmenter": list(SEGMENTERS).index(config.segmenter),
             "on_change": float(config.on_change),
             "frame_rate_hz": config.frame_rate_hz,
-            "rate_hz": 0.0 if given else config.rate_hz or 0.0,
+            "rate_hz": 0.0 if given or self.rate_range_hz else config.rate_hz or 0.0,
             "threshold_given": float(given),
             "threshold_nats": self.threshold_nats if given else 0.0,
             "gap_cost": config.gap_cost if config.segmenter == "dp" else 0.0,
         }
+        if self.rate_range_hz:
+            settings |= zip(("lowest_hz", "highest_hz"), self.rate_range_hz, strict=True)
+        return settings
 
     @torch.no_grad()
     def init_embedding(self, centroids: Tensor) -> None:
@@ -170,7 +261,8 @@ class SegmentEncoder(nn.Module):
         valid = valid_mask(lengths, units.shape[1])
         units = units.masked_fill(~valid, 0)
         check_unit_range(units, self.num_units)
-        boundaries = find_boundaries(units, entropies, lengths, self.segmenter, self.thresholds)
+        rate_hz = self._draw_rate() if self.training and self.rate_range_hz else None
+        boundaries = self.find_boundaries(units, entropies, lengths, rate_hz=rate_hz)
         segment_ids, segment_lengths = segments_of(boundaries, lengths)
         embedded = self.embedding(units)
         if self.training and self.unit_mask > 0:
@@ -198,12 +290,42 @@ def _build_aggregator(name: str, dim: int, conf: dict) -> nn.Module:
     return AGGREGATORS[name](dim, **conf)
 
 
+def _check_rate_range(rate_range_hz, segmenter: SegmenterConfig, threshold_nats) -> None:
+    try:
+        low, high = rate_range_hz
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"rate_range is {rate_range_hz!r}, but must be two rates: [7, 50]"
+        ) from None
+    for rate_hz in (low, high):
+        check_number("rate_range", rate_hz)
+        with_rate(segmenter, rate_hz)  # which refuses what is out of range
+    if not low < high:
+        raise ValueError(f"rate_range is {rate_range_hz}, but must ascend")
+    if threshold_nats is not None:
+        raise ValueError("a threshold gives one rate; leave out either it or the rate_range")
+    if segmenter.segmenter in ("dense", "dedup"):
+        raise ValueError(f"segmenter {segmenter.segmenter!r} has one rate, and no rate_range")
+    if segmenter.rate_hz is None or not low <= segmenter.rate_hz <= high:
+        raise ValueError(
+            f"rate is {segmenter.rate_hz}, but must lie in the rate_range {rate_range_hz}: it is "
+            "what validation and decoding take"
+        )
+
+
+def _geometric(low: float, high: float) -> list[float]:
+    """GRID_POINTS rates, the ends exact."""
+    ratio = high / low
+    inner = (low * ratio ** (step / (GRID_POINTS - 1)) for step in range(1, GRID_POINTS - 1))
+    return [low, *inner, high]
+
+
 def _check_record(encoder: SegmentEncoder, incompatible_keys) -> None:
     """Refuse thresholds that were made for other settings than the encoder's.
 
     Without this, a model that starts from another one's parameters would keep its rate.
     """
-    made_for, found = encoder._made_for(), encoder.threshold_record[len(THRESHOLD_NAMES) :]
+    made_for, found = encoder._made_for(), encoder._record_of_settings
     # NaN: nothing is known yet, which encode() refuses. Segmenters without thresholds read none.
     if found.isnan().any() or encoder.segmenter.segmenter not in CALIBRATED:
         return
@@ -225,6 +347,8 @@ def _describe(made_for: dict[str, float]) -> str:
     name = names[place] if 0 <= place < len(names) else f"segmenter {place}"
     name += "+on_change" if made_for["on_change"] else ""
     aim = f"rate {made_for['rate_hz']:g} Hz"
+    if "lowest_hz" in made_for:
+        aim = f"rates {made_for['lowest_hz']:g} to {made_for['highest_hz']:g} Hz"
     if made_for["threshold_given"]:
         aim = f"threshold {made_for['threshold_nats']:g} nats"
     gap = f", gap_cost {made_for['gap_cost']:g}" if made_for["gap_cost"] else ""

@@ -22,6 +22,9 @@ class EntropyFrontend(AbsFrontend):
             without it: embeddings and thresholds then come from the checkpoint.
         segmenter, on_change, rate, min_rate, max_segment, gap_cost: see `SegmenterConfig`; rates
             in Hz, lengths in frames.
+        rate_range: [lowest, highest] in Hz, for one model of many rates: a training draws one for
+            each batch, `rate` is that of validation and decoding, and `set_rate` or another `rate`
+            in the model's `config.yaml` chooses among them afterwards.
         threshold: nats, instead of a rate (`rate: null`).
         aggregator: `cale` or `mean`.
         aggregator_conf: its keyword arguments.
@@ -39,6 +42,7 @@ class EntropyFrontend(AbsFrontend):
         segmenter: str = "global",
         on_change: bool = False,
         rate: float | None = None,
+        rate_range: list[float] | None = None,
         threshold: float | None = None,
         min_rate: float | None = None,
         max_segment: int | None = None,
@@ -71,6 +75,7 @@ class EntropyFrontend(AbsFrontend):
             SegmenterConfig(
                 segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost
             ),
+            rate_range_hz=rate_range,
             threshold_nats=threshold,
             aggregator=aggregator,
             aggregator_conf=aggregator_conf,
@@ -101,6 +106,10 @@ class EntropyFrontend(AbsFrontend):
     def output_size(self) -> int:
         """D."""
         return self.encoder.embedding.embedding_dim
+
+    def set_rate(self, rate_hz: float) -> None:
+        """Choose the rate of a model of many rates, in Hz; see `SegmentEncoder.set_rate`."""
+        self.encoder.set_rate(rate_hz)
 
     def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of a padded batch.

@@ -12,7 +12,6 @@ import sentencepiece
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import padded_batches, read_table, read_yaml
 from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.segment import find_boundaries
 
 # (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/
 # pytorch_backend/transformer/subsampling.py); what is not in this table is refused.
@@ -57,9 +56,24 @@ def run(args) -> None:
     if (config.get("model_conf") or {}).get("ctc_weight", 0.5) == 0.0:
         print("no CTC in this model, nothing to check")
         return
-    frames = encoder_frames(args, config)
     labels_of = tokenizer(config.get("token_type"), args.bpemodel)
     texts = read_table(f"{args.dump}/text")
+    rate_range = (config.get("frontend_conf") or {}).get("rate_range")
+    if rate_range:
+        # Few batches of a training have its lowest rate: what it costs is shown, and not refused.
+        frames = encoder_frames(args, config, rate_hz=rate_range[0])
+        print(f"at {rate_range[0]:g} Hz, the lowest rate of the training: ", end="")
+        report_short(args, frames, texts, labels_of)
+    frames = encoder_frames(args, config)
+    if report_short(args, frames, texts, labels_of) > args.max_share * len(frames):
+        raise ValueError(
+            f"that is more than {100 * args.max_share:g} % of the training set; set "
+            "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
+        )
+
+
+def report_short(args, frames: dict, texts: dict, labels_of: Callable) -> int:
+    """Print and return how many utterances are too short for their labels, and the first one."""
     short = []
     for utt in sorted(frames):
         if utt not in texts:
@@ -71,14 +85,10 @@ def run(args) -> None:
         f"{len(short)} of {len(frames)} utterances have fewer segments than CTC needs"
         + (short[0] if short else "")
     )
-    if len(short) > args.max_share * len(frames):
-        raise ValueError(
-            f"that is more than {100 * args.max_share:g} % of the training set; set "
-            "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
-        )
+    return len(short)
 
 
-def encoder_frames(args, config: dict) -> dict[str, int]:
+def encoder_frames(args, config: dict, rate_hz: float | None = None) -> dict[str, int]:
     """What is left of each utterance's segments behind the encoder's input layer."""
     conf = config.get("frontend_conf") or {}
     if "num_units" not in conf:
@@ -91,7 +101,7 @@ def encoder_frames(args, config: dict) -> dict[str, int]:
     keys = None if args.keys is None else read_table(args.keys)
     frames = {}
     for utts, *batch in padded_batches(args.dump, keys):
-        boundaries = find_boundaries(*batch, encoder.segmenter, encoder.thresholds)
+        boundaries = encoder.find_boundaries(*batch, rate_hz=rate_hz)
         for utt, segments in zip(utts, boundaries.sum(1).tolist(), strict=True):
             frames[utt] = subsampled(segments, layer)
     return frames

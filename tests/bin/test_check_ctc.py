@@ -63,6 +63,22 @@ def test_enough_segments(parts, dump_with_texts, capsys):
     )
 
 
+def test_a_model_of_many_rates_is_counted_at_its_lowest_too(parts, dump_with_texts, capsys):
+    folder, utts = dump_with_texts
+    # At 5 Hz each of them has enough segments, at 1 Hz none has.
+    write_table(folder / "text", dict.fromkeys(utts, "abc"))
+    path = config(parts, folder)
+    content = read_yaml(path)
+    content["frontend_conf"]["rate_range"] = [1.0, 50.0]
+    write_yaml(path, content)
+    check_ctc.main([*call(parts, folder, "--asr_config", path), "--max_share", "0"])
+    lowest, chosen = capsys.readouterr().out.splitlines()
+    assert lowest.startswith(
+        f"at 1 Hz, the lowest rate of the training: {len(utts)} of {len(utts)}"
+    )
+    assert chosen == f"0 of {len(utts)} utterances have fewer segments than CTC needs"
+
+
 def test_a_model_without_ctc_needs_no_check(parts, dump_with_texts, capsys):
     folder, _ = dump_with_texts
     check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder, ctc_weight=0.0)))

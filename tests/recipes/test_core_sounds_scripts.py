@@ -162,7 +162,7 @@ def test_data_are_linked_from_units1(tmp_path, absolute):
 @pytest.fixture(scope="module")
 def results():
     """The modules that write RESULTS.md, by name."""
-    names = ("measure", "results", "write_results", "write_demo")
+    names = ("measure", "results", "write_results", "write_demo", "write_any_rate")
     sys.path.insert(0, str(RECIPE / "asr1/local"))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.pop(0)
@@ -215,6 +215,43 @@ def test_table_of_a_partial_comparison(results, monkeypatch, tmp_path):
 def test_table_of_nothing(results, monkeypatch, tmp_path):
     text = write(results, monkeypatch, tmp_path)
     assert "| dp15 | not run |" in text and "no seed has been run" in text
+
+
+def test_table_of_one_model_for_many_rates(results, tmp_path):
+    for seed, wer in enumerate([40, 42]):
+        add_model(tmp_path, "dp15", seed, wer, wer + 1)
+        model = add_model(tmp_path, "anyrate", seed, 0, 0)
+        for name in ("dev", "test"):
+            (model / f"decode_{name}").rename(model / f"decode_15hz_{name}")
+    arguments = "--rates 15 7 --seeds 0 1 --sets dev test --command ./run_any_rate.sh".split()
+    arguments += ["--expdir", str(tmp_path), "--output", str(tmp_path / "R.md")]
+    results["write_any_rate"].main(arguments)
+    text = (tmp_path / "R.md").read_text()
+    assert "`./run_any_rate.sh`, commit " in text and "seeds 0 1, 8 epochs" in text
+    own = "41.0 ± 1.4 | 41.0 ± 1.4 | 42.0 ± 1.4 | 42.0 ± 1.4"
+    assert f"| 15 | one for this rate | 2 | {own} |" in text
+    assert "| 15 | one for all rates | 2 | 0.0 ± 0.0 |" in text
+    assert "| 7 | one for all rates | not run |" in text
+
+
+@pytest.mark.parametrize(
+    "system, conf",
+    [
+        ("dp24", "segmenter=dp on_change=false rate=24"),
+        ("uniform15", "segmenter=uniform on_change=false rate=15"),
+        ("global7", "segmenter=global on_change=false rate=7"),
+        ("onchange15", "segmenter=global on_change=true rate=15"),
+        ("anyrate", "segmenter=dp on_change=false rate=15 rate_range=[7,50]"),
+    ],
+)
+def test_systems_of_the_comparison(system, conf):
+    script = (RECIPE / "asr1/run_rates.sh").read_text()
+    function = script[script.index("frontend_conf() {") : script.index("\n}\n") + 3]
+    command = ["bash", "-c", f'{function}\nfrontend_conf "$1"', "x"]
+    result = subprocess.run([*command, system], capture_output=True, text=True)
+    assert result.stdout == conf + "\n"
+    result = subprocess.run([*command, f"no{system}"], capture_output=True, text=True)
+    assert result.returncode == 1 and f"no system 'no{system}'" in result.stderr
 
 
 def test_blocks_of_results_stand_side_by_side(results, tmp_path):

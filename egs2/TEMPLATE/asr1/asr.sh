@@ -37,7 +37,8 @@ asr_args=
 asr_tag=                # name of the model (default: name of asr_config, token type, seed)
 inference_config=conf/decode_asr.yaml
 inference_args=         # further options for asr_inference
-inference_tag=decode
+inference_rate=         # Hz, for a model of many rates (frontend_conf rate_range); its own if empty
+inference_tag=          # name of the decoding (default: decode, or decode_RATEhz)
 inference_asr_model=valid.loss.best.pth
 help_message=$(
     cat <<EOF
@@ -89,6 +90,9 @@ token_dir=${dumpdir}/token_list/${train_set}_${tokens}
 stats_dir=${expdir}/asr_stats_${train_set}_${tokens}
 tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}
 asr_exp=${expdir}/asr_${tag}
+if [ -z "${inference_tag}" ]; then
+    inference_tag=decode${inference_rate:+_${inference_rate}hz}
+fi
 text_lm=none            # the folder of the text language model
 if [ "${use_lm}" = true ]; then text_lm=${expdir}/lm_${original_set}_${tokens}; fi
 bpemodel=none
@@ -241,6 +245,12 @@ train_asr() {
 
 decode() {
     local set dir count splits split logs=${asr_exp}/${inference_tag}_log lm_options=()
+    local model_config=${asr_exp}/config.yaml
+    if [ -n "${inference_rate}" ]; then
+        model_config=${asr_exp}/${inference_tag}.yaml
+        entropy_cmd set_rate --model_config "${asr_exp}/config.yaml" --rate "${inference_rate}" \
+            --output "${model_config}"
+    fi
     if [ "${use_lm}" = true ]; then
         lm_options=(--lm_train_config "${text_lm}/config.yaml"
             --lm_file "${text_lm}/valid.loss.ave.pth")
@@ -268,7 +278,7 @@ decode() {
         ${python} -m espnet_entropy.run -m espnet2.bin.asr_inference \
         --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
         --data_path_and_name_and_type "${dumpdir}/raw/%set%/wav.scp,speech,kaldi_ark" \
-        --key_file "${dir}/split/keys.%shard%" --asr_train_config "${asr_exp}/config.yaml" \
+        --key_file "${dir}/split/keys.%shard%" --asr_train_config "${model_config}" \
         --asr_model_file "${asr_exp}/${inference_asr_model}" \
         ${lm_options[@]+"${lm_options[@]}"} \
         --output_dir "${dir}/split/output.%shard%" ${inference_args}
@@ -321,7 +331,7 @@ run_stages() {
     run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
         --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
         --training "${asr_exp}" --renamed_by --asr_tag
-    decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}"
+    decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}${inference_rate:+ ${inference_rate}}"
     # shellcheck disable=SC2086
     makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
     run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \

@@ -11,12 +11,15 @@ systems="dense dedup uniform15 global15 peaks15 onchange15 dp15"
 seeds="0 1 2"
 parallel=2              # trainings side by side, one thread each: so minutes are comparable
 asr_args=               # for all systems, e.g. "--max_epoch 2"
+max_short_share=0.1     # of the training utterances may have fewer segments than CTC needs
+inference_rates=        # Hz, at which models of many rates (anyrate) are decoded too
 expdir=exp
 output=RESULTS.md
 report_only=false       # true: no training, the table of what has run so far
 job=                    # (internal) run the job with this number
 help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--asr_args \"${asr_args}\"] [--expdir ${expdir}] [--output ${output}]
+    [--asr_args \"${asr_args}\"] [--max_short_share ${max_short_share}]
+    [--inference_rates \"${inference_rates}\"] [--expdir ${expdir}] [--output ${output}]
     [--report_only ${report_only}]"
 command_line=./run_rates.sh
 for word in "$@"; do
@@ -32,11 +35,13 @@ frontend_conf() {
     case "$1" in
         dense) echo "segmenter=dense on_change=false rate=null" ;;
         dedup) echo "segmenter=dedup on_change=false rate=null" ;;
-        uniform15) echo "segmenter=uniform on_change=false rate=15" ;;
-        global15) echo "segmenter=global on_change=false rate=15" ;;
-        peaks15) echo "segmenter=peaks on_change=false rate=15" ;;
         onchange15) echo "segmenter=global on_change=true rate=15" ;;
-        dp15) echo "segmenter=dp on_change=false rate=15" ;;
+        # One model of all rates; dp stands for the recommended segmenter.
+        anyrate) echo "segmenter=dp on_change=false rate=15 rate_range=[7,50]" ;;
+        uniform[1-9]* | global[1-9]* | peaks[1-9]* | dp[1-9]*)
+            local segmenter=${1%%[0-9]*}
+            echo "segmenter=${segmenter} on_change=false rate=${1#"${segmenter}"}"
+            ;;
         *) echo "$0: no system '$1'" >&2 && return 1 ;;
     esac
 }
@@ -54,7 +59,7 @@ run_job() {
     # part of what is compared.
     ./run.sh --expdir "${expdir}" --seed "${seed}" --asr_args "${args}" \
         --asr_tag "rates_${system}_seed${seed}" --nj 1 \
-        --max_short_share 0.1 "$@"
+        --max_short_share "${max_short_share}" "$@"
 }
 
 if [ -n "${job}" ]; then
@@ -62,8 +67,13 @@ if [ -n "${job}" ]; then
     # seed, so the first one's check (stage 4) stands for all.
     seed_number=$(((job - 1) / ${#system_list[@]}))
     first_stage=$((seed_number == 0 ? 4 : 5))
-    run_job "${system_list[(job - 1) % ${#system_list[@]}]}" "${seed_list[seed_number]}" \
-        --stage "${first_stage}"
+    system=${system_list[(job - 1) % ${#system_list[@]}]}
+    run_job "${system}" "${seed_list[seed_number]}" --stage "${first_stage}"
+    if [ "${system}" = anyrate ]; then
+        for rate in ${inference_rates}; do
+            run_job "${system}" "${seed_list[seed_number]}" --stage 6 --inference_rate "${rate}"
+        done
+    fi
     exit
 fi
 
@@ -74,7 +84,8 @@ if [ "${report_only}" = false ]; then
     number=$((${#system_list[@]} * ${#seed_list[@]}))
     OMP_NUM_THREADS=1 utils/run.pl --max_jobs_run "${parallel}" JOB=1:"${number}" \
         "${expdir}/rates_log/JOB.log" ./run_rates.sh --job JOB --systems "${systems}" \
-        --seeds "${seeds}" --asr_args "${asr_args}" --expdir "${expdir}"
+        --seeds "${seeds}" --asr_args "${asr_args}" --expdir "${expdir}" \
+        --max_short_share "${max_short_share}" --inference_rates "${inference_rates}"
 fi
 
 . ./path.sh

@@ -20,9 +20,9 @@ def parse_time(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S,%f")
 
 
-def load_score(model: Path, set_name: str) -> dict:
+def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
     """The numbers written by `espnet_entropy.bin.score` for a decoded set."""
-    path = model / f"decode_{set_name}" / "score.json"
+    path = model / f"{decoding}_{set_name}" / "score.json"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; run stages 5 to 7 for {model.name}")
     return json.loads(path.read_text(encoding="utf-8"))
