@@ -1,4 +1,4 @@
-"""Making bundles: from parts, with another calibration, and back into parts."""
+"""Making bundles and their parts: packed, with another calibration, and taken apart again."""
 
 import os
 import pickle
@@ -7,12 +7,53 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from espnet_entropy.bundle import FILES, FORMAT, Bundle, file_hash, read_description
+from espnet_entropy.bundle import (
+    FILES,
+    FORMAT,
+    Bundle,
+    describe_extractor,
+    file_hash,
+    read_description,
+)
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import atomic_text, read_yaml, write_tensors, write_yaml
 from espnet_entropy.unit_lm import LlamaLM
+
+
+def write_codebook(
+    folder: Path | str, codebook: Codebook, extractor: nn.Module, origin: dict
+) -> None:
+    """A codebook's folder: centroids, the unit LM's list of tokens, and what it is of.
+
+    Args:
+        folder: to write; a codebook there is replaced.
+        codebook: the centroids.
+        extractor: what gave the features they were learned from.
+        origin: free keys that say how they came about.
+    """
+    folder = Path(folder)
+    # A codebook is whole when its config.yaml is there; that of an older one must not describe
+    # the new centroids.
+    (folder / "config.yaml").unlink(missing_ok=True)
+    codebook.save(folder / FILES[0])
+    _write_tokens(folder / "tokens.txt", codebook.num_units)
+    described = describe_extractor(extractor, folder)
+    write_yaml(
+        folder / "config.yaml", described | dict(num_units=codebook.num_units, codebook=origin)
+    )
+
+
+def unit_tokens(num_units: int) -> list[str]:
+    """The unit LM's vocabulary in ESPnet's words, K + 2 of them; ids equal unit ids."""
+    return [*map(str, range(num_units)), "<unk>", "<sos/eos>"]
+
+
+def _write_tokens(path: Path, num_units: int) -> None:
+    with atomic_text(path) as file:
+        file.write("\n".join(unit_tokens(num_units)) + "\n")
 
 
 def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
@@ -124,7 +165,6 @@ def unpack_bundle(bundle: Path | str, output: Path | str) -> None:
     opened = Bundle.open(bundle)
     opened.check_hashes()
     lm = opened.unit_lm()
-    tokens = [*map(str, range(opened.num_units)), "<unk>", "<sos/eos>"]
     described = {k: v for k, v in opened.config.items() if k not in ("format", "unit_lm", "files")}
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     codebook, trained = temporary / "codebook", temporary / "lm"
@@ -132,10 +172,10 @@ def unpack_bundle(bundle: Path | str, output: Path | str) -> None:
         codebook.mkdir(parents=True)
         trained.mkdir()
         shutil.copyfile(opened.folder / FILES[0], codebook / FILES[0])
-        with atomic_text(codebook / "tokens.txt") as file:
-            file.write("\n".join(tokens) + "\n")
+        _write_tokens(codebook / "tokens.txt", opened.num_units)
         write_yaml(codebook / "config.yaml", _moved(described, bundle, output / "codebook"))
         conf = {name: value for name, value in lm.conf.items() if name != "vocab_size"}
+        tokens = unit_tokens(opened.num_units)
         write_yaml(trained / "config.yaml", dict(lm="llama", lm_conf=conf, token_list=tokens))
         state = {f"lm.{name}": value for name, value in lm.state_dict().items()}
         torch.save(state, trained / "valid.loss.best.pth")
