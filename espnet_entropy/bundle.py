@@ -11,19 +11,16 @@ path, relative to the bundle, and their hash.
 
 import hashlib
 import os
-import pickle
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_yaml, write_tensors, write_yaml
+from espnet_entropy.data import read_yaml
 from espnet_entropy.features import build_extractor
 from espnet_entropy.unit_lm import LlamaLM
 
@@ -161,117 +158,6 @@ class Bundle:
                 f"{expected[:12]}; pack it again, or copy the whole bundle again"
             )
         return path
-
-
-def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
-    """A unit LM from ESPnet's training folder: the checkpoint beside its `config.yaml`.
-
-    Raises:
-        ValueError: no `lm: llama` there, or a checkpoint that does not fit.
-    """
-    checkpoint = Path(checkpoint)
-    config = read_yaml(checkpoint.parent / "config.yaml")
-    if config.get("lm") != "llama":
-        raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
-    lm = LlamaLM(vocab_size=len(config["token_list"]), **config["lm_conf"])
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{checkpoint} does not hold this unit LM: {error}") from error
-    for name, value in lm.state_dict().items():
-        if not value.isfinite().all():
-            raise ValueError(
-                f"{checkpoint}: {name} holds NaN or infinite values, the training diverged; "
-                "train again with a lower learning rate"
-            )
-    return lm.eval()
-
-
-def pack_bundle(
-    codebook: Path | str, unit_lm: Path | str, calibration: Path | str, output: Path | str
-) -> Bundle:
-    """Gather the parts into a bundle, which appears at `output` only when whole.
-
-    Args:
-        codebook: folder written by the command learn_codebook.
-        unit_lm: checkpoint of ESPnet's LM training, its `config.yaml` beside it.
-        calibration: YAML written by the command calibrate.
-        output: the bundle's folder; an older bundle there is replaced.
-
-    Raises:
-        ValueError: parts that do not belong together; or `output` holds anything else than a
-            bundle, which would be lost.
-    """
-    output = Path(output)
-    _check_replaceable(output)
-    config = read_description(codebook)
-    centroids = Codebook.load(Path(codebook) / FILES[0])
-    lm = load_trained_lm(unit_lm)
-    grids = Calibration.load(calibration)
-    for what, count in (
-        ("file of centroids", centroids.num_units),
-        ("unit LM", lm.num_units),
-        ("calibration", grids.num_units),
-    ):
-        if count != config["num_units"]:
-            raise ValueError(
-                f"the codebook has {config['num_units']} units, the {what} {count}; "
-                "they were made by different runs: repeat the later stages"
-            )
-    frame_rate_hz = 1.0 / config["frame_shift_sec"]
-    if abs(grids.frame_rate_hz - frame_rate_hz) > 1e-6:
-        raise ValueError(
-            f"{calibration} was measured at {grids.frame_rate_hz:g} units/s, but {codebook} gives "
-            f"{frame_rate_hz:g}; calibrate again with --frame_rate {frame_rate_hz:g}"
-        )
-    if config["extractor"]["conf"].get("path"):
-        weights = Path(codebook) / config["extractor"]["conf"]["path"]
-        config["extractor"]["conf"]["path"] = os.path.relpath(weights, output)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
-        shutil.copyfile(Path(codebook) / "codebook.safetensors", temporary / FILES[0])
-        write_tensors(temporary / FILES[1], lm.state_dict())
-        shutil.copyfile(calibration, temporary / FILES[2])
-        hashes = {name: file_hash(temporary / name) for name in FILES}
-        config = dict(format=FORMAT) | config | dict(unit_lm=lm.conf, files=hashes)
-        write_yaml(temporary / "config.yaml", config)
-        # Its own files and no others: where anything else stands by now, the replacement fails.
-        # config.yaml is the last to go, so that what a kill leaves is still known as a bundle.
-        for name in (*FILES, "config.yaml"):
-            (output / name).unlink(missing_ok=True)
-        os.replace(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Bundle.open(output)
-
-
-def _check_replaceable(output: Path) -> None:
-    """Raise ValueError unless `output` is absent, empty, or a bundle and nothing else."""
-    if output.name in ("", ".."):
-        raise ValueError(f"the bundle is to replace the folder {output} as a whole; name a new one")
-    if not output.exists() and not output.is_symlink():
-        return
-    if output.is_symlink() or not output.is_dir():
-        raise ValueError(f"{output} is no folder; remove it or name another one for the bundle")
-    names = {path.name for path in output.iterdir()}
-    other = sorted(names - {"config.yaml", *FILES})
-    if names and not other and _is_bundle(output):
-        return
-    if names:
-        raise ValueError(
-            f"{output} is no bundle, or holds more than one ({(other or sorted(names))[0]}); "
-            "remove it or name another folder for the bundle"
-        )
-
-
-def _is_bundle(folder: Path) -> bool:
-    try:
-        Bundle.open(folder)
-    except ValueError:
-        return False
-    return True
 
 
 def file_hash(path: Path | str) -> str:

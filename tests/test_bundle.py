@@ -11,18 +11,12 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from espnet_entropy.bundle import (
-    FILES,
-    Bundle,
-    describe_extractor,
-    load_extractor,
-    load_trained_lm,
-    pack_bundle,
-)
+from espnet_entropy.bundle import FILES, Bundle, describe_extractor, load_extractor
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_yaml, write_yaml
 from espnet_entropy.features import EXTRACTORS, build_extractor
+from espnet_entropy.packing import load_trained_lm, pack_bundle
 
 
 @pytest.fixture

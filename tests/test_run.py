@@ -155,7 +155,7 @@ def train_lm(parts, folder):
 
 
 def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
-    from espnet_entropy.bundle import load_trained_lm, pack_bundle
+    from espnet_entropy.packing import load_trained_lm, pack_bundle
 
     checkpoint = train_lm(parts, tmp_path)
     lm = load_trained_lm(checkpoint)

@@ -1,11 +1,14 @@
-"""Pack, verify or describe a bundle."""
+"""Pack, verify, describe, recalibrate or unpack a bundle."""
 
 import torch
 import yaml
 
+from espnet_entropy.bin.calibrate import calibrate_dump, reach
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bundle import Bundle, pack_bundle
+from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_audio, read_dump, read_table
+from espnet_entropy.packing import pack_bundle, recalibrate_bundle, unpack_bundle
+from espnet_entropy.segment import SegmenterConfig
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -24,13 +27,25 @@ def get_parser():
     verify.add_argument("--num_utts", type=int, default=5, help="how many to compare")
     info = commands.add_parser("info", help="print what the bundle is")
     info.add_argument("--bundle", required=True)
+    again = commands.add_parser(
+        "calibrate", help="measure its thresholds anew: a rate on one corpus is not another's"
+    )
+    again.add_argument("--bundle", required=True)
+    again.add_argument("--dump", required=True, help="dump/raw/SET, held out, made with it")
+    again.add_argument(
+        "--gap_cost", type=float, default=SegmenterConfig.gap_cost, help="of dp, as models set it"
+    )
+    again.add_argument("--output", required=True, help="folder of the new bundle")
+    unpack = commands.add_parser("unpack", help="parts to start a training on another corpus from")
+    unpack.add_argument("--bundle", required=True)
+    unpack.add_argument("--output", required=True, help="new folder for codebook/ and lm/")
     return parser
 
 
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     with user_errors():
-        {"pack": pack, "verify": verify, "info": info}[args.command](args)
+        COMMANDS[args.command](args)
 
 
 def pack(args) -> None:
@@ -73,9 +88,38 @@ def info(args) -> None:
     bundle = Bundle.open(args.bundle)
     print(yaml.safe_dump(bundle.config, sort_keys=False), end="")
     for method, grid in bundle.calibration().methods.items():
-        rates = grid["rate_hz"]
-        reach = f"{rates[0]:.1f} to {rates[-1]:.1f} Hz" if rates else "no rate reached"
-        print(f"{method}: {reach}")
+        print(f"{method}: {reach(grid)}")
+
+
+def recalibrate(args) -> None:
+    """`bundle calibrate`."""
+    bundle = Bundle.open(args.bundle)
+    calibration = calibrate_dump(
+        args.dump,
+        num_units=bundle.num_units,
+        frame_rate_hz=bundle.frame_rate_hz,
+        gap_cost=args.gap_cost,
+    )
+    made = recalibrate_bundle(args.bundle, calibration, args.output)
+    print(f"bundle: {made.folder}, with thresholds of {args.dump}")
+
+
+def unpack(args) -> None:
+    """`bundle unpack`."""
+    unpack_bundle(args.bundle, args.output)
+    print(
+        f"{args.output}/codebook and {args.output}/lm; train the unit LM on with "
+        f"--init_param {args.output}/lm/valid.loss.best.pth"
+    )
+
+
+COMMANDS = {
+    "pack": pack,
+    "verify": verify,
+    "info": info,
+    "calibrate": recalibrate,
+    "unpack": unpack,
+}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Measure thresholds against rates on a held-out dump."""
 
 import math
+from pathlib import Path
 
+from espnet_entropy.batch import check_unit_range
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.calibration import calibrate
+from espnet_entropy.calibration import Calibration, calibrate
 from espnet_entropy.data import load_padded_dump
 from espnet_entropy.segment import SegmenterConfig
 
@@ -30,23 +32,41 @@ def run(args) -> None:
     """Calibrate every method and say which rates each can reach."""
     if not 0 < args.frame_rate < math.inf:
         raise ValueError(f"--frame_rate is {args.frame_rate:g}, but must be positive")
-    units, entropies, lengths = load_padded_dump(args.dump)
-    hours = float(lengths.sum()) / args.frame_rate / 3600
+    calibration = calibrate_dump(
+        args.dump,
+        num_units=args.num_units,
+        frame_rate_hz=args.frame_rate,
+        gap_cost=args.gap_cost,
+    )
+    calibration.save(args.output)
+
+
+def calibrate_dump(
+    dump: Path | str, *, num_units: int, frame_rate_hz: float, gap_cost: float
+) -> Calibration:
+    """Calibrate on `dump/raw/SET` and print the rates that each method reaches."""
+    units, entropies, lengths = load_padded_dump(dump)
+    check_unit_range(units, num_units)
+    hours = float(lengths.sum()) / frame_rate_hz / 3600
     calibration = calibrate(
         units,
         entropies,
         lengths,
-        num_units=args.num_units,
-        frame_rate_hz=args.frame_rate,
-        held_out=dict(dump=str(args.dump), utterances=len(lengths), hours=round(hours, 4)),
-        gap_cost=args.gap_cost,
+        num_units=num_units,
+        frame_rate_hz=frame_rate_hz,
+        held_out=dict(dump=str(dump), utterances=len(lengths), hours=round(hours, 4)),
+        gap_cost=gap_cost,
     )
-    calibration.save(args.output)
-    print(f"calibrated on {len(lengths)} utterances, {hours:.3f} h of {args.dump}:")
+    print(f"calibrated on {len(lengths)} utterances, {hours:.3f} h of {dump}:")
     for method, grid in calibration.methods.items():
-        rates = grid["rate_hz"]
-        reach = f"{rates[0]:.1f} to {rates[-1]:.1f} Hz" if rates else "no rate reached"
-        print(f"  {method:20s} {reach}")
+        print(f"  {method:20s} {reach(grid)}")
+    return calibration
+
+
+def reach(grid: dict[str, list[float]]) -> str:
+    """`5.0 to 24.0 Hz` of a method's grid."""
+    rates = grid["rate_hz"]
+    return f"{rates[0]:.1f} to {rates[-1]:.1f} Hz" if rates else "no rate reached"
 
 
 if __name__ == "__main__":

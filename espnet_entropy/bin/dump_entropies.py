@@ -11,7 +11,7 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import load_trained_lm, read_description
+from espnet_entropy.bundle import read_description
 from espnet_entropy.data import (
     read_matrix,
     read_table,
@@ -20,6 +20,7 @@ from espnet_entropy.data import (
     write_shard,
 )
 from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.packing import load_trained_lm
 
 
 def get_parser():

@@ -1,14 +1,12 @@
 """Learn a k-means codebook from recordings."""
 
-from pathlib import Path
-
 import torch
 
 from espnet_entropy.bin.common import make_parser, mapping, progress, usable_device, user_errors
-from espnet_entropy.bundle import describe_extractor
 from espnet_entropy.codebook import learn_codebook
-from espnet_entropy.data import atomic_text, read_audio, read_table, write_yaml
+from espnet_entropy.data import read_audio, read_table
 from espnet_entropy.features import EXTRACTORS, build_extractor
+from espnet_entropy.packing import write_codebook
 
 
 def get_parser():
@@ -63,17 +61,8 @@ def run(args) -> None:
             break
     codebook, inertia = learn_codebook(sample[:filled], args.num_units, seed=args.seed)
 
-    output = Path(args.output)
-    # A codebook is whole when its config.yaml is there; that of an older one must not describe
-    # the new centroids.
-    (output / "config.yaml").unlink(missing_ok=True)
-    codebook.save(output / "codebook.safetensors")
-    with atomic_text(output / "tokens.txt") as file:
-        names = [*map(str, range(args.num_units)), "<unk>", "<sos/eos>"]
-        file.write("\n".join(names) + "\n")
     learning = dict(seed=args.seed, frames=filled, inertia=inertia)
-    config = describe_extractor(extractor, output)
-    write_yaml(output / "config.yaml", config | dict(num_units=args.num_units, codebook=learning))
+    write_codebook(args.output, codebook, extractor, learning)
     variance = sample[:filled].var(0, correction=0).sum().item()
     print(
         f"codebook: {args.num_units} units from {filled} frames, mean squared distance "

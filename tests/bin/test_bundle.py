@@ -11,7 +11,9 @@ import torch
 import yaml
 
 from espnet_entropy.bin import bundle
+from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_dump, read_table, write_shard, write_table
+from espnet_entropy.segment import SegmenterConfig
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -98,3 +100,72 @@ def test_info(parts, capsys):
     config, _, methods = capsys.readouterr().out.partition("global:")
     assert yaml.safe_load(config)["num_units"] == tiny.NUM_UNITS
     assert "Hz" in methods and "peaks+on_change:" in methods
+
+
+def test_calibrate_on_another_set(parts, tmp_path, capsys):
+    """One utterance in place of five has other thresholds at the same rate."""
+    _, units, entropies = next(read_dump(parts.dump))
+    arrays = {"utt-a": np.stack([units, entropies / 2], 1).astype(np.float32)}
+    write_table(tmp_path / "wav.scp", write_shard(tmp_path, 1, arrays.items()))
+    output = tmp_path / "new" / "bundle"
+    tiny.command(bundle, "calibrate", bundle=parts.bundle, dump=tmp_path, output=output)
+    assert "calibrated on 1 utterances" in capsys.readouterr().out
+    old, new = Bundle.open(parts.bundle), Bundle.open(output)
+    new.check_hashes()
+    assert new.calibration().held_out["utterances"] == 1
+    config = SegmenterConfig("global", rate_hz=15.0, frame_rate_hz=old.frame_rate_hz)
+    was, now = (b.calibration().thresholds(config)[0].item() for b in (old, new))
+    assert 0 < now < was * 0.7
+    # Everything else is as it was: the old bundle's own dump fits the new one.
+    verify(parts, bundle=output)
+    # In place, too.
+    tiny.command(bundle, "calibrate", bundle=output, dump=parts.dump, output=output)
+    assert Bundle.open(output).calibration().thresholds(config)[0].item() == was
+
+
+def test_calibrate_refuses_units_of_another_codebook(parts, tmp_path):
+    arrays = {"utt-a": np.array([[tiny.NUM_UNITS, 1.0]], np.float32)}
+    write_table(tmp_path / "wav.scp", write_shard(tmp_path, 1, arrays.items()))
+    with pytest.raises(SystemExit, match=f"the codebook has {tiny.NUM_UNITS} units"):
+        tiny.command(bundle, "calibrate", bundle=parts.bundle, dump=tmp_path, output=tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_unpack_and_pack_again(parts, tmp_path, capsys):
+    tiny.command(bundle, "unpack", bundle=parts.bundle, output=tmp_path / "parts")
+    assert "--init_param" in capsys.readouterr().out
+    names = {str(p.relative_to(tmp_path / "parts")) for p in (tmp_path / "parts").rglob("*.*")}
+    assert names == {
+        "codebook/codebook.safetensors",
+        "codebook/config.yaml",
+        "codebook/tokens.txt",
+        "lm/config.yaml",
+        "lm/valid.loss.best.pth",
+        "calibration.yaml",
+    }
+    made = tmp_path / "parts"
+    tokens = (made / "codebook/tokens.txt").read_text()
+    assert tokens == (Path(parts.codebook) / "tokens.txt").read_text()
+    tiny.command(
+        bundle,
+        "pack",
+        codebook=made / "codebook",
+        unit_lm=made / "lm/valid.loss.best.pth",
+        calibration=made / "calibration.yaml",
+        output=tmp_path / "bundle",
+    )
+    old, new = Bundle.open(parts.bundle), Bundle.open(tmp_path / "bundle")
+    assert new.config["files"] == old.config["files"]
+    verify(parts, bundle=tmp_path / "bundle")
+    with pytest.raises(SystemExit, match="parts exists; remove it or name another"):
+        tiny.command(bundle, "unpack", bundle=parts.bundle, output=made)
+
+
+@pytest.mark.parametrize("command", ["calibrate", "unpack"])
+def test_a_damaged_bundle_is_not_copied(parts, tmp_path, command):
+    copy = Path(shutil.copytree(parts.bundle, tmp_path / "bundle"))
+    (copy / "unit_lm.safetensors").write_bytes(b"damaged")
+    options = dict(dump=parts.dump) if command == "calibrate" else {}
+    with pytest.raises(SystemExit, match="unit_lm.safetensors has hash"):
+        tiny.command(bundle, command, bundle=copy, output=tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()

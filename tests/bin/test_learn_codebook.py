@@ -5,6 +5,7 @@ import shutil
 import pytest
 import tiny
 
+from espnet_entropy import packing
 from espnet_entropy.bin import learn_codebook
 from espnet_entropy.bundle import load_extractor
 from espnet_entropy.codebook import Codebook
@@ -56,7 +57,7 @@ def test_a_kill_leaves_no_mixture_of_two_codebooks(parts, tmp_path, monkeypatch)
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(learn_codebook, "write_yaml", killed)
+    monkeypatch.setattr(packing, "write_yaml", killed)
     with pytest.raises(KeyboardInterrupt):
         learn(parts, folder, seed=1)
     with pytest.raises(ValueError, match="codebook/config.yaml cannot be read"):

@@ -25,6 +25,7 @@ extractor=whisper
 # With blanks: run.pl, as Kaldi's, quotes a word only if it has one, and bash expands bare {a,b}.
 extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"
 num_units=200
+init_bundle=            # start from this bundle: its codebook, and its unit LM trained on
 max_frames=200000       # frames that the codebook is learned from
 lm_config=conf/train_lm.yaml
 lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
@@ -58,8 +59,18 @@ for name in train_sets lm_valid_sets calibration_set; do
     fi
 done
 
+if [ -n "${init_bundle}" ] && [ ! -e "${init_bundle}/config.yaml" ]; then
+    echo "$0: --init_bundle ${init_bundle} is no bundle" >&2
+    exit 2
+fi
+
 marker_dir=${expdir}/.stages
 codebook=${expdir}/codebook
+init=${expdir}/init/parts
+if [ -n "${init_bundle}" ]; then
+    codebook=${init}/codebook
+    num_units=$(awk '/^num_units:/ { print $2 }' "${init_bundle}/config.yaml")
+fi
 lm_exp=${expdir}/lm
 lm_file=${lm_exp}/valid.loss.best.pth
 calibration=${expdir}/calibration.yaml
@@ -74,6 +85,13 @@ prepare_data() {
 
 learn_codebook() {
     local scps=() set
+    if [ -n "${init_bundle}" ]; then
+        fresh "${expdir}/init"
+        rm -rf "${init}"
+        entropy_cmd bundle unpack --bundle "${init_bundle}" --output "${init}"
+        stage_summary "${num_units} units of ${init_bundle}"
+        return
+    fi
     for set in ${train_sets}; do scps+=("${datadir}/${set}/wav.scp"); done
     use_jobs 1
     fresh "${codebook}"
@@ -114,7 +132,20 @@ joined() {
     combine "${dumpdir}/units/${name}/text_shape" "${shapes[@]}"
 }
 
+# Options that start the unit LM from the bundle's, whose shape it then has.
+init_options() {
+    awk '/^[^ ]/ { inside = /^lm_conf:/ } inside && /^ / { sub(":", ""); print "--lm_conf " $1 "=" $2 }' \
+        "${init}/lm/config.yaml"
+    echo "--init_param ${init}/lm/valid.loss.best.pth"
+}
+
 train_lm() {
+    local options=()
+    if [ -n "${init_bundle}" ]; then
+        # Words without blanks.
+        # shellcheck disable=SC2207
+        options=($(init_options))
+    fi
     use_jobs 1
     # shellcheck disable=SC2086
     joined lm_train ${train_sets}
@@ -128,7 +159,8 @@ train_lm() {
         --train_shape_file "${dumpdir}/units/lm_train/text_shape" \
         --valid_data_path_and_name_and_type "${dumpdir}/units/lm_valid/units.scp,text,kaldi_ark" \
         --valid_shape_file "${dumpdir}/units/lm_valid/text_shape" \
-        --seed "${seed}" --resume true --output_dir "${lm_exp}" ${lm_args}
+        --seed "${seed}" --resume true --output_dir "${lm_exp}" \
+        ${options[@]+"${options[@]}"} ${lm_args}
     stage_summary "${lm_file}"
 }
 
@@ -186,8 +218,10 @@ run_stages() {
     # shellcheck disable=SC2086
     makes_of "${datadir}/%set%/wav.scp" ${all_sets}
     run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    codebook_options="${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+    if [ -n "${init_bundle}" ]; then codebook_options=$(hash_of <"${init_bundle}/config.yaml"); fi
     run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
-        --options "${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+        --options "${codebook_options}"
     # shellcheck disable=SC2086
     makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
     run_stage 3 "units" dump_units --after stage1 --after stage2 \

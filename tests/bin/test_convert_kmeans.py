@@ -1,0 +1,85 @@
+"""convert_kmeans: scikit-learn's models to and from codebooks, and no pickle unasked."""
+
+import joblib
+import numpy as np
+import pytest
+import tiny
+import torch
+from sklearn.cluster import MiniBatchKMeans
+
+from espnet_entropy.bin import convert_kmeans, dump_units
+from espnet_entropy.codebook import Codebook
+from espnet_entropy.data import read_table
+
+MFCC = dict(extractor="mfcc", extractor_conf="{num_mel: 20, num_ceps: 5, deltas: false}")
+
+
+@pytest.fixture(scope="module")
+def kmeans(tmp_path_factory):
+    """A model as ESPnet's and fairseq's recipes leave it."""
+    features = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    path = tmp_path_factory.mktemp("kmeans") / "km_8.mdl"
+    joblib.dump(MiniBatchKMeans(n_clusters=8, n_init=1, random_state=0).fit(features), path)
+    return path
+
+
+def take(path, output, **options):
+    options = MFCC | dict(kmeans=path, output=output, execute_pickle="true") | options
+    tiny.command(convert_kmeans, "import", **options)
+
+
+def test_an_imported_codebook_gives_the_models_units(kmeans, parts, tmp_path, capsys):
+    take(kmeans, tmp_path / "codebook")
+    printed = capsys.readouterr()
+    assert "8 units of 5 dimensions" in printed.out
+    assert f"executing the pickle {kmeans}, sha256 " in printed.err
+    codebook = Codebook.load(tmp_path / "codebook/codebook.safetensors")
+    features = np.random.default_rng(1).normal(size=(500, 5)).astype(np.float32)
+    expected = joblib.load(kmeans).predict(features)
+    assert codebook.assign(torch.from_numpy(features)).tolist() == expected.tolist()
+    # And the recipes go on from it.
+    options = dict(wav_scp=parts.wav_scp, output=tmp_path / "units")
+    tiny.command(dump_units, codebook=tmp_path / "codebook", **options)
+    assert len(read_table(tmp_path / "units/shards/units.1.scp")) == len(tiny.SECONDS)
+    assert len((tmp_path / "codebook/tokens.txt").read_text().split()) == 10
+
+
+def test_an_exported_model_gives_the_codebooks_units(parts, tmp_path):
+    output = tmp_path / "new" / "km.mdl"
+    tiny.command(convert_kmeans, "export", codebook=parts.bundle, output=output)
+    model = joblib.load(output)
+    codebook = Codebook.load(parts.bundle / "codebook.safetensors")
+    features = torch.randn(500, codebook.dim, generator=torch.Generator().manual_seed(0)) * 9
+    assert model.predict(features.numpy()).tolist() == codebook.assign(features).tolist()
+    np.testing.assert_array_equal(model.cluster_centers_, codebook.centroids.numpy())
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_no_pickle_is_executed_unasked(tmp_path):
+    joblib.dump(Evil(tmp_path / "executed"), tmp_path / "km.mdl")
+    with pytest.raises(SystemExit, match="is a pickle .*say --execute_pickle true"):
+        take(tmp_path / "km.mdl", tmp_path / "codebook", execute_pickle="false")
+    assert not (tmp_path / "executed").exists()
+    with pytest.raises(SystemExit, match="holds a TextIOWrapper without cluster_centers_"):
+        take(tmp_path / "km.mdl", tmp_path / "codebook")
+    assert (tmp_path / "executed").exists() and not (tmp_path / "codebook").exists()
+
+
+def test_what_does_not_fit_is_refused(kmeans, tmp_path):
+    with pytest.raises(
+        SystemExit, match="km_8.mdl has centroids of 5 dimensions, but mfcc gives 7"
+    ):
+        take(kmeans, tmp_path / "c", extractor_conf="{num_mel: 20, num_ceps: 7, deltas: false}")
+    with pytest.raises(SystemExit, match="none.mdl cannot be read"):
+        take(tmp_path / "none.mdl", tmp_path / "c")
+    (tmp_path / "text.mdl").write_text("no model")
+    with pytest.raises(SystemExit, match="text.mdl is no joblib file"):
+        take(tmp_path / "text.mdl", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
