@@ -1,0 +1,98 @@
+"""Raw recordings to text, with a trained model and its bundle.
+
+Writes a line a recording, `name text`, or one JSON object with text, segments (start and end in
+seconds, units) and the rate reached.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from espnet_entropy.bin.common import make_parser, progress, usable_device, user_errors
+from espnet_entropy.data import read_table, read_yaml
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--model_config", required=True, help="config.yaml of the training")
+    parser.add_argument("--model_file", required=True, help="its checkpoint")
+    parser.add_argument("--bundle", help="in place of the one in the config")
+    parser.add_argument("--extractor_path", help="the extractor's weights, if they have moved")
+    parser.add_argument("--lm_config", help="config.yaml of a text language model")
+    parser.add_argument("--lm_file", help="its checkpoint")
+    parser.add_argument("--inference_config", help="YAML of beam_size, ctc_weight, ...")
+    parser.add_argument("--bpemodel", help="in place of the one in the config")
+    parser.add_argument("--rate", type=float, help="Hz, of a model of many rates")
+    parser.add_argument("--device", default="cpu", help="torch device")
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    parser.add_argument("--wav_scp", help="recordings as a Kaldi table, in place of files")
+    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Transcribe all recordings; ValueError names the one that cannot be read."""
+    recordings = named_recordings(args)
+    decoding = {} if args.inference_config is None else read_yaml(args.inference_config)
+    if args.bpemodel is not None:
+        decoding["bpemodel"] = args.bpemodel
+    from espnet_entropy.speech2text import Speech2Text
+
+    speech2text = Speech2Text(
+        args.model_config,
+        args.model_file,
+        bundle=args.bundle,
+        rate_hz=args.rate,
+        lm_config=args.lm_config,
+        lm_file=args.lm_file,
+        device=usable_device(args.device),
+        extractor_path=args.extractor_path,
+        **decoding,
+    )
+    for name, path in progress(recordings.items(), "recordings", total=len(recordings)):
+        try:
+            transcript = speech2text(path)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        print(line_of(name, transcript, args.format), flush=True)
+
+
+def named_recordings(args) -> dict[str, str]:
+    """Names and paths: files go by their path, entries of a table by their key."""
+    if bool(args.files) == (args.wav_scp is not None):
+        raise ValueError("give sound files, or --wav_scp, and not both")
+    recordings = read_table(args.wav_scp) if args.wav_scp else {name: name for name in args.files}
+    for name, path in recordings.items():
+        if not Path(path).is_file():
+            # Before the model is loaded, and all others are decoded.
+            raise ValueError(f"{name}: there is no file {path}")
+    return recordings
+
+
+def line_of(name: str, transcript, form: str) -> str:
+    """One line of the output."""
+    if form == "text":
+        return f"{name} {transcript.text}".rstrip()
+    return json.dumps(
+        dict(
+            name=name,
+            text=transcript.text,
+            rate_hz=round(transcript.rate_hz, 3),
+            segments=[
+                asdict(segment)
+                | dict(start_sec=round(segment.start_sec, 4), end_sec=round(segment.end_sec, 4))
+                for segment in transcript.segments
+            ],
+        ),
+        ensure_ascii=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Raw speech to text with a trained model and a bundle, in one call."""
+
+import inspect
+import pickle
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from espnet_entropy.bundle import Bundle
+from espnet_entropy.data import read_audio, read_yaml
+from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.segment import segments_of
+from espnet_entropy.tokenizer import UnitTokenizer
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of units that became one vector; seconds, half open."""
+
+    start_sec: float
+    end_sec: float
+    units: list[int]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a model made of a recording.
+
+    Attributes:
+        text: the best hypothesis; empty where nothing was recognised.
+        segments: in order, without gaps.
+        units: (T,) int64.
+        entropies: (T,) float32, nats.
+        rate_hz: segments per second that were reached.
+    """
+
+    text: str
+    segments: list[Segment]
+    units: Tensor
+    entropies: Tensor
+    rate_hz: float
+
+
+class Speech2Text:
+    """A trained `frontend: entropy` model of ESPnet's ASR task, with its bundle.
+
+    Decoding is ESPnet's own. Its loader may execute pickles, so all checkpoints are read here
+    first as weights alone, and refused if there is anything else in them.
+
+    Args:
+        model_config: the model's `config.yaml`.
+        model_file: its checkpoint.
+        bundle: folder of the bundle; the one it was trained with if None.
+        rate_hz: segments per second, of a model of many rates; its own if None.
+        lm_config, lm_file: a text language model, both or neither.
+        device: torch device.
+        extractor_path: the extractor's weights, if they are not where the bundle says.
+        decoding: keyword arguments of `espnet2.bin.asr_inference.Speech2Text` (beam_size,
+            ctc_weight, lm_weight, bpemodel, ...).
+
+    Raises:
+        ValueError: a file is missing or holds more than weights, the model has another frontend,
+            or the bundle is not of its units.
+    """
+
+    def __init__(
+        self,
+        model_config: Path | str,
+        model_file: Path | str,
+        *,
+        bundle: Path | str | None = None,
+        rate_hz: float | None = None,
+        lm_config: Path | str | None = None,
+        lm_file: Path | str | None = None,
+        device: str = "cpu",
+        extractor_path: str | None = None,
+        **decoding,
+    ):
+        if (lm_config is None) != (lm_file is None):
+            raise ValueError("lm_config and lm_file belong together: give both or neither")
+        conf = _frontend_conf(model_config)
+        folder = bundle or conf.get("bundle")
+        if folder is None:
+            raise ValueError(f"{model_config} names no bundle; give one")
+        self._check_bundle(Bundle.open(folder), conf, model_config)
+        for path in filter(None, (model_file, lm_file)):
+            check_weights_only(path)
+
+        # Seconds, which commands that only name this class need not wait for. ESPnet's modules
+        # print notes about optional packages, and standard output may be where the words go.
+        with redirect_stdout(sys.stderr):
+            from espnet2.bin import asr_inference
+        known = inspect.signature(asr_inference.Speech2Text.__init__).parameters
+        unknown = sorted(set(decoding) - set(known))
+        if unknown:
+            raise ValueError(f"ESPnet's decoding has no option {', '.join(unknown)}")
+
+        self.espnet = asr_inference.Speech2Text(
+            asr_train_config=str(model_config),
+            asr_model_file=str(model_file),
+            lm_train_config=None if lm_config is None else str(lm_config),
+            lm_file=None if lm_file is None else str(lm_file),
+            device=device,
+            **decoding,
+        )
+        self.tokenizer = UnitTokenizer.from_bundle(
+            folder, device=device, extractor_path=extractor_path
+        )
+        self.frontend: EntropyFrontend = self.espnet.asr_model.frontend
+        if rate_hz is not None:
+            self.frontend.set_rate(rate_hz)
+
+    @staticmethod
+    def _check_bundle(bundle: Bundle, conf: dict, model_config) -> None:
+        if bundle.num_units != conf["num_units"]:
+            raise ValueError(
+                f"{bundle.folder} has {bundle.num_units} units, but {model_config} was trained on "
+                f"{conf['num_units']}; give the bundle that its data were dumped with"
+            )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of waveforms; files may have any."""
+        return self.tokenizer.sample_rate
+
+    @torch.inference_mode()
+    def __call__(self, speech: Tensor | Path | str) -> Transcript:
+        """Recognise one recording.
+
+        Args:
+            speech: (N,) float32 in [-1, 1] at `sample_rate`, or a sound file.
+
+        Raises:
+            ValueError: the file cannot be read, the recording is shorter than a frame, or its
+                samples are not finite.
+        """
+        if not isinstance(speech, Tensor):
+            speech = torch.from_numpy(read_audio(speech, self.sample_rate))
+        if speech.dim() != 1:
+            raise ValueError(f"the waveform is {tuple(speech.shape)}; expected one channel, (N,)")
+        tokens = self.tokenizer(speech.unsqueeze(0), torch.tensor([len(speech)]))
+        # What a dump of this recording would hold.
+        dumped = torch.stack([tokens.units[0].float(), tokens.entropies[0]], dim=1)
+        text, *_ = self.espnet(dumped)[0]
+        # ESPnet joins pieces with spaces around them.
+        return self._transcript((text or "").strip(), tokens)
+
+    def _transcript(self, text: str, tokens) -> Transcript:
+        boundaries = self.frontend.encoder.find_boundaries(
+            tokens.units, tokens.entropies, tokens.lengths
+        )
+        _, lengths = segments_of(boundaries, tokens.lengths)
+        units, shift = tokens.units[0].cpu(), self.tokenizer.extractor.frame_shift_sec
+        segments, start = [], 0
+        for length in lengths[0].tolist():
+            end = start + length
+            segments.append(Segment(start * shift, end * shift, units[start:end].tolist()))
+            start = end
+        rate_hz = len(segments) / (len(units) * shift)
+        return Transcript(text, segments, units, tokens.entropies[0].cpu(), rate_hz)
+
+
+def check_weights_only(path: Path | str) -> None:
+    """Raise ValueError unless a checkpoint can be read without executing code in it."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} is no checkpoint of weights alone, and anything else in it could be code "
+            f"that loading executes: {reason}"
+        ) from error
+
+
+def _frontend_conf(model_config: Path | str) -> dict:
+    """`frontend_conf` of a model with our frontend."""
+    config = read_yaml(model_config)
+    if config.get("frontend") != "entropy":
+        raise ValueError(
+            f"{model_config} has frontend: {config.get('frontend')}, but this is for models with "
+            "frontend: entropy"
+        )
+    conf = config.get("frontend_conf") or {}
+    if "num_units" not in conf:
+        raise ValueError(f"{model_config} has no frontend_conf with num_units")
+    return conf

@@ -1,0 +1,171 @@
+"""Raw speech to text in one call: the words of the dump, segments in seconds, packed and moved."""
+
+import json
+import os
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+import test_run
+import tiny
+import torch
+
+from espnet_entropy.bin import transcribe
+from espnet_entropy.data import read_dump, read_table, read_yaml, write_yaml
+from espnet_entropy.speech2text import Speech2Text, check_weights_only
+
+DECODING = dict(beam_size=1, maxlenratio=-4.0, ctc_weight=0.5)
+
+
+@pytest.fixture(scope="module")
+def trained(parts, tmp_path_factory):
+    """A recogniser after a few steps, and ESPnet's own decoding of the dump."""
+    folder = tmp_path_factory.mktemp("speech2text")
+    test_run.train_asr(parts, folder)
+    (folder / "decode.py").write_text(test_run.DECODE)
+    test_run.launch("decode.py", parts.dump / "wav.scp", cwd=folder)
+    return SimpleNamespace(
+        folder=folder,
+        config=folder / "asr/config.yaml",
+        checkpoint=folder / "asr/valid.loss.best.pth",
+        text=read_table(folder / "kaldi_ark/1best_recog/text"),
+    )
+
+
+@pytest.fixture(scope="module")
+def speech2text(trained):
+    return Speech2Text(trained.config, trained.checkpoint, **DECODING)
+
+
+def test_words_units_and_rate_are_those_of_the_dump(parts, trained, speech2text):
+    recordings = read_table(parts.wav_scp)
+    for utt, units, entropies in read_dump(parts.dump):
+        made = speech2text(recordings[utt])
+        assert made.text and made.text == trained.text[utt]
+        assert made.units.tolist() == units.tolist()
+        torch.testing.assert_close(made.entropies, torch.from_numpy(entropies))
+        batch = torch.tensor(units)[None], torch.tensor(entropies)[None], torch.tensor([len(units)])
+        encoded = speech2text.frontend.encoder(*batch)
+        frames = encoded.segment_lengths[0].tolist()
+        shift = speech2text.tokenizer.extractor.frame_shift_sec
+        assert [round((s.end_sec - s.start_sec) / shift) for s in made.segments] == frames
+        assert made.segments[0].start_sec == 0
+        for one, following in zip(made.segments, made.segments[1:], strict=False):
+            assert one.end_sec == following.start_sec
+        assert [unit for s in made.segments for unit in s.units] == units.tolist()
+        assert made.rate_hz == pytest.approx(len(frames) / (len(units) * shift))
+
+
+def test_a_waveform_is_as_good_as_its_file(parts, speech2text):
+    path = read_table(parts.wav_scp)["utt-a"]
+    wave = torch.from_numpy(soundfile.read(path, dtype="float32")[0])
+    one, other = speech2text(wave), speech2text(path)
+    assert one.text == other.text and one.segments == other.segments
+    with pytest.raises(ValueError, match=r"the waveform is \(1, .*expected one channel"):
+        speech2text(wave[None])
+
+
+def test_packed_by_espnet_it_runs_elsewhere(parts, trained, tmp_path, monkeypatch):
+    """espnet2.bin.pack from the folder above all parts, so that every path in it is relative."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(trained.folder / "asr", here / "asr")
+    shutil.copytree(parts.bundle, here / "bundle")
+    options = [word for path in sorted((here / "bundle").iterdir()) for word in ("--option", path)]
+    test_run.launch(
+        *("-m", "espnet2.bin.pack", "asr", "--outpath", tmp_path / "model.zip"),
+        *("--asr_train_config", "asr/config.yaml", "--asr_model_file", "asr/valid.loss.best.pth"),
+        *options,
+        cwd=here,
+    )
+    shutil.rmtree(here)
+    from espnet2.main_funcs.pack_funcs import unpack
+
+    files = unpack(tmp_path / "model.zip", there)
+    monkeypatch.chdir(os.path.sep)
+    moved = Speech2Text(
+        files["asr_train_config"],
+        files["asr_model_file"],
+        bundle=there / "bundle",
+        **DECODING,
+    )
+    for utt, path in read_table(parts.wav_scp).items():
+        assert moved(path).text == trained.text[utt]
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_checkpoints_with_code_in_them_are_refused(parts, trained, tmp_path):
+    state = torch.load(trained.checkpoint, weights_only=True)
+    torch.save(state | {"more": Evil(tmp_path / "executed")}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match="evil.pth is no checkpoint of weights alone"):
+        Speech2Text(trained.config, tmp_path / "evil.pth", **DECODING)
+    with pytest.raises(ValueError, match="evil.pth is no checkpoint"):
+        lm = dict(lm_config=parts.checkpoint.parent / "config.yaml", lm_file=tmp_path / "evil.pth")
+        Speech2Text(trained.config, trained.checkpoint, **lm, **DECODING)
+    assert not (tmp_path / "executed").exists()
+    for name, content in (("empty.pth", b""), ("text.pth", b"no checkpoint")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is no checkpoint"):
+            check_weights_only(tmp_path / name)
+    with pytest.raises(ValueError, match="none.pth is no checkpoint.*No such file"):
+        check_weights_only(tmp_path / "none.pth")
+
+
+def test_what_does_not_belong_together_is_refused(parts, trained, tmp_path):
+    config = read_yaml(trained.config)
+    for change, message in (
+        (dict(frontend="default"), "has frontend: default"),
+        (dict(frontend_conf=config["frontend_conf"] | dict(num_units=9)), "12 units, .* on 9"),
+        (dict(frontend_conf=config["frontend_conf"] | dict(bundle=None)), "names no bundle"),
+        (dict(frontend_conf={}), "has no frontend_conf with num_units"),
+    ):
+        write_yaml(tmp_path / "config.yaml", config | change)
+        with pytest.raises(ValueError, match=message):
+            Speech2Text(tmp_path / "config.yaml", trained.checkpoint)
+    with pytest.raises(ValueError, match="lm_config and lm_file belong together"):
+        Speech2Text(trained.config, trained.checkpoint, lm_file="lm.pth")
+    with pytest.raises(ValueError, match="no option beam_sise"):
+        Speech2Text(trained.config, trained.checkpoint, beam_sise=3)
+    with pytest.raises(ValueError, match="trained for global, rate 20 Hz.* no rate of 7 Hz"):
+        Speech2Text(trained.config, trained.checkpoint, rate_hz=7.0, **DECODING)
+
+
+def test_transcribe(parts, trained, tmp_path, capsys):
+    write_yaml(tmp_path / "decode.yaml", DECODING)
+    options = dict(
+        model_config=trained.config,
+        model_file=trained.checkpoint,
+        inference_config=tmp_path / "decode.yaml",
+    )
+    tiny.command(transcribe, wav_scp=parts.wav_scp, **options)
+    # Standard output is the text alone.
+    lines = [f"{utt} {text}" for utt, text in trained.text.items()]
+    assert capsys.readouterr().out.splitlines() == lines
+    path = read_table(parts.wav_scp)["utt-b"]
+    tiny.command(transcribe, path, format="json", **options)
+    made = json.loads(capsys.readouterr().out)
+    assert made["name"] == path and made["text"] == trained.text["utt-b"]
+    last = made["segments"][-1]
+    assert last["end_sec"] == pytest.approx(0.7, abs=0.05) and len(made["segments"]) > 5
+    assert made["rate_hz"] == pytest.approx(len(made["segments"]) / last["end_sec"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "give sound files, or --wav_scp, and not both"),
+        (["none.wav"], "none.wav: there is no file none.wav"),
+        ([__file__], "test_speech2text.py: .*cannot be decoded"),
+    ],
+)
+def test_transcribe_names_what_is_missing(trained, words, message):
+    options = dict(model_config=trained.config, model_file=trained.checkpoint)
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(transcribe, *words, **options)
