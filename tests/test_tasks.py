@@ -44,7 +44,9 @@ def test_st_and_slu(parts, tmp_path):
         cwd=tmp_path,
     )
     for task in ("st", "slu"):
-        assert yaml.safe_load((tmp_path / task / "config.yaml").read_text())["frontend"] == "entropy"
+        assert (
+            yaml.safe_load((tmp_path / task / "config.yaml").read_text())["frontend"] == "entropy"
+        )
         assert_trained(parts, tmp_path / task / LOSS, "frontend.encoder.")
         decoded = read_table(tmp_path / task / "decoded/1best_recog/token")
         assert list(decoded) == sorted(tiny.SECONDS) and all(decoded.values())

@@ -105,6 +105,7 @@ def spawned(parts, folder):
     return [done.returncode], done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("start", [by_hand, spawned], ids=["by-hand", "spawned"])
 def test_parameters_stay_equal(parts, tmp_path, start):
     codes, log = start(parts, tmp_path)
@@ -119,3 +120,25 @@ def test_parameters_stay_equal(parts, tmp_path, start):
     assert "frontend.encoder.embedding.weight" in moved and "ctc.ctc_lo.weight" in moved
     saved = torch.load(tmp_path / "asr/3epoch.pth", weights_only=True)
     assert all(torch.equal(saved[name], states[0][name]) for name in saved)
+
+
+SPAWN = """
+import multiprocessing
+
+def child():
+    import espnet2.tasks.lm
+    print("llama" in espnet2.tasks.lm.lm_choices.classes)
+
+def main():
+    process = multiprocessing.get_context("spawn").Process(target=child)
+    process.start()
+    process.join()
+    raise SystemExit(process.exitcode)
+"""
+
+
+def test_a_spawned_child_is_registered(tmp_path):
+    """The quick part of the above: the child runs no line of the launcher's `main()`."""
+    (tmp_path / "spawning.py").write_text(SPAWN)
+    done = execute(*LAUNCHER, "-m", "spawning", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
