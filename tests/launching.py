@@ -14,7 +14,6 @@ from espnet_entropy.data import read_dump, write_table
 
 LAUNCHER = [sys.executable, "-m", "espnet_entropy.run"]
 PACKAGE_PARENT = str(Path(run.__file__).parents[1])
-ENVIRONMENT = os.environ | {"PYTHONPATH": PACKAGE_PARENT}
 TOKENS = ["<blank>", "<unk>", "<space>", *sorted(set("onetwhr")), "<sos/eos>"]
 
 # What every training here has in common.
@@ -40,6 +39,11 @@ SMALL = dict(
 AGGREGATOR = dict(output_size=16, aggregator_conf=dict(num_layers=1, num_heads=2))
 
 
+def environment():
+    """Variables of a program; read when it starts, since fixtures set some."""
+    return os.environ | {"PYTHONPATH": PACKAGE_PARENT}
+
+
 def execute(*command, cwd=None, text=None):
     """Run a command to its end; standard output and error are kept."""
     return subprocess.run(
@@ -48,7 +52,7 @@ def execute(*command, cwd=None, text=None):
         text=True,
         cwd=cwd,
         input=text,
-        env=ENVIRONMENT,
+        env=environment(),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import tiny
 import yaml
-from launching import ENVIRONMENT, LAUNCHER, TOKENS, execute, launch
+from launching import LAUNCHER, TOKENS, environment, execute, launch
 
 from espnet_entropy import run
 from espnet_entropy.data import read_dump, read_table, write_table
@@ -126,7 +126,7 @@ def test_signals_reach_the_module(tmp_path, words, sent, code):
     process = subprocess.Popen(
         [*LAUNCHER, "-m", "waits", *words],
         cwd=tmp_path,
-        env=ENVIRONMENT,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -9,10 +9,10 @@ import subprocess
 import pytest
 import torch
 from launching import (
-    ENVIRONMENT,
     LAUNCHER,
     SMALL,
     entropy_frontend,
+    environment,
     execute,
     prepare_speech,
     write_config,
@@ -92,7 +92,7 @@ def by_hand(parts, folder):
     logs = [open(folder / f"log{rank}", "w+") for rank in (0, 1)]
     ranks = [
         subprocess.Popen(
-            [*words, "--dist_rank", str(rank)], cwd=folder, env=ENVIRONMENT, stderr=logs[rank]
+            [*words, "--dist_rank", str(rank)], cwd=folder, env=environment(), stderr=logs[rank]
         )
         for rank in (0, 1)
     ]
@@ -141,4 +141,6 @@ def test_a_spawned_child_is_registered(tmp_path):
     """The quick part of the above: the child runs no line of the launcher's `main()`."""
     (tmp_path / "spawning.py").write_text(SPAWN)
     done = execute(*LAUNCHER, "-m", "spawning", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    # ESPnet itself prints a line about Flash Attention, depending on its version.
+    assert done.stdout.splitlines()[-1] == "True"
