@@ -99,7 +99,8 @@ class SegmentEncoder(nn.Module):
         self.unit_mask = unit_mask
         self.mask_span = mask_span
         self.embedding = nn.Embedding(num_units, dim)
-        self.mask_embedding = nn.Parameter(torch.zeros(dim))
+        # Training on several processes (DDP) refuses parameters that take no part in the loss.
+        self.mask_embedding = nn.Parameter(torch.zeros(dim), requires_grad=unit_mask > 0)
         self.dropout = nn.Dropout(dropout)
         self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
         self._grid_hz = _geometric(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]

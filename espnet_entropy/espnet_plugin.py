@@ -12,6 +12,8 @@ import sys
 from types import ModuleType
 
 FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
+MT_FRONTEND = "espnet_entropy.frontend_mt:UnitTextFrontend"
+S2T_FRONTEND = "espnet_entropy.frontend_s2t:RefusedFrontend"
 UNIT_LM = "espnet_entropy.unit_lm:LlamaLM"
 
 # (ESPnet task module, its table, our key, our class as "module:name")
@@ -19,6 +21,9 @@ PLUGINS = (
     ("espnet2.tasks.asr", "frontend_choices", "entropy", FRONTEND),
     ("espnet2.tasks.st", "frontend_choices", "entropy", FRONTEND),
     ("espnet2.tasks.slu", "frontend_choices", "entropy", FRONTEND),
+    ("espnet2.tasks.mt", "frontend_choices", "entropy", MT_FRONTEND),
+    ("espnet2.tasks.s2t", "frontend_choices", "entropy", S2T_FRONTEND),
+    ("espnet2.tasks.s2t_ctc", "frontend_choices", "entropy", S2T_FRONTEND),
     ("espnet2.tasks.lm", "lm_choices", "llama", UNIT_LM),
 )
 

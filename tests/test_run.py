@@ -1,37 +1,16 @@
 """The launcher does what Python would, and takes ESPnet's programs from data to decoded text."""
 
-import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import tiny
 import yaml
+from launching import LAUNCHER, TOKENS, environment, execute, launch
 
 from espnet_entropy import run
 from espnet_entropy.data import read_dump, read_table, write_table
-
-LAUNCHER = [sys.executable, "-m", "espnet_entropy.run"]
-PACKAGE_PARENT = str(Path(run.__file__).parents[1])
-
-
-def execute(*command, cwd=None, text=None):
-    environment = os.environ | {"PYTHONPATH": PACKAGE_PARENT}
-    return subprocess.run(
-        [str(word) for word in command],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        input=text,
-        env=environment,
-    )
-
-
-def launch(*arguments, **options):
-    done = execute(*LAUNCHER, *arguments, **options)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def test_same_bytes_as_without_it(tmp_path):
@@ -122,6 +101,75 @@ def test_what_is_not_there_fails(arguments):
     assert done.returncode == 1 and "no_such" in done.stderr
 
 
+WAIT = """
+import signal, sys, time
+def main():
+    if "handled" in sys.argv:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    "words, sent, code",
+    [
+        ([], signal.SIGTERM, -signal.SIGTERM),
+        ([], signal.SIGINT, -signal.SIGINT),
+        (["handled"], signal.SIGTERM, 7),
+    ],
+    ids=["terminate", "interrupt", "handled"],
+)
+def test_signals_reach_the_module(tmp_path, words, sent, code):
+    """Codes are those that Python would end with."""
+    (tmp_path / "waits.py").write_text(WAIT)
+    process = subprocess.Popen(
+        [*LAUNCHER, "-m", "waits", *words],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(sent)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+
+
+HELP_OF_ALL = """
+import contextlib, io, pkgutil
+import espnet2.bin
+from espnet_entropy import run
+for module in pkgutil.iter_modules(espnet2.bin.__path__):
+    out, end = io.StringIO(), "no exit"
+    try:
+        with contextlib.redirect_stdout(out):
+            run.main(["-m", f"espnet2.bin.{module.name}", "--help"])
+    except SystemExit as error:
+        end = f"exit {error.code}, usage {'usage:' in out.getvalue()}"
+    except Exception as error:
+        end = type(error).__name__
+    print(module.name, end)
+"""
+
+
+@pytest.mark.long
+def test_every_command_of_espnet(tmp_path):
+    """Each shows its help, or fails as it does without the launcher, for want of a package."""
+    (tmp_path / "help_of_all.py").write_text(HELP_OF_ALL)
+    lines = [line.split(" ", 1) for line in launch("help_of_all.py", cwd=tmp_path).splitlines()]
+    ends = dict(line for line in lines if "Flash Attention" not in " ".join(line))
+    assert {"asr_train", "asr_inference", "lm_calc_perplexity", "pack", "launch"} <= set(ends)
+    failed = [name for name, end in ends.items() if end != "exit 0, usage True"]
+    assert len(failed) < len(ends) / 4, failed
+    for name in failed:
+        without = execute(sys.executable, "-m", f"espnet2.bin.{name}", "--help", cwd=tmp_path)
+        assert without.returncode == 1, name
+        last = without.stderr.strip().splitlines()[-1]
+        assert last.startswith(ends[name]), (name, ends[name], last)
+
+
 # Whole trainings
 
 
@@ -161,9 +209,6 @@ def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
     lm = load_trained_lm(checkpoint)
     assert lm.num_units == tiny.NUM_UNITS and lm.context == 16
     pack_bundle(parts.codebook, checkpoint, parts.calibration, tmp_path / "bundle").check_hashes()
-
-
-TOKENS = ["<blank>", "<unk>", "<space>", *sorted(set("onetwhr")), "<sos/eos>"]
 
 
 def train_asr(parts, folder):
