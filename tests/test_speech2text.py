@@ -6,6 +6,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import launching
 import soundfile
 import test_run
 import tiny
@@ -24,7 +25,7 @@ def trained(parts, tmp_path_factory):
     folder = tmp_path_factory.mktemp("speech2text")
     test_run.train_asr(parts, folder)
     (folder / "decode.py").write_text(test_run.DECODE)
-    test_run.launch("decode.py", parts.dump / "wav.scp", cwd=folder)
+    launching.launch("decode.py", parts.dump / "wav.scp", cwd=folder)
     return SimpleNamespace(
         folder=folder,
         config=folder / "asr/config.yaml",
@@ -72,7 +73,7 @@ def test_packed_by_espnet_it_runs_elsewhere(parts, trained, tmp_path, monkeypatc
     shutil.copytree(trained.folder / "asr", here / "asr")
     shutil.copytree(parts.bundle, here / "bundle")
     options = [word for path in sorted((here / "bundle").iterdir()) for word in ("--option", path)]
-    test_run.launch(
+    launching.launch(
         *("-m", "espnet2.bin.pack", "asr", "--outpath", tmp_path / "model.zip"),
         *("--asr_train_config", "asr/config.yaml", "--asr_model_file", "asr/valid.loss.best.pth"),
         *options,
