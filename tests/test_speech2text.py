@@ -5,8 +5,8 @@ import os
 import shutil
 from types import SimpleNamespace
 
-import pytest
 import launching
+import pytest
 import soundfile
 import test_run
 import tiny
