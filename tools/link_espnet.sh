@@ -25,14 +25,16 @@ template=${espnet}/egs2/TEMPLATE
 mkdir -p "$2" || die "$2 cannot be made"
 cd "$2"
 
-# link TARGET NAME: a link of ours is renewed, what somebody else made is kept and named.
+# link TARGET NAME: a link into another or a moved tree is renewed, anything else stays.
 link() {
-    if [ ! -L "$2" ] && [ -e "$2" ]; then
-        echo "link_espnet.sh: kept $2"
-    elif [ "$(readlink "$2" || true)" != "$1" ]; then
-        [ ! -L "$2" ] || [[ "$(readlink "$2")" = */egs2/TEMPLATE/* ]] ||
-            die "${PWD}/$2 is a link to $(readlink "$2"); remove it, or take another folder"
+    if [ "$2" -ef "$1" ]; then
+        return
+    elif [ -L "$2" ] && [[ "$(readlink "$2")" = */egs2/TEMPLATE/* ]]; then
         ln -sfn "$1" "$2"
+    elif [ -L "$2" ] || [ -e "$2" ]; then
+        echo "link_espnet.sh: kept $2"
+    else
+        ln -s "$1" "$2"
     fi
 }
 

@@ -83,6 +83,15 @@ def test_what_is_there_already_stays(tree, tmp_path):
     assert "local/path.sh is your own" in made.stdout
 
 
+def test_links_follow_a_tree_that_moved(tree, tmp_path):
+    folder = tmp_path / "asr1"
+    assert link(tree, folder).returncode == 0
+    moved = tree.rename(tmp_path / "moved")
+    assert link(moved, folder).returncode == 0
+    assert (folder / "asr.sh").samefile(moved / "egs2/TEMPLATE/asr1/asr.sh")
+    assert f"{moved}" in (folder / "path.sh").read_text()
+
+
 @pytest.mark.parametrize("lost", ["egs2/TEMPLATE/asr1/asr.sh", "tools/extra_path.sh"])
 def test_what_is_no_source_tree_is_refused(tree, tmp_path, lost):
     (tree / lost).unlink()
