@@ -1,16 +1,11 @@
-"""tools/link_espnet.sh, and with ESPNET_ROOT the unmodified asr.sh in a folder made by it."""
+"""tools/link_espnet.sh on a tree of names."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import tiny
-
-from espnet_entropy.bin import link_dump
-from espnet_entropy.data import read_table, write_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("asr1/asr.sh", "asr1/db.sh", "asr1/conf/fbank.conf", "st1/st.sh")
@@ -102,60 +97,3 @@ def test_what_is_no_source_tree_is_refused(tree, tmp_path, lost):
 
 def test_it_wants_two_arguments(tree):
     assert link(tree).returncode == 2
-
-
-MODEL = dict(
-    frontend="entropy",
-    normalize=None,
-    encoder="transformer",
-    encoder_conf=dict(
-        input_layer="linear", output_size=16, attention_heads=2, linear_units=16, num_blocks=1
-    ),
-    model_conf=dict(ctc_weight=1.0, extract_feats_in_collect_stats=False),
-    batch_type="length",
-    batch_bins=400,
-    max_epoch=1,
-    num_workers=0,
-    use_matplotlib=False,
-    optim="adamw",
-)
-OPTIONS = ["--feats_type", "raw", "--audio_format", "units.ark", "--fs", "50"]
-OPTIONS += ["--feats_normalize", "none", "--token_type", "char", "--use_lm", "false"]
-OPTIONS += ["--train_set", "train", "--valid_set", "dev", "--test_sets", "test"]
-OPTIONS += ["--asr_config", "train.yaml", "--inference_config", "decode.yaml"]
-OPTIONS += ["--inference_asr_model", "valid.loss.ave.pth", "--asr_tag", "tiny"]
-OPTIONS += ["--ngpu", "0", "--nj", "1", "--inference_nj", "1"]
-OPTIONS += ["--python", "python3 -m espnet_entropy.run"]
-
-
-@pytest.mark.long
-@pytest.mark.skipif("ESPNET_ROOT" not in os.environ, reason="ESPNET_ROOT names no ESPnet tree")
-@pytest.mark.parametrize("first_stage", ["4", "5"])
-def test_an_unmodified_asr_sh_trains_and_decodes(parts, tmp_path, first_stage, monkeypatch):
-    folder, made = tmp_path / "asr1", tmp_path / "made" / "dump" / "raw"
-    assert link(os.environ["ESPNET_ROOT"], folder).returncode == 0
-    for name in ("train", "dev", "test"):
-        shutil.copytree(parts.dump, made / name)
-    monkeypatch.chdir(folder)
-    sets = ["--train_set", "train", "--valid_set", "dev", "--test_sets", "test"]
-    link_dump.main(["--dump", str(made), *sets])
-    conf = dict(bundle=str(parts.bundle), num_units=tiny.NUM_UNITS, segmenter="dp", rate=20)
-    write_yaml("train.yaml", MODEL | dict(frontend_conf=conf | dict(output_size=16)))
-    write_yaml("decode.yaml", dict(beam_size=1, ctc_weight=1.0))
-    # Scoring (13) needs sclite, which not every machine has.
-    last = "13" if shutil.which("sclite") or (ROOT / "tools/deb").exists() else "12"
-    options = ["--stage", first_stage, "--stop_stage", last, *OPTIONS]
-    environment = os.environ | {"ENTROPY_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    check = [sys.executable, "-m", "espnet_entropy.bin.check_recipe", *options]
-    assert subprocess.run(check, env=environment).returncode == 0
-    ran = subprocess.run(
-        ["./asr.sh", *options], env=environment, capture_output=True, text=True, timeout=1500
-    )
-    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
-    hypotheses = read_table("exp/asr_tiny/decode_asr_model_valid.loss.ave/test/text")
-    assert list(hypotheses) == list(tiny.SECONDS)
-    if last == "13":
-        reference = "exp/asr_tiny/decode_asr_model_valid.loss.ave/test/score_wer/ref.trn"
-        # A line that something printed to standard output would stand above the texts.
-        texts = [line.split("\t")[0] for line in Path(reference).read_text().splitlines()]
-        assert texts == list(read_table("dump/raw/test/text").values())
