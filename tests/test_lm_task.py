@@ -11,8 +11,8 @@ from espnet2.samplers.build_batch_sampler import build_batch_sampler
 from espnet2.train.dataset import ESPnetDataset
 from launching import LAUNCHER, SEVERAL, execute, write_config
 
-from espnet_entropy.bundle import load_trained_lm
 from espnet_entropy.data import read_table, read_units, write_shard, write_table
+from espnet_entropy.packing import load_trained_lm
 
 
 def test_train_on_splits_and_measure_perplexity(parts, tmp_path):
