@@ -1,7 +1,7 @@
 """Codebooks from and to the k-means models of ESPnet and fairseq (joblib files of scikit-learn).
 
 Such a file is a pickle: loading it executes whatever code stands in it. `import` does so only
-with --execute_pickle true. No other command of this package reads pickles.
+with --execute_pickle true, and no other command reads such a file.
 """
 
 import os
