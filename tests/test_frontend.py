@@ -6,7 +6,7 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import load_padded_dump
+from espnet_entropy.dump import load_padded_dump
 from espnet_entropy.frontend import EntropyFrontend, frame_rate
 
 CONF = dict(

@@ -11,7 +11,8 @@ from espnet2.samplers.build_batch_sampler import build_batch_sampler
 from espnet2.train.dataset import ESPnetDataset
 from launching import LAUNCHER, SEVERAL, execute, write_config
 
-from espnet_entropy.data import read_table, read_units, write_shard, write_table
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.dump import read_units, write_shard
 from espnet_entropy.packing import load_trained_lm
 
 

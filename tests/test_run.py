@@ -10,7 +10,8 @@ import yaml
 from launching import LAUNCHER, TOKENS, environment, execute, launch
 
 from espnet_entropy import run
-from espnet_entropy.data import read_dump, read_table, write_table
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.dump import read_dump
 
 
 def test_same_bytes_as_without_it(tmp_path):

@@ -13,7 +13,8 @@ import tiny
 import torch
 
 from espnet_entropy.bin import transcribe
-from espnet_entropy.data import read_dump, read_table, read_yaml, write_yaml
+from espnet_entropy.data import read_table, read_yaml, write_yaml
+from espnet_entropy.dump import read_dump
 from espnet_entropy.speech2text import Speech2Text, check_weights_only
 
 DECODING = dict(beam_size=1, maxlenratio=-4.0, ctc_weight=0.5)

@@ -16,7 +16,8 @@ from launching import (
     write_config,
 )
 
-from espnet_entropy.data import read_table, read_units
+from espnet_entropy.data import read_table
+from espnet_entropy.dump import read_units
 from espnet_entropy.frontend_mt import UnitTextFrontend
 
 LOSS = "valid.loss.best.pth"

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from espnet_entropy.bundle import Bundle, load_extractor
-from espnet_entropy.data import read_dump
+from espnet_entropy.dump import read_dump
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.tokenizer import UnitTokenizer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from espnet_entropy.batch import check_unit_range
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration, calibrate
-from espnet_entropy.data import load_padded_dump
+from espnet_entropy.dump import load_padded_dump
 from espnet_entropy.segment import SegmenterConfig
 
 

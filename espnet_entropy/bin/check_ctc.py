@@ -10,7 +10,8 @@ from itertools import pairwise
 import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import padded_batches, read_table, read_yaml
+from espnet_entropy.data import read_table, read_yaml
+from espnet_entropy.dump import padded_batches
 from espnet_entropy.frontend import EntropyFrontend
 
 # (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/

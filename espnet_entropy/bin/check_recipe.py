@@ -16,7 +16,8 @@ from espnet2.utils.types import str_or_none
 
 from espnet_entropy.bin.common import user_errors
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_dump, read_table, read_yaml
+from espnet_entropy.data import read_table, read_yaml
+from espnet_entropy.dump import read_dump
 
 LAUNCHER = "espnet_entropy.run"
 SETTINGS = ("spk2utt", "feats_type", "audio_format")  # files that are no tables of utterances

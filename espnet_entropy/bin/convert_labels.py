@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, progress, user_errors
-from espnet_entropy.data import atomic_text, read_table, read_units, write_shard, write_units_table
+from espnet_entropy.data import atomic_text, read_table
+from espnet_entropy.dump import read_units, write_shard, write_units_table
 
 
 def get_parser():

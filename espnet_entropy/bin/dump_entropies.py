@@ -12,13 +12,8 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bundle import read_description
-from espnet_entropy.data import (
-    read_matrix,
-    read_table,
-    shard_keys,
-    shard_paths,
-    write_shard,
-)
+from espnet_entropy.data import read_matrix, read_table
+from espnet_entropy.dump import shard_keys, shard_paths, write_shard
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm
 

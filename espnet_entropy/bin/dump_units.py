@@ -11,7 +11,8 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.data import read_audio, read_table, shard_keys, shard_paths, write_shard
+from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.dump import shard_keys, shard_paths, write_shard
 from espnet_entropy.tokenizer import UnitTokenizer
 
 

@@ -1,13 +1,8 @@
 """Check that a dump's shards are all there and make one table of them."""
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import (
-    merge_shards,
-    read_matrix,
-    read_table,
-    write_espnet_layout,
-    write_units_table,
-)
+from espnet_entropy.data import read_matrix, read_table
+from espnet_entropy.dump import merge_shards, write_espnet_layout, write_units_table
 
 
 def get_parser():

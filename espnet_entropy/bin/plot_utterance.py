@@ -4,7 +4,8 @@ import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import read_audio, read_dump, read_table
+from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.dump import read_dump
 from espnet_entropy.metrics import segment_rate
 from espnet_entropy.plot import plot_utterance
 from espnet_entropy.segment import SegmenterConfig, find_boundaries, segments_of

@@ -6,7 +6,8 @@ import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import atomic_text, padded_batches
+from espnet_entropy.data import atomic_text
+from espnet_entropy.dump import padded_batches
 from espnet_entropy.metrics import segment_rate
 from espnet_entropy.segment import (
     CALIBRATED,

@@ -12,7 +12,8 @@ import yaml
 
 from espnet_entropy.bin import bundle
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_dump, read_table, write_shard, write_table
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.dump import read_dump, write_shard
 from espnet_entropy.segment import SegmenterConfig
 from espnet_entropy.tokenizer import UnitTokenizer
 

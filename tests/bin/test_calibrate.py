@@ -5,7 +5,7 @@ import tiny
 
 from espnet_entropy.bin import calibrate as command
 from espnet_entropy.calibration import Calibration, calibrate
-from espnet_entropy.data import load_padded_dump
+from espnet_entropy.dump import load_padded_dump
 
 
 def test_calibrate(parts, tmp_path, capsys):

@@ -8,7 +8,7 @@ import reference
 import tiny
 
 from espnet_entropy.bin import dump_entropies
-from espnet_entropy.data import read_dump, read_units, shard_paths, write_shard
+from espnet_entropy.dump import read_dump, read_units, shard_paths, write_shard
 
 
 def add(parts, output, **options):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from espnet_entropy.bin import link_dump
-from espnet_entropy.data import read_dump, read_table, write_table
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.dump import read_dump
 
 
 @pytest.fixture

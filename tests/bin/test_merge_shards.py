@@ -6,7 +6,8 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import merge_shards
-from espnet_entropy.data import read_table, write_shard, write_table
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.dump import write_shard
 
 
 def test_missing_shards_and_changed_data(parts, tmp_path):
