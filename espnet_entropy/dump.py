@@ -1,6 +1,7 @@
 """The dump: shards of arks, the tables over them, ESPnet's layout, and batches of what is in it."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def write_shard(
     Args:
         folder: the dump's folder.
         shard: number from 1.
-        arrays: (utterance, int32 (T,) or float32 (T, 2)) pairs.
+        arrays: (utterance, array) pairs: int32 (T,) units, float32 (T, 2) units and entropies,
+            or float32 (S, D) vectors.
 
     Returns:
         The scp's table.
@@ -200,6 +202,49 @@ def write_espnet_layout(
     folder, data = Path(folder), Path(data)
     (folder / "wav.scp").unlink(missing_ok=True)
     frames = {utt: len(read_matrix(entry)) for utt, entry in table.items()}
+    _write_texts_and_speakers(folder, table, data)
+    write_table(folder / "utt2num_samples", {utt: str(n) for utt, n in frames.items()})
+    _write_settings(folder, feats_type="raw", audio_format=AUDIO_FORMAT)
+    write_table(folder / "wav.scp", table)
+    return frames
+
+
+def times_path(folder: Path | str, shard: int) -> Path:
+    """Where a shard of vectors has its segment times; shards of a dump have none."""
+    return Path(folder) / "shards" / f"segment_times.{shard}"
+
+
+def write_features_layout(
+    folder: Path | str, table: dict[str, str], data: Path | str, num_shards: int
+) -> None:
+    """ESPnet's folder of extracted features, `feats.scp` last, with the times of the vectors.
+
+    `segment_times` has a line `utterance start end`, in seconds, for each vector, shard after
+    shard. (Kaldi's tools would take a file called `segments` for a cutting of recordings into
+    utterances.)
+
+    Args:
+        folder: where to write; its shards hold vectors and their times.
+        table: utterance -> ark entry of a float32 (S, D) matrix.
+        data: folder with text, utt2spk, such as the dump that the vectors were made from.
+        num_shards: of the folder.
+    """
+    folder, data = Path(folder), Path(data)
+    (folder / "feats.scp").unlink(missing_ok=True)
+    shapes = {utt: read_matrix(entry).shape for utt, entry in table.items()}
+    _write_texts_and_speakers(folder, table, data)
+    with atomic_text(folder / "segment_times") as output:
+        for shard in range(1, num_shards + 1):
+            with open(times_path(folder, shard), encoding="utf-8") as part:
+                shutil.copyfileobj(part, output)
+    write_table(folder / "feats_shape", {utt: f"{s},{d}" for utt, (s, d) in shapes.items()})
+    dim = next(iter(shapes.values()))[1]
+    _write_settings(folder, feats_type="extracted", feats_dim=str(dim))
+    write_table(folder / "feats.scp", table)
+
+
+def _write_texts_and_speakers(folder: Path, table: dict[str, str], data: Path) -> None:
+    """What of a data folder belongs to the utterances of `table`."""
     speakers: dict[str, list[str]] = {}
     utt2spk = read_table(data / "utt2spk")
     for name in ("text", "utt2spk", "text.tc"):
@@ -213,9 +258,10 @@ def write_espnet_layout(
     for utt in sorted(table):
         speakers.setdefault(utt2spk[utt], []).append(utt)
     write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in speakers.items()})
-    write_table(folder / "utt2num_samples", {utt: str(n) for utt, n in frames.items()})
-    for name, content in (("feats_type", "raw"), ("audio_format", AUDIO_FORMAT)):
+
+
+def _write_settings(folder: Path, **settings: str) -> None:
+    """Files of one word, by which ESPnet's recipes know what a folder holds."""
+    for name, content in settings.items():
         with atomic_text(folder / name) as file:
             file.write(content + "\n")
-    write_table(folder / "wav.scp", table)
-    return frames

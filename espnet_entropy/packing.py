@@ -1,7 +1,6 @@
 """Making bundles and their parts: packed, with another calibration, and taken apart again."""
 
 import os
-import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from espnet_entropy.bundle import (
     read_description,
 )
 from espnet_entropy.calibration import Calibration
+from espnet_entropy.checkpoint import read_checkpoint
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import atomic_text, read_yaml, write_tensors, write_yaml
 from espnet_entropy.unit_lm import LlamaLM
@@ -67,10 +67,10 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
     if config.get("lm") != "llama":
         raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
     lm = LlamaLM(vocab_size=len(config["token_list"]), **config["lm_conf"])
+    state = read_checkpoint(checkpoint)
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except RuntimeError as error:
         raise ValueError(f"{checkpoint} does not hold this unit LM: {error}") from error
     for name, value in lm.state_dict().items():
         if not value.isfinite().all():

@@ -1,7 +1,6 @@
 """Raw speech to text with a trained model and a bundle, in one call."""
 
 import inspect
-import pickle
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ import torch
 from torch import Tensor
 
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_audio, read_yaml
+from espnet_entropy.checkpoint import read_checkpoint, read_frontend_conf
+from espnet_entropy.data import read_audio
 from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.segment import segments_of
+from espnet_entropy.segment import segment_times, segments_of
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -82,13 +82,13 @@ class Speech2Text:
     ):
         if (lm_config is None) != (lm_file is None):
             raise ValueError("lm_config and lm_file belong together: give both or neither")
-        conf = _frontend_conf(model_config)
+        conf = read_frontend_conf(model_config)
         folder = bundle or conf.get("bundle")
         if folder is None:
             raise ValueError(f"{model_config} names no bundle; give one")
         self._check_bundle(Bundle.open(folder), conf, model_config)
         for path in filter(None, (model_file, lm_file)):
-            check_weights_only(path)
+            read_checkpoint(path)
 
         # Seconds, which commands that only name this class need not wait for. ESPnet's modules
         # print notes about optional packages, and standard output may be where the words go.
@@ -154,37 +154,9 @@ class Speech2Text:
             tokens.units, tokens.entropies, tokens.lengths
         )
         _, lengths = segments_of(boundaries, tokens.lengths)
-        units, shift = tokens.units[0].cpu(), self.tokenizer.extractor.frame_shift_sec
-        segments, start = [], 0
-        for length in lengths[0].tolist():
-            end = start + length
-            segments.append(Segment(start * shift, end * shift, units[start:end].tolist()))
-            start = end
-        rate_hz = len(segments) / (len(units) * shift)
+        units, frame_rate_hz = tokens.units[0].cpu(), self.frontend.encoder.segmenter.frame_rate_hz
+        runs = units.split(lengths[0].tolist())
+        times = segment_times(lengths[0], frame_rate_hz)
+        segments = [Segment(*time, run.tolist()) for time, run in zip(times, runs, strict=True)]
+        rate_hz = len(segments) * frame_rate_hz / len(units)
         return Transcript(text, segments, units, tokens.entropies[0].cpu(), rate_hz)
-
-
-def check_weights_only(path: Path | str) -> None:
-    """Raise ValueError unless a checkpoint can be read without executing code in it."""
-    try:
-        torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path} is no checkpoint of weights alone, and anything else in it could be code "
-            f"that loading executes: {reason}"
-        ) from error
-
-
-def _frontend_conf(model_config: Path | str) -> dict:
-    """`frontend_conf` of a model with our frontend."""
-    config = read_yaml(model_config)
-    if config.get("frontend") != "entropy":
-        raise ValueError(
-            f"{model_config} has frontend: {config.get('frontend')}, but this is for models with "
-            "frontend: entropy"
-        )
-    conf = config.get("frontend_conf") or {}
-    if "num_units" not in conf:
-        raise ValueError(f"{model_config} has no frontend_conf with num_units")
-    return conf

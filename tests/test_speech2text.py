@@ -13,9 +13,10 @@ import tiny
 import torch
 
 from espnet_entropy.bin import transcribe
+from espnet_entropy.checkpoint import read_checkpoint
 from espnet_entropy.data import read_table, read_yaml, write_yaml
 from espnet_entropy.dump import read_dump
-from espnet_entropy.speech2text import Speech2Text, check_weights_only
+from espnet_entropy.speech2text import Speech2Text
 
 DECODING = dict(beam_size=1, maxlenratio=-4.0, ctc_weight=0.5)
 
@@ -115,9 +116,9 @@ def test_checkpoints_with_code_in_them_are_refused(parts, trained, tmp_path):
     for name, content in (("empty.pth", b""), ("text.pth", b"no checkpoint")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} is no checkpoint"):
-            check_weights_only(tmp_path / name)
+            read_checkpoint(tmp_path / name)
     with pytest.raises(ValueError, match="none.pth is no checkpoint.*No such file"):
-        check_weights_only(tmp_path / "none.pth")
+        read_checkpoint(tmp_path / "none.pth")
 
 
 def test_what_does_not_belong_together_is_refused(parts, trained, tmp_path):

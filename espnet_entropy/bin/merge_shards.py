@@ -2,15 +2,21 @@
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import read_matrix, read_table
-from espnet_entropy.dump import merge_shards, write_espnet_layout, write_units_table
+from espnet_entropy.dump import (
+    merge_shards,
+    times_path,
+    write_espnet_layout,
+    write_features_layout,
+    write_units_table,
+)
 
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--output", required=True, help="dump/units/SET or dump/raw/SET")
+    parser.add_argument("--output", required=True, help="dump/units/SET, dump/raw/SET, vectors/SET")
     parser.add_argument("--num_shards", type=int, default=1)
     parser.add_argument("--expect", required=True, help="table whose utterances must be there")
-    parser.add_argument("--data", help="Kaldi data folder, for a dump with entropies")
+    parser.add_argument("--data", help="folder with text and utt2spk, not for units alone")
     return parser
 
 
@@ -21,15 +27,16 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Units become units.scp; units with entropies become ESPnet's layout."""
+    """Units become units.scp, units with entropies ESPnet's layout, vectors ESPnet's features."""
     table = merge_shards(args.output, args.num_shards, read_table(args.expect))
-    with_entropies = read_matrix(next(iter(table.values()))).ndim == 2
-    if with_entropies and args.data is None:
-        raise ValueError(f"{args.output} holds entropies; give --data with its text and utt2spk")
-    if with_entropies:
-        write_espnet_layout(args.output, table, args.data)
-    else:
+    if read_matrix(next(iter(table.values()))).ndim == 1:
         write_units_table(args.output, table)
+    elif args.data is None:
+        raise ValueError(f"{args.output} holds matrices; give --data with text and utt2spk")
+    elif times_path(args.output, 1).exists():
+        write_features_layout(args.output, table, args.data, args.num_shards)
+    else:
+        write_espnet_layout(args.output, table, args.data)
     print(f"{args.output}: {len(table)} utterances from {args.num_shards} shards")
 
 

@@ -14,6 +14,7 @@ from espnet_entropy.segment import (
     THRESHOLD_NAMES,
     SegmenterConfig,
     find_boundaries,
+    segment_times,
     segments_of,
 )
 
@@ -77,8 +78,7 @@ def report(args, folder, batches, config: SegmenterConfig, calibration: Calibrat
     stem = f"{Path(folder).name}_{config.method}_{config.rate_hz:g}hz"
     with atomic_text(Path(args.output) / f"{stem}.segments") as file:
         for utt in sorted(segments):
-            ends = (segments[utt].cumsum(0) / config.frame_rate_hz).tolist()
-            for start, end in zip([0.0, *ends[:-1]], ends, strict=True):
+            for start, end in segment_times(segments[utt], config.frame_rate_hz):
                 file.write(f"{utt} {start:.2f} {end:.2f}\n")
     rate = segment_rate(torch.cat(list(segments.values())), config.frame_rate_hz)
     used = ", ".join(

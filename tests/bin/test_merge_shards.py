@@ -22,7 +22,7 @@ def test_missing_shards_and_changed_data(parts, tmp_path):
 
 def test_entropies_need_the_data_folder(parts, tmp_path):
     shutil.copytree(parts.dump / "shards", tmp_path / "shards")
-    with pytest.raises(SystemExit, match="holds entropies; give --data"):
+    with pytest.raises(SystemExit, match="holds matrices; give --data"):
         tiny.command(merge_shards, output=tmp_path, expect=parts.wav_scp)
     assert not (tmp_path / "wav.scp").exists()
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 stage=1                 # first stage to run
-stop_stage=7            # last stage to run
+stop_stage=7            # last stage to run; 8 exports the model's vectors
 force=false             # true: run finished stages again
 nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
@@ -45,7 +45,8 @@ help_message=$(
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 dump, 3 token list and text language model, 4 statistics, 5 training, 6 decoding,
-7 scoring. Finished stages are skipped, interrupted ones continued.
+7 scoring, and, where --stop_stage 8 asks for it, 8 the model's vectors as features. Finished stages
+are skipped, interrupted ones continued.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -93,6 +94,7 @@ asr_exp=${expdir}/asr_${tag}
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
+vectors_dir=${asr_exp}/vectors${inference_rate:+_${inference_rate}hz}
 text_lm=none            # the folder of the text language model
 if [ "${use_lm}" = true ]; then text_lm=${expdir}/lm_${original_set}_${tokens}; fi
 bpemodel=none
@@ -298,6 +300,20 @@ score() {
     done
 }
 
+# For whatever reads ESPnet's features: feats.scp of all sets, and segment_times beside it.
+export_vectors() {
+    local sets set rate_options=()
+    # shellcheck disable=SC2086
+    sets=$(unique ${train_set} ${decode_sets})
+    for set in ${sets}; do fresh "${vectors_dir}/${set}"; done
+    if [ -n "${inference_rate}" ]; then rate_options=(--rate "${inference_rate}"); fi
+    dump_sets "${vectors_dir}" export_vectors "${sets}" --dump "${dumpdir}/raw/%set%" \
+        --model_config "${asr_exp}/config.yaml" --model_file "${asr_exp}/${inference_asr_model}" \
+        --device "$(job_device)" ${rate_options[@]+"${rate_options[@]}"} \
+        -- --expect "${dumpdir}/raw/%set%/wav.scp" --data "${dumpdir}/raw/%set%"
+    stage_summary "${vectors_dir}"
+}
+
 run_stages() {
     # shellcheck disable=SC2086
     makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
@@ -342,6 +358,13 @@ run_stages() {
     makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
         --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+    # shellcheck disable=SC2086
+    makes_of "${vectors_dir}/%set%/feats.scp" "${train_set}" ${decode_sets}
+    run_stage 8 "vectors as features" export_vectors --after "train_${tag}" \
+        --after "dump_${train_set}" --after "${tests_marker}" \
+        --marker "vectors_${inference_rate:+${inference_rate}hz_}${tag}" \
+        --options "${decode_sets} ${inference_asr_model} ${inference_rate} ${num_shards}" \
+        "${makes[@]}"
 }
 
 check_trainings run_stages

@@ -1,0 +1,85 @@
+"""Trained models on disk: their configs, and checkpoints, of which nothing is executed."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from espnet_entropy.data import read_yaml
+from espnet_entropy.frontend import EntropyFrontend
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
+    """The state of a model, without executing anything in its file.
+
+    Args:
+        path: an epoch's or an averaged model of an ESPnet training.
+
+    Returns:
+        Tensors by name, on the CPU.
+
+    Raises:
+        ValueError: it cannot be read, or holds anything else than tensors.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # A broken archive makes torch raise all kinds.
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} is no checkpoint of weights alone, and anything else in it could be code "
+            f"that loading executes: {reason}"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(
+            f"{path} is not the state of one model; take an epoch's or an averaged model, not "
+            "checkpoint.pth"
+        )
+    return state
+
+
+def read_frontend_conf(model_config: Path | str) -> dict:
+    """`frontend_conf` of a model with our frontend.
+
+    Args:
+        model_config: `config.yaml` of its training.
+
+    Raises:
+        ValueError: it cannot be read, or the model has another frontend.
+    """
+    config = read_yaml(model_config)
+    if config.get("frontend") != "entropy":
+        raise ValueError(
+            f"{model_config} has frontend: {config.get('frontend')}, but this is for models with "
+            "frontend: entropy"
+        )
+    conf = config.get("frontend_conf") or {}
+    if "num_units" not in conf:
+        raise ValueError(f"{model_config} has no frontend_conf with num_units")
+    return conf
+
+
+def load_frontend(model_config: Path | str, model_file: Path | str) -> EntropyFrontend:
+    """The frontend of a trained model, in eval mode, for dumps; the rest of the model is not built.
+
+    Args:
+        model_config: `config.yaml` of its training.
+        model_file: its checkpoint.
+
+    Raises:
+        ValueError: a checkpoint that cannot be read safely, or one of another model.
+    """
+    # Thresholds and embeddings are in the checkpoint.
+    frontend = EntropyFrontend(**read_frontend_conf(model_config) | dict(bundle=None))
+    prefix = "frontend."
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in read_checkpoint(model_file).items()
+        if name.startswith(prefix)
+    }
+    try:
+        frontend.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{model_file} is not of {model_config}: {error}") from error
+    return frontend.eval()
