@@ -10,6 +10,23 @@ from espnet_entropy.data import read_yaml
 from espnet_entropy.frontend import EntropyFrontend
 
 
+def load_weights_only(path: Path | str) -> object:
+    """What torch.load gives, without executing anything in the file.
+
+    Raises:
+        ValueError: it cannot be read so.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    # A broken archive makes torch raise all kinds.
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} is no checkpoint of weights alone, and anything else in it could be code "
+            f"that loading executes: {reason}"
+        ) from error
+
+
 def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
     """The state of a model, without executing anything in its file.
 
@@ -22,15 +39,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
     Raises:
         ValueError: it cannot be read, or holds anything else than tensors.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # A broken archive makes torch raise all kinds.
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path} is no checkpoint of weights alone, and anything else in it could be code "
-            f"that loading executes: {reason}"
-        ) from error
+    state = load_weights_only(path)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(
             f"{path} is not the state of one model; take an epoch's or an averaged model, not "

@@ -7,12 +7,20 @@ the registration.
 """
 
 import importlib
+import os
+import re
 import runpy
 import sys
 from pathlib import Path
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
 
+# Options of ESPnet's commands that name checkpoints, which its loader may execute.
+CHECKPOINTS = re.compile(
+    r"--(?:\w*model_file|lm_file|vocoder_file|init_param)(?:=(.*))?", re.DOTALL
+)
+# The environment variable by which a user lets pickles be executed.
+TRUST = "ENTROPY_EXECUTE_PICKLE"
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
 
 
@@ -36,12 +44,42 @@ def main(argv: list[str] | None = None) -> None:
         runpy.run_path(argv[0], run_name="__main__")
         return
     name, arguments = argv[1], argv[2:]
+    if name.startswith("espnet2."):
+        check_checkpoints(arguments)
     module = importlib.import_module(name)
     sys.argv = [module.__file__ or name, *arguments]
     if hasattr(module, "main"):
         module.main()  # a value that it returns is no exit status, to Python neither
         return
     runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def check_checkpoints(arguments: list[str]) -> None:
+    """Exit unless the checkpoints among an ESPnet command's arguments hold nothing but weights.
+
+    Those that a YAML names are not looked at, nor the `checkpoint.pth` and epochs that a training
+    finds in its own folder.
+    """
+    paths, takes_values = [], False
+    for word in arguments:
+        if word.startswith("--"):
+            option = CHECKPOINTS.fullmatch(word)
+            takes_values = option is not None and option[1] is None
+            paths += [option[1]] if option and option[1] else []
+        elif takes_values:
+            paths.append(word)
+    # --init_param FILE:SOURCE:TARGET
+    files = [file for path in paths for file in (path, path.split(":")[0]) if Path(file).is_file()]
+    if not files or os.environ.get(TRUST) == "true":
+        return
+    # Seconds, which other commands need not wait for.
+    from espnet_entropy.checkpoint import load_weights_only
+
+    for file in dict.fromkeys(files):
+        try:
+            load_weights_only(file)
+        except ValueError as error:
+            sys.exit(f"error: {error}; if you trust where it comes from: {TRUST}=true")
 
 
 if __name__ == "__main__":

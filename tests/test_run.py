@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import tiny
+import torch
 import yaml
 from launching import LAUNCHER, TOKENS, environment, execute, launch
 
@@ -284,3 +285,47 @@ def test_train_a_recogniser_and_decode_dump_and_speech(parts, tmp_path):
     for name in ("token", "text", "score"):
         from_dump = (tmp_path / "kaldi_ark/1best_recog" / name).read_text()
         assert (tmp_path / "sound/1best_recog" / name).read_text() == from_dump
+
+
+class Evil:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+CALLS = {
+    "inference": ["-m", "espnet2.bin.asr_inference", "--asr_model_file"],
+    "lm": ["-m", "espnet2.bin.asr_inference", "--lm_file"],
+    "perplexity": ["-m", "espnet2.bin.lm_calc_perplexity", "--ngpu", "0", "--model_file"],
+    "start": ["-m", "espnet2.bin.asr_train", "--freeze_param", "ctc", "--init_param"],
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("joined", [False, True], ids=["two words", "one word"])
+def test_checkpoints_with_code_in_them_end_a_command(tmp_path, call, joined, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"x": torch.ones(1)}, "a.pth")
+    torch.save({"x": torch.ones(1), "more": Evil(tmp_path / "executed")}, "evil.pth")
+    *before, option = [*CALLS[call], "evil.pth:encoder:encoder" if call == "start" else "evil.pth"]
+    words = [*before[:-1], f"{before[-1]}={option}"] if joined else [*before, option]
+    with pytest.raises(SystemExit, match="evil.pth is no checkpoint of weights alone"):
+        run.main([*words, "--output_dir", "out"])
+    assert not (tmp_path / "executed").exists()
+
+
+def test_weights_and_what_the_user_trusts_pass(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # A vocoder's checkpoint holds more than one state, and numbers.
+    torch.save({"model": {"g": {"x": torch.ones(1)}}, "steps": 3}, "vocoder.pth")
+    torch.save(Evil(tmp_path / "executed"), "evil.pth")
+    run.check_checkpoints(["--vocoder_file", "vocoder.pth", "--model_file=none.pth", "--ngpu", "0"])
+    run.check_checkpoints(["--config", "evil.pth"])
+    with pytest.raises(SystemExit, match="ENTROPY_EXECUTE_PICKLE=true"):
+        run.check_checkpoints(["--vocoder_file", "evil.pth"])
+    monkeypatch.setenv("ENTROPY_EXECUTE_PICKLE", "true")
+    run.check_checkpoints(["--vocoder_file", "evil.pth"])

@@ -90,6 +90,11 @@ fi
 
 # Which tools are missing is told by the settings that the recipe will use.
 # shellcheck disable=SC1091
+if ! problem=$(set +u && . ./path.sh 2>&1); then
+    echo "link_espnet.sh: ${PWD} is made, but its path.sh ends with: ${problem}" >&2
+    exit
+fi
+# shellcheck disable=SC1091
 lacks() { ! (set +u && . ./path.sh && command -v "$1") >/dev/null 2>&1; }
 if lacks sclite; then
     echo "link_espnet.sh: no sclite, which asr.sh's scoring needs:" \

@@ -76,6 +76,7 @@ def test_what_is_there_already_stays(tree, tmp_path):
     for name in ("path.sh", "cmd.sh", "local/path.sh", "db.sh"):
         assert (folder / name).read_text() == "mine\n"
     assert "local/path.sh is your own" in made.stdout
+    assert "its path.sh ends with: ./path.sh: line 1: mine: command not found" in made.stderr
 
 
 def test_links_follow_a_tree_that_moved(tree, tmp_path):
