@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from espnet_entropy.aggregate import AGGREGATORS
 from espnet_entropy.batch import check_unit_range, valid_mask
 from espnet_entropy.calibration import Calibration
+from espnet_entropy.rates import GRID_POINTS, check_rate_range, draw_rate, rate_grid
 from espnet_entropy.segment import (
     CALIBRATED,
     SEGMENTERS,
@@ -20,9 +21,6 @@ from espnet_entropy.segment import (
     segments_of,
     with_rate,
 )
-
-# Rates for which a model of many rates holds thresholds, geometrically spaced over its range.
-GRID_POINTS = 32
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class SegmentEncoder(nn.Module):
         if threshold_nats is not None:
             check_number("threshold", threshold_nats)
         if rate_range_hz is not None:
-            _check_rate_range(rate_range_hz, segmenter, threshold_nats)
+            check_rate_range(rate_range_hz, segmenter, threshold_nats)
         self.num_units = num_units
         self.segmenter = segmenter
         self.rate_range_hz = rate_range_hz
@@ -103,7 +101,7 @@ class SegmentEncoder(nn.Module):
         self.mask_embedding = nn.Parameter(torch.zeros(dim), requires_grad=unit_mask > 0)
         self.dropout = nn.Dropout(dropout)
         self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
-        self._grid_hz = _geometric(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]
+        self._grid_hz = rate_grid(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]
         # The thresholds and what they were made for, in one: neither is loaded without the other.
         # float32, since ESPnet averages checkpoints but adds integers up.
         size = len(self._grid_hz) * len(THRESHOLD_NAMES) + len(self._made_for())
@@ -194,11 +192,6 @@ class SegmentEncoder(nn.Module):
             config = replace(config, segmenter="dense", on_change=False)
         return find_boundaries(units, entropies, lengths, config, self._thresholds_at(rate_hz))
 
-    def _draw_rate(self) -> float:
-        """Evenly on a logarithmic scale: from 7 to 14 Hz as often as from 14 to 28."""
-        low, high = self.rate_range_hz
-        return min(high, low * (high / low) ** float(torch.rand(())))
-
     def _made_for(self) -> dict[str, float]:
         """The settings that thresholds depend on, as numbers; 0 where they do not."""
         config, given = self.segmenter, self.threshold_nats is not None
@@ -262,7 +255,7 @@ class SegmentEncoder(nn.Module):
         valid = valid_mask(lengths, units.shape[1])
         units = units.masked_fill(~valid, 0)
         check_unit_range(units, self.num_units)
-        rate_hz = self._draw_rate() if self.training and self.rate_range_hz else None
+        rate_hz = draw_rate(*self.rate_range_hz) if self.training and self.rate_range_hz else None
         boundaries = self.find_boundaries(units, entropies, lengths, rate_hz=rate_hz)
         segment_ids, segment_lengths = segments_of(boundaries, lengths)
         embedded = self.embedding(units)
@@ -289,36 +282,6 @@ def _build_aggregator(name: str, dim: int, conf: dict) -> nn.Module:
     except TypeError as error:
         raise ValueError(f"aggregator {name!r} with aggregator_conf {conf}: {error}") from error
     return AGGREGATORS[name](dim, **conf)
-
-
-def _check_rate_range(rate_range_hz, segmenter: SegmenterConfig, threshold_nats) -> None:
-    try:
-        low, high = rate_range_hz
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"rate_range is {rate_range_hz!r}, but must be two rates: [7, 50]"
-        ) from None
-    for rate_hz in (low, high):
-        check_number("rate_range", rate_hz)
-        with_rate(segmenter, rate_hz)  # which refuses what is out of range
-    if not low < high:
-        raise ValueError(f"rate_range is {rate_range_hz}, but must ascend")
-    if threshold_nats is not None:
-        raise ValueError("a threshold gives one rate; leave out either it or the rate_range")
-    if segmenter.segmenter in ("dense", "dedup"):
-        raise ValueError(f"segmenter {segmenter.segmenter!r} has one rate, and no rate_range")
-    if segmenter.rate_hz is None or not low <= segmenter.rate_hz <= high:
-        raise ValueError(
-            f"rate is {segmenter.rate_hz}, but must lie in the rate_range {rate_range_hz}: it is "
-            "what validation and decoding take"
-        )
-
-
-def _geometric(low: float, high: float) -> list[float]:
-    """GRID_POINTS rates, the ends exact."""
-    ratio = high / low
-    inner = (low * ratio ** (step / (GRID_POINTS - 1)) for step in range(1, GRID_POINTS - 1))
-    return [low, *inner, high]
 
 
 def _check_record(encoder: SegmentEncoder, incompatible_keys) -> None:

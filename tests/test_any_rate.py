@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from espnet_entropy.calibration import Calibration, calibrate
-from espnet_entropy.encode import GRID_POINTS, SegmentEncoder
+from espnet_entropy.encode import SegmentEncoder
+from espnet_entropy.rates import GRID_POINTS
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
 
 K, D = 20, 8
