@@ -25,6 +25,9 @@ PLUGINS = (
     ("espnet2.tasks.s2t", "frontend_choices", "entropy", S2T_FRONTEND),
     ("espnet2.tasks.s2t_ctc", "frontend_choices", "entropy", S2T_FRONTEND),
     ("espnet2.tasks.lm", "lm_choices", "llama", UNIT_LM),
+    # espnet3 has copies of its own of the tasks that its systems know.
+    ("espnet3.systems.esp2_asr.task", "frontend_choices", "entropy", FRONTEND),
+    ("espnet3.systems.esp2_asr.src.transducer_task", "frontend_choices", "entropy", FRONTEND),
 )
 
 
