@@ -21,7 +21,7 @@ def run(cluster, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=300,
             env=os.environ | cluster.environment | environment,
         )
 
@@ -211,7 +211,7 @@ def test_requeued_before_the_time_limit(start, cluster, tmp_path):
     command = "if [ -e half ]; then echo second; else touch half; sleep 300; fi"
     (tmp_path / "work.sh").write_text(command)
     process = start("--requeue", "true", "--time", "1", "x.log", "bash", "work.sh")
-    error = process.communicate(timeout=200)[1]
+    error = process.communicate(timeout=300)[1]
     assert process.returncode == 0, error
     text = (tmp_path / "x.log").read_text()
     assert "The time limit is near" in text and "restart 1" in text
