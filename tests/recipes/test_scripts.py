@@ -158,13 +158,19 @@ def test_a_forced_stage_counts_for_those_after_it(tmp_path):
 
 def test_two_runs_at_once_do_not_work_on_one_stage(tmp_path):
     """A run that was killed counts as long as anything that it started is at work."""
-    waiting = STAGES.replace("echo first", "sleep 300 >ran 2>&1 & echo $! >pid; kill -9 $$")
+    job = f"{sys.executable} {UTILS}/run.pl x.log echo \\$$ '>pid' ';' exec sleep 300"
+    waiting = STAGES.replace(
+        "echo first", f"{job} >out 2>&1 & until [ -s pid ]; do :; done; kill -9 $! $$"
+    )
     bash(waiting, folder=tmp_path)
     sleeper = int((tmp_path / "pid").read_text())
     try:
         refused = bash(STAGES, folder=tmp_path)
         assert refused.returncode != 0 and "stage 1 (one) failed" in refused.stderr
-        assert re.search(r"another run is in this stage: process \d+ on \S+ since", refused.stderr)
+        assert re.search(
+            rf"at work in this stage: process \d+ on \S+ since .*processes {sleeper} ",
+            refused.stderr,
+        )
         assert ran(tmp_path) == []
     finally:
         os.kill(sleeper, 9)

@@ -68,6 +68,8 @@ class Job:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
+                # With the stage's lock: should this program be killed, its jobs still hold it.
+                close_fds=False,
             )
 
     def ended(self):

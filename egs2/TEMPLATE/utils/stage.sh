@@ -142,11 +142,19 @@ _lock() {
     mkdir -p "${marker_dir}"
     exec {_stage_lock}>>"${file}"
     if ! flock -n "${_stage_lock}"; then
-        echo "another run is in this stage: $(cat "${file}"). Let it end, or end it and all that it" \
-            "has started" >&2
+        echo "another run, or what a killed one has left, is at work in this stage:" \
+            "$(cat "${file}"); here it has the processes $(_holders "${file}")" >&2
         return 1
     fi
     echo "process $$ on $(hostname) since $(date '+%F %T')" >"${file}"
+}
+
+# _holders FILE: the processes of this machine that have it open, but for this one.
+_holders() {
+    local path
+    path=$(realpath "$1")
+    { find /proc/[0-9]*/fd -lname "${path}" 2>/dev/null || true; } | cut -d / -f 3 |
+        sort -nu | grep -vx "$$" | tr '\n' ' '
 }
 
 # _begin NAME: not finished from here on. What is known of the last time stays in `.last`, at once
