@@ -1,5 +1,6 @@
 """The dump: shards of arks, the tables over them, ESPnet's layout, and batches of what is in it."""
 
+import heapq
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -96,11 +97,60 @@ def padded_batches(
             first = last
 
 
-def shard_keys(keys: Iterable[str], shard: int, num_shards: int) -> list[str]:
-    """The keys of one shard, 1 <= shard <= num_shards: every num_shards-th in C-locale order."""
+def shard_keys(
+    keys: Iterable[str], shard: int, num_shards: int, sizes: dict[str, float] | None = None
+) -> list[str]:
+    """The keys of one shard.
+
+    Args:
+        keys: of the whole set; their order does not matter.
+        shard: number from 1.
+        num_shards: into how many the set is cut.
+        sizes: seconds or frames of each; shards are then about equally long. Without them every
+            num_shards-th key in C-locale order belongs to one.
+
+    Returns:
+        Keys in C-locale order.
+    """
     if not 1 <= shard <= num_shards:
         raise ValueError(f"shard {shard} is not between 1 and {num_shards}")
-    return sorted(keys)[shard - 1 :: num_shards]
+    if sizes is None:
+        return sorted(keys)[shard - 1 :: num_shards]
+    # The longest first, each to the shard that has the least so far.
+    loads = [(0.0, number) for number in range(1, num_shards + 1)]
+    chosen = []
+    for key in sorted(keys, key=lambda key: (-sizes[key], key)):
+        load, number = loads[0]
+        heapq.heapreplace(loads, (load + sizes[key], number))
+        if number == shard:
+            chosen.append(key)
+    return sorted(chosen)
+
+
+def read_sizes(table: Path | str) -> dict[str, float] | None:
+    """How long the utterances of a table are, from the first such file beside it.
+
+    Args:
+        table: `wav.scp` with `utt2dur` (seconds) or `utt2num_samples`, `units.scp` with
+            `text_shape` (frames).
+
+    Returns:
+        Sizes by utterance, None where there is no such file.
+
+    Raises:
+        ValueError: the file has no number for an utterance of the table.
+    """
+    for name in ("utt2dur", "utt2num_samples", "text_shape"):
+        path = Path(table).with_name(name)
+        if path.exists():
+            sizes = read_table(path)
+            try:
+                return {utt: float(sizes[utt].split(",")[0]) for utt in read_table(table)}
+            except (KeyError, ValueError) as error:
+                raise ValueError(
+                    f"{path} does not fit {table}: {error}; make it anew, or remove it"
+                ) from error
+    return None
 
 
 def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
@@ -143,6 +193,30 @@ def write_shard(
         temporary.unlink(missing_ok=True)
     write_table(scp, table)
     return table
+
+
+def failed_path(folder: Path | str, shard: int) -> Path:
+    """Where a shard lists the utterances that could not be dumped, and why."""
+    return Path(folder) / "shards" / f"failed.{shard}"
+
+
+def read_failed(folder: Path | str, num_shards: int, most: int) -> dict[str, str]:
+    """Utterances that could not be dumped, of all shards, with the reasons.
+
+    Raises:
+        ValueError: there are more than `most`.
+    """
+    failed = {}
+    for shard in range(1, num_shards + 1):
+        path = failed_path(folder, shard)
+        failed |= read_table(path) if path.exists() else {}
+    if len(failed) > most:
+        utt, reason = next(iter(failed.items()))
+        raise ValueError(
+            f"{folder}: {len(failed)} utterances could not be dumped, {most} are tolerated "
+            f"(--max_failed_utts): {utt}: {reason}"
+        )
+    return failed
 
 
 def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -> dict[str, str]:

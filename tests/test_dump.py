@@ -276,3 +276,33 @@ def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
         dump.write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
     with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
         dump.merge_shards(tmp_path, 2, ["utt"])
+
+
+sizes = st.dictionaries(keys, st.floats(0.1, 100), max_size=30)
+
+
+@given(sizes, st.integers(1, 5), st.randoms(use_true_random=False))
+def test_shards_by_size_are_a_partition_and_even(sizes, num_shards, random):
+    def shards_of(utts):
+        return [dump.shard_keys(utts, n, num_shards, sizes) for n in range(1, num_shards + 1)]
+
+    shards = shards_of(sizes)
+    assert sorted(key for shard in shards for key in shard) == sorted(sizes)
+    shuffled = list(sizes)
+    random.shuffle(shuffled)
+    assert shards == shards_of(shuffled)
+    loads = [sum(sizes[key] for key in shard) for shard in shards]
+    # The last one that was added to the fullest went where least was.
+    assert max(loads) - min(loads) <= max(sizes.values(), default=0) + 1e-6
+
+
+@pytest.mark.parametrize("name", ["utt2dur", "utt2num_samples", "text_shape"])
+def test_sizes_stand_beside_the_table(tmp_path, name):
+    data.write_table(tmp_path / "wav.scp", {"a": "a.wav", "b": "b.wav"})
+    assert dump.read_sizes(tmp_path / "wav.scp") is None
+    data.write_table(tmp_path / name, {"a": "3", "b": "4.5", "c": "1"})
+    assert dump.read_sizes(tmp_path / "wav.scp") == {"a": 3, "b": 4.5}
+    for broken in ({"a": "3"}, {"a": "3", "b": "long"}):
+        data.write_table(tmp_path / name, broken)
+        with pytest.raises(ValueError, match=f"{name} does not fit .*wav.scp"):
+            dump.read_sizes(tmp_path / "wav.scp")

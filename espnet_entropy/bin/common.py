@@ -37,6 +37,31 @@ def add_shard_arguments(parser) -> None:
     parser.add_argument("--device", default="cpu", help="torch device")
 
 
+def add_failure_argument(parser) -> None:
+    """--max_failed_utts."""
+    parser.add_argument(
+        "--max_failed_utts",
+        type=int,
+        default=0,
+        help="recordings that may fail and are then left out and listed, not dropped unnoticed",
+    )
+
+
+class Failures:
+    """Utterances that were left out, and why; as long as there are not too many."""
+
+    def __init__(self, most: int):
+        self.most = most
+        self.reasons: dict[str, str] = {}
+
+    def leave_out(self, utt: str, error: ValueError) -> None:
+        """Note and tell it; ValueError if this one is not tolerated any more."""
+        self.reasons[utt] = " ".join(str(error).split())
+        if len(self.reasons) > self.most:
+            raise ValueError(f"utt {utt}: {error}") from error
+        print(f"left out: utt {utt}: {error}", file=sys.stderr, flush=True)
+
+
 def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
     """A progress bar on standard error; in log files a line every ten seconds."""
     if total is None and isinstance(items, Sized):

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from espnet_entropy.bin.common import add_shard_arguments, make_parser, usable_device, user_errors
+from espnet_entropy.bin.common import (
+    add_failure_argument,
+    add_shard_arguments,
+    make_parser,
+    usable_device,
+    user_errors,
+)
 from espnet_entropy.bin.dump_units import dump_shard
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
@@ -14,6 +20,7 @@ def get_parser():
     parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")
     parser.add_argument("--output", required=True, help="dump/raw/SET")
     add_shard_arguments(parser)
+    add_failure_argument(parser)
     return parser
 
 

@@ -13,7 +13,7 @@ from espnet_entropy.bin.common import (
 )
 from espnet_entropy.bundle import read_description
 from espnet_entropy.data import read_matrix, read_table
-from espnet_entropy.dump import shard_keys, shard_paths, write_shard
+from espnet_entropy.dump import read_sizes, shard_keys, shard_paths, write_shard
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm
 
@@ -46,7 +46,7 @@ def run(args) -> None:
             f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"
         )
     table = read_table(args.units_scp)
-    keys = shard_keys(table, args.shard, args.num_shards)
+    keys = shard_keys(table, args.shard, args.num_shards, read_sizes(args.units_scp))
     stopwatch, frames = Stopwatch(), []
 
     def arrays():

@@ -4,15 +4,17 @@ import numpy as np
 import torch
 
 from espnet_entropy.bin.common import (
+    Failures,
     Stopwatch,
+    add_failure_argument,
     add_shard_arguments,
     make_parser,
     progress,
     usable_device,
     user_errors,
 )
-from espnet_entropy.data import read_audio, read_table
-from espnet_entropy.dump import shard_keys, shard_paths, write_shard
+from espnet_entropy.data import read_audio, read_table, write_table
+from espnet_entropy.dump import failed_path, read_sizes, shard_keys, shard_paths, write_shard
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -22,6 +24,7 @@ def get_parser():
     parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
     parser.add_argument("--output", required=True, help="dump/units/SET")
     add_shard_arguments(parser)
+    add_failure_argument(parser)
     return parser
 
 
@@ -36,7 +39,7 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
     """Write one shard unless it is whole already.
 
     Args:
-        args: wav_scp, output, shard, num_shards.
+        args: wav_scp, output, shard, num_shards, max_failed_utts.
         tokenizer: what turns sound into Tokens.
         to_array: what of a one-utterance batch of Tokens is written.
     """
@@ -44,8 +47,8 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
         print(f"shard {args.shard} of {args.output} is there already")
         return
     recordings = read_table(args.wav_scp)
-    keys = shard_keys(recordings, args.shard, args.num_shards)
-    stopwatch, frames = Stopwatch(), []
+    keys = shard_keys(recordings, args.shard, args.num_shards, read_sizes(args.wav_scp))
+    stopwatch, frames, failures = Stopwatch(), [], Failures(args.max_failed_utts)
 
     def arrays():
         for utt in progress(keys, f"shard {args.shard}"):
@@ -53,13 +56,16 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
                 wave = torch.from_numpy(read_audio(recordings[utt], tokenizer.sample_rate))
                 array = to_array(tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)])))
             except ValueError as error:
-                raise ValueError(f"utt {utt}: {error}") from error
+                failures.leave_out(utt, error)
+                continue
             frames.append(len(array))
             yield utt, array
+        # Before the shard's scp, which says that all of it is there.
+        write_table(failed_path(args.output, args.shard), failures.reasons)
 
     write_shard(args.output, args.shard, arrays())
     shift = tokenizer.extractor.frame_shift_sec
-    print(stopwatch.summary(f"shard {args.shard}", len(keys), sum(frames), shift))
+    print(stopwatch.summary(f"shard {args.shard}", len(frames), sum(frames), shift))
 
 
 if __name__ == "__main__":

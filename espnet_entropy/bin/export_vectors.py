@@ -17,7 +17,14 @@ from espnet_entropy.bin.common import (
 )
 from espnet_entropy.checkpoint import load_frontend
 from espnet_entropy.data import atomic_text, read_table
-from espnet_entropy.dump import read_dump, shard_keys, shard_paths, times_path, write_shard
+from espnet_entropy.dump import (
+    read_dump,
+    read_sizes,
+    shard_keys,
+    shard_paths,
+    times_path,
+    write_shard,
+)
 from espnet_entropy.segment import segment_times
 
 
@@ -48,7 +55,8 @@ def run(args) -> None:
         frontend.set_rate(args.rate)
     encoder = frontend.encoder.to(usable_device(args.device))
     frame_rate_hz = encoder.segmenter.frame_rate_hz
-    keys = shard_keys(read_table(f"{args.dump}/wav.scp"), args.shard, args.num_shards)
+    table = f"{args.dump}/wav.scp"
+    keys = shard_keys(read_table(table), args.shard, args.num_shards, read_sizes(table))
     stopwatch, frames, segments = Stopwatch(), 0, 0
 
     def arrays():

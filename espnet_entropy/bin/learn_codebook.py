@@ -2,7 +2,15 @@
 
 import torch
 
-from espnet_entropy.bin.common import make_parser, mapping, progress, usable_device, user_errors
+from espnet_entropy.bin.common import (
+    Failures,
+    add_failure_argument,
+    make_parser,
+    mapping,
+    progress,
+    usable_device,
+    user_errors,
+)
 from espnet_entropy.codebook import learn_codebook
 from espnet_entropy.data import read_audio, read_table
 from espnet_entropy.features import EXTRACTORS, build_extractor
@@ -23,6 +31,7 @@ def get_parser():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--output", required=True, help="folder to write")
+    add_failure_argument(parser)
     return parser
 
 
@@ -46,14 +55,15 @@ def run(args) -> None:
     ).tolist()
     extractor = build_extractor(args.extractor, **args.extractor_conf).to(device)
     sample = torch.empty(args.max_frames, extractor.dim, device=device)
-    filled = 0
+    filled, failures = 0, Failures(args.max_failed_utts)
     for index in progress(order, "features"):
         utt, path = recordings[index]
         try:
             wave = torch.from_numpy(read_audio(path, extractor.sample_rate))
             features, _ = extractor(wave.unsqueeze(0).to(device), torch.tensor([len(wave)]))
         except ValueError as error:
-            raise ValueError(f"utt {utt}: {error}") from error
+            failures.leave_out(utt, error)
+            continue
         rows = features[0][: args.max_frames - filled]
         sample[filled : filled + len(rows)] = rows
         filled += len(rows)

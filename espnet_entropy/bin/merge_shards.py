@@ -1,9 +1,10 @@
 """Check that a dump's shards are all there and make one table of them."""
 
-from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import read_matrix, read_table
+from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
+from espnet_entropy.data import read_matrix, read_table, write_table
 from espnet_entropy.dump import (
     merge_shards,
+    read_failed,
     times_path,
     write_espnet_layout,
     write_features_layout,
@@ -17,6 +18,7 @@ def get_parser():
     parser.add_argument("--num_shards", type=int, default=1)
     parser.add_argument("--expect", required=True, help="table whose utterances must be there")
     parser.add_argument("--data", help="folder with text and utt2spk, not for units alone")
+    add_failure_argument(parser)
     return parser
 
 
@@ -28,7 +30,10 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Units become units.scp, units with entropies ESPnet's layout, vectors ESPnet's features."""
-    table = merge_shards(args.output, args.num_shards, read_table(args.expect))
+    failed = read_failed(args.output, args.num_shards, args.max_failed_utts)
+    expected = [utt for utt in read_table(args.expect) if utt not in failed]
+    table = merge_shards(args.output, args.num_shards, expected)
+    write_table(f"{args.output}/failed_utts", failed)
     if read_matrix(next(iter(table.values()))).ndim == 1:
         write_units_table(args.output, table)
     elif args.data is None:
@@ -37,7 +42,8 @@ def run(args) -> None:
         write_features_layout(args.output, table, args.data, args.num_shards)
     else:
         write_espnet_layout(args.output, table, args.data)
-    print(f"{args.output}: {len(table)} utterances from {args.num_shards} shards")
+    left_out = f"; {len(failed)} could not be read: {args.output}/failed_utts" if failed else ""
+    print(f"{args.output}: {len(table)} utterances from {args.num_shards} shards{left_out}")
 
 
 if __name__ == "__main__":

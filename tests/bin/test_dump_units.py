@@ -52,3 +52,51 @@ def test_broken_recordings_are_named(parts, tmp_path):
     with pytest.raises(SystemExit, match="error: utt utt-b: .*none.wav cannot be decoded"):
         dump(parts, tmp_path / "dump", wav_scp=tmp_path / "wav.scp")
     assert not any(path.exists() for path in shard_paths(tmp_path / "dump", 1))
+
+
+def with_a_broken_one(parts, folder):
+    """The five recordings and one that is none."""
+    (folder / "broken.wav").write_bytes(b"RIFF no sound at all")
+    write_table(
+        folder / "wav.scp", read_table(parts.wav_scp) | {"utt-0": str(folder / "broken.wav")}
+    )
+    return folder / "wav.scp"
+
+
+def dump_and_merge(parts, scp, output, **options):
+    for shard in (1, 2):
+        tiny.command(
+            dump_units,
+            wav_scp=scp,
+            codebook=parts.codebook,
+            output=output,
+            num_shards=2,
+            shard=shard,
+            **options,
+        )
+    tiny.command(merge_shards, output=output, num_shards=2, expect=scp, **options)
+
+
+def test_a_broken_recording_is_named_or_left_out_and_listed(parts, tmp_path, capsys):
+    scp = with_a_broken_one(parts, tmp_path)
+    with pytest.raises(SystemExit, match="error: utt utt-0: .*broken.wav cannot be decoded"):
+        dump_and_merge(parts, scp, tmp_path / "strict")
+    dump_and_merge(parts, scp, tmp_path / "units", max_failed_utts=1)
+    captured = capsys.readouterr()
+    assert "left out: utt utt-0: " in captured.err
+    assert "5 utterances from 2 shards; 1 could not be read: " in captured.out
+    failed = read_table(tmp_path / "units/failed_utts")
+    assert list(failed) == ["utt-0"] and "broken.wav cannot be decoded" in failed["utt-0"]
+    expected = {utt: units.tolist() for utt, units in read_units(parts.units / "units.scp")}
+    found = {utt: units.tolist() for utt, units in read_units(tmp_path / "units/units.scp")}
+    assert found == expected
+
+
+def test_all_shards_together_may_fail_so_often(parts, tmp_path):
+    """Each shard by itself stays within the limit."""
+    table = {f"utt-{n}": str(tmp_path / "none.wav") for n in range(2)}
+    write_table(tmp_path / "wav.scp", table | read_table(parts.wav_scp))
+    message = r"2 utterances could not be dumped, 1 are tolerated .*utt-0: .*none.wav"
+    with pytest.raises(SystemExit, match=message):
+        dump_and_merge(parts, tmp_path / "wav.scp", tmp_path / "units", max_failed_utts=1)
+    assert not (tmp_path / "units/units.scp").exists()

@@ -126,6 +126,7 @@ def test_prepare_data(copy, prepare):
     )
     assert "voice-a-en-greeting Hello, caller!\n" in (train / "text.tc").read_text()
     assert "voice-a-en-digits_1 digits/1\n" in (train / "utt2prompt").read_text()
+    assert (train / "utt2dur").read_text().split()[1::2] == ["0.640"] * 2
     assert (train / "utt2spk").read_text().split()[1::2] == ["voice-a"] * 2
     assert (train / "spk2utt").read_text() == "voice-a voice-a-en-digits_1 voice-a-en-greeting\n"
     assert "press one for help" in (copy["output"] / "dev_en/text").read_text()

@@ -47,8 +47,11 @@ def test_perturbed_folder(copy, prepare):
     assert len(rows) == 6 and rows == sorted(rows) == sorted(rows, key=lambda row: row[::-1])
     assert ["sp0.9-voice-a-en-greeting", "sp0.9-voice-a"] in rows
     assert "sp1.1-voice-a-en-greeting hello caller\n" in (output / "text").read_text()
+    lengths = dict(line.split() for line in (output / "utt2dur").read_text().splitlines())
     for line in (output / "wav.scp").read_text().splitlines():
-        assert soundfile.info(line.split()[1]).samplerate == 16000
+        utt, path = line.split()
+        assert soundfile.info(path).samplerate == 16000
+        assert soundfile.info(path).duration == pytest.approx(float(lengths[utt]), abs=1e-3)
 
 
 def test_a_killed_process_ends_the_preparation(local):

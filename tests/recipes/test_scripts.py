@@ -156,6 +156,28 @@ def test_a_forced_stage_counts_for_those_after_it(tmp_path):
     assert ran(tmp_path) == ["first", "second"]
 
 
+def test_two_runs_at_once_do_not_work_on_one_stage(tmp_path):
+    """A run that was killed counts as long as anything that it started is at work."""
+    job = f"{sys.executable} {UTILS}/run.pl x.log echo \\$$ '>pid' ';' exec sleep 300"
+    waiting = STAGES.replace(
+        "echo first", f"{job} >out 2>&1 & until [ -s pid ]; do :; done; kill -9 $! $$"
+    )
+    bash(waiting, folder=tmp_path)
+    sleeper = int((tmp_path / "pid").read_text())
+    try:
+        refused = bash(STAGES, folder=tmp_path)
+        assert refused.returncode != 0 and "stage 1 (one) failed" in refused.stderr
+        assert re.search(
+            rf"at work in this stage: process \d+ on \S+ since .*processes {sleeper} ",
+            refused.stderr,
+        )
+        assert ran(tmp_path) == []
+    finally:
+        os.kill(sleeper, 9)
+    assert bash(STAGES, folder=tmp_path).returncode == 0
+    assert ran(tmp_path) == ["first", "second"]
+
+
 def test_foreign_folder_is_not_touched(tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "mine").touch()
@@ -354,8 +376,20 @@ def test_unknown_backend_is_refused(tmp_path):
     cmd_sh = UTILS.parent / "units1" / "cmd.sh"
     result = bash(f". {cmd_sh}", folder=tmp_path, cmd_backend="cloud")
     assert result.returncode == 1 and "local or slurm" in result.stderr
-    result = bash(f". {cmd_sh}", folder=tmp_path, cmd_backend="slurm")
-    assert result.returncode == 1 and "needs slurm.pl" in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    "given, trains_with",
+    [
+        ({}, "utils/slurm.pl --requeue true --follow true"),
+        (dict(slurm_pl="/kaldi/slurm.pl"), "/kaldi/slurm.pl"),
+    ],
+)
+def test_slurm_is_a_backend_and_kaldis_dispatcher_stands_in(tmp_path, given, trains_with):
+    script = f". {UTILS.parent}/units1/cmd.sh; echo ${{cuda_cmd}}; echo ${{train_cmd}}"
+    result = bash(script, folder=tmp_path, cmd_backend="slurm", **given)
+    assert result.stdout.splitlines() == [trains_with, trains_with.split()[0]], result.stderr
 
 
 @pytest.mark.parametrize("script", ["demo.sh", "units1/run.sh", "asr1/run.sh"])

@@ -9,6 +9,7 @@ nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend 
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
+max_failed_utts=0       # unreadable recordings of a set that are left out and listed
 stats_nj=1              # jobs of stage 4
 seed=0
 python=python
@@ -54,7 +55,7 @@ EOF
 )
 
 . utils/parse_options.sh
-whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames max_failed_utts
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -144,8 +145,9 @@ dump() {
     fi
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/raw" dump "${missing}" --wav_scp "${datadir}/%set%/wav.scp" \
-            --bundle "${bundle}" --device "$(job_device)" \
-            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%"
+            --bundle "${bundle}" --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
+            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%" \
+            --max_failed_utts "${max_failed_utts}"
     fi
     stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done"
 }

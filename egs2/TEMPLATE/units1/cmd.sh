@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2034
-# How jobs are started: cmd_backend=local or slurm (from the environment, or set here).
+# How jobs are started: cmd_backend=local or slurm (from the environment, or set here). Slurm's
+# partitions and options stand in conf/slurm.conf, in Kaldi's format.
 #   train_cmd   many jobs without a GPU (or with, by --gpu N)
 #   cuda_cmd    trainings
 #   decode_cmd  decoding
@@ -12,14 +13,15 @@ case "${cmd_backend}" in
         decode_cmd="utils/run.pl"
         ;;
     slurm)
-        slurm_pl=$(command -v slurm.pl || command -v utils/slurm.pl || true)
-        if [ -z "${slurm_pl}" ]; then
-            echo "cmd.sh: cmd_backend=slurm needs slurm.pl on PATH or in utils/" >&2
-            exit 1
-        fi
+        # Kaldi's own dispatcher stands in by slurm_pl=/path/to/slurm.pl. Ours also puts a training
+        # that ends before its time limit, or loses its node back into the queue.
+        slurm_pl=${slurm_pl:-utils/slurm.pl}
         train_cmd=${slurm_pl}
         cuda_cmd=${slurm_pl}
         decode_cmd=${slurm_pl}
+        if [ "${slurm_pl}" = utils/slurm.pl ]; then
+            cuda_cmd="${slurm_pl} --requeue true --follow true"
+        fi
         ;;
     *)
         echo "cmd.sh: cmd_backend is local or slurm, not '${cmd_backend}'" >&2

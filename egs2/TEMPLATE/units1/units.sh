@@ -9,6 +9,7 @@ nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend 
 ngpu=0                  # GPUs of a training, and of each job of stages 3 and 5 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
+max_failed_utts=0       # unreadable recordings of a set that are left out and listed
 seed=0
 python=python
 datadir=data
@@ -46,7 +47,7 @@ EOF
 )
 
 . utils/parse_options.sh
-whole_numbers stage stop_stage nj ngpu num_nodes num_shards
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards max_failed_utts
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -100,7 +101,7 @@ learn_codebook() {
         ${python} -m espnet_entropy.bin.learn_codebook --wav_scp "${scps[@]}" \
         --extractor "${extractor}" --extractor_conf "${extractor_conf}" \
         --num_units "${num_units}" --max_frames "${max_frames}" --seed "${seed}" \
-        --device "$(job_device)" --output "${codebook}"
+        --device "$(job_device)" --max_failed_utts "${max_failed_utts}" --output "${codebook}"
     stage_summary "${num_units} units"
 }
 
@@ -115,7 +116,8 @@ dump_units() {
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/units" dump_units "${missing}" \
             --wav_scp "${datadir}/%set%/wav.scp" --codebook "${codebook}" \
-            --device "$(job_device)" -- --expect "${datadir}/%set%/wav.scp"
+            --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
+            -- --expect "${datadir}/%set%/wav.scp" --max_failed_utts "${max_failed_utts}"
     fi
     stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
 }
@@ -180,7 +182,7 @@ dump_entropies() {
         dump_sets "${dumpdir}/raw" dump_entropies "${missing}" \
             --units_scp "${dumpdir}/units/%set%/units.scp" --codebook "${codebook}" \
             --unit_lm "${lm_file}" --device "$(job_device)" \
-            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%"
+            -- --expect "${dumpdir}/units/%set%/units.scp" --data "${datadir}/%set%"
     fi
     entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
         --frame_rate "$(frame_rate)" --output "${calibration}"

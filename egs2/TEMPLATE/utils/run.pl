@@ -26,73 +26,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dispatch
+
 POLL_SEC = 0.05
 GRACE_SEC = 5.0
-TAIL_LINES = 20
-OPTIONS = {"gpu", "mem", "time", "num_threads", "num_nodes", "max_jobs_run", "config", "follow"}
-STARTED = re.compile(r"(\d+)/(\d+)epoch started")
-RESULTS = re.compile(r"(\d+)epoch results: (.*)")
-# Shown beside the validation loss, the first that the model reports.
-METRICS = ("cer", "cer_ctc", "acc", "loss_ctc")
-
-
-def quit_with(message):
-    sys.exit(f"run.pl: {message}")
-
-
-def duration(seconds):
-    """Seconds as a short text: 4 s, 3 min 10 s, 2 h 05 min."""
-    seconds = int(round(seconds))
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
-
-
-def parse(argv):
-    """Split the arguments into options, (name, first, last) of the array, log and command."""
-    options, array, words = {}, None, list(argv)
-    while words and (words[0].startswith("-") or re.match(r"[A-Z_a-z]+=\d+", words[0])):
-        word = words.pop(0)
-        if not word.startswith("-"):
-            found = re.fullmatch(r"([A-Z_a-z]+)=(\d+)(?::(\d+))?", word)
-            if found is None or array is not None:
-                quit_with(f"bad job range '{word}': write JOB=1:8, once")
-            first, last = int(found[2]), int(found[3] or found[2])
-            if not 1 <= first <= last:
-                quit_with(f"bad job range '{word}': it must be ascending and start at 1 or more")
-            array = (found[1], first, last)
-            continue
-        name = word.lstrip("-").replace("-", "_")
-        if name not in OPTIONS:
-            quit_with(f"unknown option '{word}'")
-        if not words:
-            quit_with(f"option '{word}' needs a value")
-        options[name] = words.pop(0)
-    if len(words) < 2:
-        quit_with("a log file and a command are needed\n" + __doc__)
-    return options, array, words[0], words[1:]
-
-
-def number(options, name, default):
-    try:
-        return int(options.get(name, default))
-    except ValueError:
-        quit_with(f"--{name} must be a whole number: '{options[name]}'")
-
-
-def shell_command(words):
-    """Join words as Kaldi's dispatchers do, so that one script runs alike on all of them."""
-    quoted = []
-    for word in words:
-        if re.fullmatch(r"\S+", word):
-            quoted.append(word)
-        elif '"' in word:
-            quoted.append(f"'{word}'")
-        else:
-            quoted.append(f'"{word}"')
-    return " ".join(quoted)
 
 
 def visible_gpus():
@@ -131,6 +68,8 @@ class Job:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
+                # With the stage's lock: should this program be killed, its jobs still hold it.
+                close_fds=False,
             )
 
     def ended(self):
@@ -150,70 +89,6 @@ class Job:
             pass
 
 
-class Progress:
-    """`3/8 jobs done`: redrawn on a terminal, elsewhere a line for each quarter."""
-
-    def __init__(self, total):
-        self.total, self.quarter, self.terminal = total, 0, sys.stderr.isatty()
-
-    def show(self, done):
-        if self.total < 2:
-            return
-        text = f"{done}/{self.total} jobs done"
-        if self.terminal:
-            end = "\n" if done == self.total else ""
-            print(f"\r{text}", end=end, file=sys.stderr, flush=True)
-        elif done * 4 // self.total > self.quarter:
-            self.quarter = done * 4 // self.total
-            print(text, file=sys.stderr, flush=True)
-
-
-class Follower:
-    """Epoch lines out of the log of ESPnet's trainer, for any task."""
-
-    def __init__(self, log):
-        self.log, self.position, self.rest = log, 0, ""
-        self.first, self.last, self.start = None, None, time.time()
-
-    def read(self):
-        with self.log.open(encoding="utf-8", errors="replace") as f:
-            f.seek(self.position)
-            text = self.rest + f.read()
-            self.position = f.tell()
-        *lines, self.rest = text.split("\n")
-        for line in lines:
-            self.line(line)
-
-    def line(self, line):
-        started, results = STARTED.search(line), RESULTS.search(line)
-        if started:
-            self.last = int(started[2])
-            if self.first is None:
-                self.first, self.start = int(started[1]), time.time()
-        elif results and self.first is not None:
-            print(self.summary(int(results[1]), results[2]), file=sys.stderr, flush=True)
-
-    def summary(self, epoch, results):
-        values = {}
-        for phase, body in re.findall(r"\[(\w+)\] ([^\[]*)", results):
-            # A metric that the model does not have is nan.
-            pairs = re.findall(r"([\w.]+)=([-+\d.e]+)(?=,|\s|$)", body)
-            values[phase] = dict(pairs)
-        valid = values.get("valid", {})
-        parts = [f"epoch {epoch}/{self.last}", f"train loss {values['train'].get('loss', '?')}"]
-        parts.append(f"valid loss {valid.get('loss', '?')}")
-        parts += [f"valid {m} {valid[m]}" for m in METRICS if m in valid][:1]
-        elapsed = time.time() - self.start
-        left = elapsed / (epoch - self.first + 1) * (self.last - epoch)
-        return "  ".join(parts + [f"{duration(elapsed)} so far", f"{duration(left)} left"])
-
-
-def report_failure(job, status):
-    lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    print(f"\nrun.pl: job failed with status {status}, log {job.log}:", file=sys.stderr)
-    print("\n".join("    " + line for line in lines[-TAIL_LINES:]), file=sys.stderr, flush=True)
-
-
 def stop(jobs):
     for job in jobs:
         job.signal(signal.SIGTERM)
@@ -227,21 +102,6 @@ def stop(jobs):
         # The others have to be stopped too where this log cannot be written.
         with contextlib.suppress(OSError):
             job.ended()
-
-
-class Interrupt:
-    """Remembers the first signal; the loop looks here, so none is lost between fork and list."""
-
-    def __init__(self):
-        self.number = None
-        for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # nohup has asked for hang-ups to be ignored. An ignored interrupt is only what bash
-            # does to each job in the background of a script: this one still has to stop its jobs.
-            if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN:
-                signal.signal(s, self)
-
-    def __call__(self, number, _frame):
-        self.number = self.number or number
 
 
 def run_all(jobs, *limits):
@@ -259,14 +119,14 @@ def run_all(jobs, *limits):
 def run_each(jobs, running, at_once, gpus_each, gpus, follow):
     """Run the jobs, at most `at_once` together; keeps `running` current. Returns the status."""
     waiting, done, failed = list(jobs), 0, 0
-    progress, follower, interrupt = Progress(len(jobs)), None, Interrupt()
+    progress, follower, interrupt = dispatch.Progress(len(jobs)), None, dispatch.Interrupt()
     while running or (waiting and not failed):
         while waiting and not failed and not interrupt.number and len(running) < at_once:
             job = waiting.pop(0)
             job.gpus, gpus = gpus[:gpus_each], gpus[gpus_each:]
             job.launch()
             running.append(job)
-            follower = Follower(job.log) if follow else None
+            follower = dispatch.Follower(job.log) if follow else None
         if interrupt.number:
             print(f"\nrun.pl: interrupted, stopping {len(running)} jobs", file=sys.stderr)
             return 128 + interrupt.number
@@ -284,37 +144,29 @@ def run_each(jobs, running, at_once, gpus_each, gpus, follow):
                 progress.show(done)
             else:
                 failed += 1
-                report_failure(job, status)
+                dispatch.report_failure(job.log, f"status {status}")
     if failed:
         print(f"run.pl: {done} done, {failed} failed, {len(waiting)} not started", file=sys.stderr)
     return 1 if failed else 0
 
 
 def main(argv):
-    options, array, log, words = parse(argv)
-    if number(options, "num_nodes", 1) > 1:
-        quit_with("jobs run on this machine only; --num_nodes > 1 needs cmd_backend=slurm")
-    name, first, last = array or ("", 1, 1)
-    if last > first and name not in log:
-        quit_with(f"{last - first + 1} jobs cannot share the log '{log}': put {name} into its name")
-    command = shell_command(words)
-    jobs = []
-    for i in range(first, last + 1):
-        # Replacing an empty name would put the number between all letters.
-        log_i, command_i = log, command
-        if array is not None:
-            log_i, command_i = log.replace(name, str(i)), command.replace(name, str(i))
-        jobs.append(Job(Path(log_i), command_i))
+    options, array, log, words = dispatch.parse(argv, __doc__)
+    if dispatch.whole_number(options, "num_nodes", 1) > 1:
+        dispatch.quit_with("jobs run on this machine only; --num_nodes > 1 needs cmd_backend=slurm")
+    command = dispatch.shell_command(words)
+    _, first, last = array or ("", 1, 1)
+    jobs = [Job(*dispatch.log_and_command(array, log, command, i)) for i in range(first, last + 1)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = max(number(options, "num_threads", 1), 1)
-    at_once = number(options, "max_jobs_run", max(cores // threads, 1))
+    threads = max(dispatch.whole_number(options, "num_threads", 1), 1)
+    at_once = dispatch.whole_number(options, "max_jobs_run", max(cores // threads, 1))
     if at_once < 1:
-        quit_with(f"--max_jobs_run must be at least 1: {at_once}")
-    gpus_each = number(options, "gpu", 0)
+        dispatch.quit_with(f"--max_jobs_run must be at least 1: {at_once}")
+    gpus_each = dispatch.whole_number(options, "gpu", 0)
     gpus = visible_gpus() if gpus_each > 0 else []
     if gpus:
         if len(gpus) < gpus_each:
-            quit_with(f"--gpu {gpus_each} asked for, {len(gpus)} visible")
+            dispatch.quit_with(f"--gpu {gpus_each} asked for, {len(gpus)} visible")
         at_once = min(at_once, len(gpus) // gpus_each)
     follow = options.get("follow", "false") == "true" and len(jobs) == 1
     return run_all(jobs, at_once, gpus_each, gpus, follow)

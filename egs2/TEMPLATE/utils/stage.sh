@@ -14,6 +14,7 @@
 # into --options: the results do not depend on them.
 
 _stage_now=
+_stage_lock=
 stage_key=
 # Keys of stages that are to run, while check_trainings looks ahead.
 _looking_ahead=false
@@ -101,6 +102,7 @@ run_stage() {
     fi
     _stage_now="${number} (${title})"
     _stage_said=
+    _lock "${name}"
     echo "stage ${number}: ${title}"
     # Before the marker goes: what is refused leaves everything as it was.
     if [ -n "${training}" ]; then _refuse_other "${training}" "${renamed_by}"; fi
@@ -110,6 +112,7 @@ run_stage() {
     took=$(elapsed $((SECONDS - begin)))
     _finish "${name}" "${took}" ${makes[@]+"${makes[@]}"}
     _stage_now=
+    exec {_stage_lock}>&-
     echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }${took}"
 }
 
@@ -130,6 +133,28 @@ _finished() {
     done
     [ "${force}" = false ] &&
         [ "$(head -n 1 "${marker_dir}/$1.done" 2>/dev/null)" = "${stage_key}" ]
+}
+
+# _lock NAME: one run at a time works on a stage. The lock is held by all processes of the stage, so
+# that what a killed run has left at work keeps it too.
+_lock() {
+    local file=${marker_dir}/$1.lock
+    mkdir -p "${marker_dir}"
+    exec {_stage_lock}>>"${file}"
+    if ! flock -n "${_stage_lock}"; then
+        echo "another run, or what a killed one has left, is at work in this stage:" \
+            "$(cat "${file}"); here it has the processes $(_holders "${file}")" >&2
+        return 1
+    fi
+    echo "process $$ on $(hostname) since $(date '+%F %T')" >"${file}"
+}
+
+# _holders FILE: the processes of this machine that have it open, but for this one.
+_holders() {
+    local path
+    path=$(realpath "$1")
+    { find /proc/[0-9]*/fd -lname "${path}" 2>/dev/null || true; } | cut -d / -f 3 |
+        sort -nu | grep -vx "$$" | tr '\n' ' '
 }
 
 # _begin NAME: not finished from here on. What is known of the last time stays in `.last`, at once

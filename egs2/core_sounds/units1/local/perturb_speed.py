@@ -17,7 +17,7 @@ from scipy.signal import resample_poly
 
 from espnet_entropy.data import read_table
 
-COPIED = ("text", "text.tc", "utt2prompt")
+COPIED = ("text", "text.tc", "utt2dur", "utt2prompt")
 
 
 def perturbed_length(samples: int, factor: Fraction) -> int:
@@ -78,6 +78,8 @@ def write_folder(output: Path, tables: dict[str, dict], factors: dict) -> None:
                     value = f"{output / 'audio' / new}.flac"
                 elif name == "utt2spk":
                     value = f"{prefix}-{value}"
+                elif name == "utt2dur":
+                    value = f"{float(value) / float(factors[prefix]):.3f}"
                 joined[name][new] = value
     speakers: dict[str, list[str]] = {}
     ids = sorted(joined["wav.scp"], key=str.encode)

@@ -156,7 +156,7 @@ def utterance_id(name: str, lang: str) -> str:
 
 
 def write_set(folder: Path, prompts: list[Prompt], lang: str, audio: Path) -> None:
-    """wav.scp, text, text.tc, utt2spk, spk2utt and utt2prompt, sorted as in the C locale."""
+    """wav.scp, text, text.tc, utt2spk, spk2utt, utt2dur, utt2prompt, sorted as in the C locale."""
     rows = {utterance_id(p.name, lang): p for p in prompts}
     if len(rows) != len(prompts):
         raise ValueError(f"{folder}: two prompts share an utterance id; rename one on disk")
@@ -166,6 +166,7 @@ def write_set(folder: Path, prompts: list[Prompt], lang: str, audio: Path) -> No
         "text": lambda p: p.text,
         "text.tc": lambda p: p.spoken,
         "utt2spk": lambda p: VOICES[lang],
+        "utt2dur": lambda p: f"{p.seconds:.3f}",
         "utt2prompt": lambda p: p.name,
         "wav.scp": lambda p: f"{audio / lang / p.name}.flac",
     }
