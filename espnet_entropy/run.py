@@ -6,11 +6,13 @@ runpy: training on several processes spawns children that import this module aga
 the registration.
 """
 
+import contextlib
 import importlib
 import os
 import re
 import runpy
 import sys
+import zipfile
 from pathlib import Path
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
@@ -46,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     name, arguments = argv[1], argv[2:]
     if name.startswith("espnet2."):
         check_checkpoints(arguments)
+        set_broken_checkpoint_aside(arguments)
     module = importlib.import_module(name)
     sys.argv = [module.__file__ or name, *arguments]
     if hasattr(module, "main"):
@@ -80,6 +83,28 @@ def check_checkpoints(arguments: list[str]) -> None:
             load_weights_only(file)
         except ValueError as error:
             sys.exit(f"error: {error}; if you trust where it comes from: {TRUST}=true")
+
+
+def set_broken_checkpoint_aside(arguments: list[str]) -> None:
+    """Where a training was killed while it wrote `checkpoint.pth`, let it begin again.
+
+    ESPnet would end with an error at each attempt to go on from there.
+    """
+    options = dict(zip(arguments, arguments[1:], strict=False))
+    if options.get("--resume") != "true" or "--output_dir" not in options:
+        return
+    checkpoint = Path(options["--output_dir"]) / "checkpoint.pth"
+    # A checkpoint is a zip archive, whose directory is written last.
+    if checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
+        aside = checkpoint.with_name("checkpoint.pth.broken")
+        # Several processes of one training come here.
+        with contextlib.suppress(FileNotFoundError):
+            checkpoint.replace(aside)
+        print(
+            f"{checkpoint} was cut off while it was written; it is now {aside}, and the training "
+            "begins again",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import zipfile
 
 import pytest
 import tiny
@@ -215,7 +216,7 @@ def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
     pack_bundle(parts.codebook, checkpoint, parts.calibration, tmp_path / "bundle").check_hashes()
 
 
-def train_asr(parts, folder):
+def train_asr(parts, folder, *options):
     config = dict(
         frontend="entropy",
         frontend_conf=dict(
@@ -256,7 +257,7 @@ def train_asr(parts, folder):
     launch(
         *("-m", "espnet2.bin.asr_train", "--config", "asr.yaml", "--ngpu", "0", *words),
         *("--use_preprocessor", "true", "--token_type", "char", "--token_list", "tokens.txt"),
-        *("--output_dir", "asr"),
+        *("--output_dir", "asr", *options),
         cwd=folder,
     )
 
@@ -329,3 +330,19 @@ def test_weights_and_what_the_user_trusts_pass(tmp_path, monkeypatch):
         run.check_checkpoints(["--vocoder_file", "evil.pth"])
     monkeypatch.setenv("ENTROPY_EXECUTE_PICKLE", "true")
     run.check_checkpoints(["--vocoder_file", "evil.pth"])
+
+
+def test_a_checkpoint_that_was_cut_off_is_set_aside(parts, tmp_path, capsys):
+    """The training then begins again; one that is whole is gone on from."""
+    checkpoint = tmp_path / "asr/checkpoint.pth"
+    train_asr(parts, tmp_path)
+    whole = checkpoint.read_bytes()
+    arguments = ["--resume", "true", "--output_dir", str(tmp_path / "asr")]
+    run.set_broken_checkpoint_aside(arguments)
+    assert checkpoint.read_bytes() == whole and not capsys.readouterr().err
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    run.set_broken_checkpoint_aside(["--resume", "false", *arguments[2:]])
+    assert checkpoint.exists()
+    train_asr(parts, tmp_path, "--resume", "true")
+    assert (tmp_path / "asr/checkpoint.pth.broken").read_bytes() == whole[: len(whole) // 2]
+    assert zipfile.is_zipfile(checkpoint)

@@ -14,7 +14,7 @@ case "${cmd_backend}" in
         ;;
     slurm)
         # Kaldi's own dispatcher stands in by slurm_pl=/path/to/slurm.pl. Ours also puts a training
-        # that ends before its time limit, or loses its node back into the queue.
+        # back into the queue that nears its time limit or has lost its node.
         slurm_pl=${slurm_pl:-utils/slurm.pl}
         train_cmd=${slurm_pl}
         cuda_cmd=${slurm_pl}
