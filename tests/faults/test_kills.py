@@ -4,40 +4,26 @@ All that a run has started is killed at once, as when its machine goes down. Wha
 the end must equal what an undisturbed run makes: the dumps' bytes, and the decoded words. Minutes.
 """
 
-import hashlib
 import os
 import random
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
 
 import pytest
+from recipe_copies import ENVIRONMENT, copy_recipes, products
 
-ROOT = Path(__file__).resolve().parents[2]
 MARK = "ENTROPY_FAULT_RUN"
 STAGE = re.compile(r"^stage (\d+): (.*)$")
 pytestmark = pytest.mark.long
 
 
-def copy_recipes(folder: Path) -> Path:
-    """What git knows of the checkout, and the recordings that were fetched already."""
-    listed = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
-    for name in filter(None, listed.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-    return folder / "egs2/core_sounds"
-
-
 def start(script: Path) -> subprocess.Popen:
-    environment = os.environ | {
-        MARK: uuid.uuid4().hex,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    environment = ENVIRONMENT | {MARK: uuid.uuid4().hex}
     return subprocess.Popen(
         [script, "--reduced", "true", "--nj", "2"],
         stdout=subprocess.PIPE,
@@ -98,18 +84,6 @@ def run_with_kills(script: Path, after_sec: random.Random) -> list[str]:
         process.wait()
 
 
-def products(recipe: Path) -> dict[str, str]:
-    """Hashes of a recipe's arks, and its decoded words."""
-    found = {}
-    for path in sorted(recipe.glob("dump/**/*")):
-        if path.suffix in (".ark", ".scp") and path.is_file():
-            found[str(path.relative_to(recipe))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in sorted(recipe.glob("exp/**/decode_*/text")):
-        found[str(path.relative_to(recipe))] = path.read_text()
-    assert found
-    return found
-
-
 def test_killed_in_every_stage_the_recipes_make_the_same(tmp_path):
     undisturbed, disturbed = copy_recipes(tmp_path / "a"), copy_recipes(tmp_path / "b")
     seconds = random.Random(0)
@@ -117,7 +91,7 @@ def test_killed_in_every_stage_the_recipes_make_the_same(tmp_path):
         assert (
             subprocess.run(
                 [undisturbed / name / "run.sh", "--reduced", "true", "--nj", "2"],
-                env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                env=ENVIRONMENT,
             ).returncode
             == 0
         )
