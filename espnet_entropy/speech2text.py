@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from typeguard import TypeCheckError
 
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.checkpoint import read_checkpoint, read_frontend_conf
-from espnet_entropy.data import read_audio
+from espnet_entropy.data import read_audio, read_yaml
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import segment_times, segments_of
 from espnet_entropy.tokenizer import UnitTokenizer
@@ -89,6 +90,8 @@ class Speech2Text:
         self._check_bundle(Bundle.open(folder), conf, model_config)
         for path in filter(None, (model_file, lm_file)):
             read_checkpoint(path)
+        if lm_config is not None:
+            _check_same_tokens(model_config, lm_config)
 
         # Seconds, which commands that only name this class need not wait for. ESPnet's modules
         # print notes about optional packages, and standard output may be where the words go.
@@ -97,16 +100,19 @@ class Speech2Text:
         known = inspect.signature(asr_inference.Speech2Text.__init__).parameters
         unknown = sorted(set(decoding) - set(known))
         if unknown:
-            raise ValueError(f"ESPnet's decoding has no option {', '.join(unknown)}")
-
-        self.espnet = asr_inference.Speech2Text(
-            asr_train_config=str(model_config),
-            asr_model_file=str(model_file),
-            lm_train_config=None if lm_config is None else str(lm_config),
-            lm_file=None if lm_file is None else str(lm_file),
-            device=device,
-            **decoding,
-        )
+            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+            raise ValueError(f"ESPnet's decoding has no option {', '.join(unknown[:3])}{more}")
+        try:
+            self.espnet = asr_inference.Speech2Text(
+                asr_train_config=str(model_config),
+                asr_model_file=str(model_file),
+                lm_train_config=None if lm_config is None else str(lm_config),
+                lm_file=None if lm_file is None else str(lm_file),
+                device=device,
+                **decoding,
+            )
+        except TypeCheckError as error:
+            raise ValueError(f"an option of ESPnet's decoding has a wrong type: {error}") from error
         self.tokenizer = UnitTokenizer.from_bundle(
             folder, device=device, extractor_path=extractor_path
         )
@@ -160,3 +166,12 @@ class Speech2Text:
         segments = [Segment(*time, run.tolist()) for time, run in zip(times, runs, strict=True)]
         rate_hz = len(segments) * frame_rate_hz / len(units)
         return Transcript(text, segments, units, tokens.entropies[0].cpu(), rate_hz)
+
+
+def _check_same_tokens(model_config: Path | str, lm_config: Path | str) -> None:
+    tokens, others = (read_yaml(path).get("token_list") for path in (model_config, lm_config))
+    if tokens != others:
+        raise ValueError(
+            f"{lm_config} is of a language model of other tokens than those of {model_config}; "
+            "train one on the same token list"
+        )

@@ -134,6 +134,13 @@ def test_what_does_not_belong_together_is_refused(parts, trained, tmp_path):
             Speech2Text(tmp_path / "config.yaml", trained.checkpoint)
     with pytest.raises(ValueError, match="lm_config and lm_file belong together"):
         Speech2Text(trained.config, trained.checkpoint, lm_file="lm.pth")
+    lm = dict(lm_config=parts.checkpoint.parent / "config.yaml", lm_file=parts.checkpoint)
+    with pytest.raises(ValueError, match="of a language model of other tokens"):
+        Speech2Text(trained.config, trained.checkpoint, **lm)
+    with pytest.raises(ValueError, match="has a wrong type: .*beam_size.* int"):
+        Speech2Text(trained.config, trained.checkpoint, beam_size="many")
+    with pytest.raises(ValueError, match="no option a, b, c and 1 more"):
+        Speech2Text(trained.config, trained.checkpoint, **dict.fromkeys("abcd", 1))
     with pytest.raises(ValueError, match="no option beam_sise"):
         Speech2Text(trained.config, trained.checkpoint, beam_sise=3)
     with pytest.raises(ValueError, match="trained for global, rate 20 Hz.* no rate of 7 Hz"):
@@ -172,3 +179,10 @@ def test_transcribe_names_what_is_missing(trained, words, message):
     options = dict(model_config=trained.config, model_file=trained.checkpoint)
     with pytest.raises(SystemExit, match=message):
         tiny.command(transcribe, *words, **options)
+
+
+def test_transcribe_wants_something_to_do(trained, tmp_path):
+    (tmp_path / "wav.scp").touch()
+    options = dict(model_config=trained.config, model_file=trained.checkpoint)
+    with pytest.raises(SystemExit, match="wav.scp names no recordings"):
+        tiny.command(transcribe, wav_scp=tmp_path / "wav.scp", **options)

@@ -68,6 +68,8 @@ def named_recordings(args) -> dict[str, str]:
     if bool(args.files) == (args.wav_scp is not None):
         raise ValueError("give sound files, or --wav_scp, and not both")
     recordings = read_table(args.wav_scp) if args.wav_scp else {name: name for name in args.files}
+    if not recordings:
+        raise ValueError(f"{args.wav_scp} names no recordings")
     for name, path in recordings.items():
         if not Path(path).is_file():
             # Before the model is loaded, and all others are decoded.
