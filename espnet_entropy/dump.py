@@ -1,18 +1,16 @@
-"""The dump: shards of arks, the tables over them, ESPnet's layout, and batches of what is in it."""
+"""The dump: ESPnet's layouts over its shards, and what is in it, one by one or in batches."""
 
-import heapq
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import kaldiio
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from espnet_entropy.data import atomic_text, read_matrix, read_table, write_table
+from espnet_entropy.shards import Entry, times_path
 
 # What a dump's audio_format file says. ESPnet's recipes read arks where the name has "ark" in it.
 AUDIO_FORMAT = "units.ark"
@@ -97,199 +95,36 @@ def padded_batches(
             first = last
 
 
-def shard_keys(
-    keys: Iterable[str], shard: int, num_shards: int, sizes: dict[str, float] | None = None
-) -> list[str]:
-    """The keys of one shard.
+def write_units_table(folder: Path | str, table: dict[str, Entry]) -> None:
+    """`units.scp` and `text_shape` (frames per utterance, ESPnet's shape file of the LM).
 
     Args:
-        keys: of the whole set; their order does not matter.
-        shard: number from 1.
-        num_shards: into how many the set is cut.
-        sizes: seconds or frames of each; shards are then about equally long. Without them every
-            num_shards-th key in C-locale order belongs to one.
-
-    Returns:
-        Keys in C-locale order.
+        folder: where to write.
+        table: utterance -> int32 (T,) units.
     """
-    if not 1 <= shard <= num_shards:
-        raise ValueError(f"shard {shard} is not between 1 and {num_shards}")
-    if sizes is None:
-        return sorted(keys)[shard - 1 :: num_shards]
-    # The longest first, each to the shard that has the least so far.
-    loads = [(0.0, number) for number in range(1, num_shards + 1)]
-    chosen = []
-    for key in sorted(keys, key=lambda key: (-sizes[key], key)):
-        load, number = loads[0]
-        heapq.heapreplace(loads, (load + sizes[key], number))
-        if number == shard:
-            chosen.append(key)
-    return sorted(chosen)
-
-
-def read_sizes(table: Path | str) -> dict[str, float] | None:
-    """How long the utterances of a table are, from the first such file beside it.
-
-    Args:
-        table: `wav.scp` with `utt2dur` (seconds) or `utt2num_samples`, `units.scp` with
-            `text_shape` (frames).
-
-    Returns:
-        Sizes by utterance, None where there is no such file.
-
-    Raises:
-        ValueError: the file has no number for an utterance of the table.
-    """
-    for name in ("utt2dur", "utt2num_samples", "text_shape"):
-        path = Path(table).with_name(name)
-        if path.exists():
-            sizes = read_table(path)
-            try:
-                return {utt: float(sizes[utt].split(",")[0]) for utt in read_table(table)}
-            except (KeyError, ValueError) as error:
-                raise ValueError(
-                    f"{path} does not fit {table}: {error}; make it anew, or remove it"
-                ) from error
-    return None
-
-
-def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
-    """(ark, scp) of a shard. The scp is written last: where it exists, the shard is whole."""
-    stem = Path(folder) / "shards" / f"units.{shard}"
-    return stem.with_name(stem.name + ".ark"), stem.with_name(stem.name + ".scp")
-
-
-def write_shard(
-    folder: Path | str, shard: int, arrays: Iterable[tuple[str, np.ndarray]]
-) -> dict[str, str]:
-    """Write a shard's ark, then its scp.
-
-    Args:
-        folder: the dump's folder.
-        shard: number from 1.
-        arrays: (utterance, array) pairs: int32 (T,) units, float32 (T, 2) units and entropies,
-            or float32 (S, D) vectors.
-
-    Returns:
-        The scp's table.
-    """
-    ark, scp = shard_paths(folder, shard)
-    ark.parent.mkdir(parents=True, exist_ok=True)
-    # What stands at the final place belongs to an earlier, unfinished attempt.
-    scp.unlink(missing_ok=True)
-    temporary = ark.with_name(f".{ark.name}.{os.getpid()}.tmp")
-    table = {}
-    try:
-        with open(temporary, "wb") as file:
-            for utt, array in arrays:
-                # Kaldi's entries point behind the key and its space.
-                offset = file.tell() + len(utt.encode()) + 1
-                kaldiio.save_ark(file, {utt: array})
-                table[utt] = f"{ark}:{offset}"
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, ark)
-    finally:
-        temporary.unlink(missing_ok=True)
-    write_table(scp, table)
-    return table
-
-
-def failed_path(folder: Path | str, shard: int) -> Path:
-    """Where a shard lists the utterances that could not be dumped, and why."""
-    return Path(folder) / "shards" / f"failed.{shard}"
-
-
-def read_failed(folder: Path | str, num_shards: int, most: int) -> dict[str, str]:
-    """Utterances that could not be dumped, of all shards, with the reasons.
-
-    Raises:
-        ValueError: there are more than `most`.
-    """
-    failed = {}
-    for shard in range(1, num_shards + 1):
-        path = failed_path(folder, shard)
-        failed |= read_table(path) if path.exists() else {}
-    if len(failed) > most:
-        utt, reason = next(iter(failed.items()))
-        raise ValueError(
-            f"{folder}: {len(failed)} utterances could not be dumped, {most} are tolerated "
-            f"(--max_failed_utts): {utt}: {reason}"
-        )
-    return failed
-
-
-def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -> dict[str, str]:
-    """One table of all shards.
-
-    Raises:
-        ValueError: a shard is missing, its utterances are not the expected ones, or there are
-            none at all.
-    """
-    table = {}
-    for shard in range(1, num_shards + 1):
-        _, scp = shard_paths(folder, shard)
-        if not scp.exists():
-            raise ValueError(f"{scp} is missing; run the stage that writes this shard again")
-        entries = read_table(scp)
-        twice = sorted(set(entries) & set(table))
-        if twice:
-            raise ValueError(
-                f"{scp}: {twice[0]} stands in an earlier shard too; the number of shards changed: "
-                f"remove {Path(folder) / 'shards'} and dump again"
-            )
-        table |= entries
-    missing = sorted(set(expected) - set(table))
-    surplus = sorted(set(table) - set(expected))
-    if missing or surplus:
-        raise ValueError(
-            f"{folder}: {len(missing)} utterances are missing ({', '.join(missing[:3])}) and "
-            f"{len(surplus)} are not in the data ({', '.join(surplus[:3])}); the data changed "
-            f"since the shards were made: remove {Path(folder) / 'shards'} and dump again"
-        )
-    if not table:
-        raise ValueError(f"{folder} has no utterances; is its data folder empty? Make it again")
-    return table
-
-
-def write_units_table(folder: Path | str, table: dict[str, str]) -> None:
-    """`units.scp` and `text_shape` (frames per utterance, ESPnet's shape file of the LM)."""
     folder = Path(folder)
-    lengths = {utt: str(len(read_matrix(entry))) for utt, entry in table.items()}
-    write_table(folder / "text_shape", lengths)
-    write_table(folder / "units.scp", table)
+    write_table(folder / "text_shape", {utt: str(e.shape[0]) for utt, e in table.items()})
+    _write_scp(folder / "units.scp", table)
 
 
-def write_espnet_layout(
-    folder: Path | str, table: dict[str, str], data: Path | str
-) -> dict[str, int]:
+def write_espnet_layout(folder: Path | str, table: dict[str, Entry], data: Path | str) -> None:
     """ESPnet's `dump/raw/SET` after its formatting stage, `wav.scp` last.
 
     Args:
         folder: where to write.
-        table: utterance -> ark entry of a float32 (T, 2) matrix.
+        table: utterance -> float32 (T, 2) units and entropies.
         data: Kaldi data folder with text, utt2spk.
-
-    Returns:
-        Frames per utterance.
     """
     folder, data = Path(folder), Path(data)
     (folder / "wav.scp").unlink(missing_ok=True)
-    frames = {utt: len(read_matrix(entry)) for utt, entry in table.items()}
     _write_texts_and_speakers(folder, table, data)
-    write_table(folder / "utt2num_samples", {utt: str(n) for utt, n in frames.items()})
+    write_table(folder / "utt2num_samples", {utt: str(e.shape[0]) for utt, e in table.items()})
     _write_settings(folder, feats_type="raw", audio_format=AUDIO_FORMAT)
-    write_table(folder / "wav.scp", table)
-    return frames
-
-
-def times_path(folder: Path | str, shard: int) -> Path:
-    """Where a shard of vectors has its segment times; shards of a dump have none."""
-    return Path(folder) / "shards" / f"segment_times.{shard}"
+    _write_scp(folder / "wav.scp", table)
 
 
 def write_features_layout(
-    folder: Path | str, table: dict[str, str], data: Path | str, num_shards: int
+    folder: Path | str, table: dict[str, Entry], data: Path | str, num_shards: int
 ) -> None:
     """ESPnet's folder of extracted features, `feats.scp` last, with the times of the vectors.
 
@@ -299,25 +134,29 @@ def write_features_layout(
 
     Args:
         folder: where to write; its shards hold vectors and their times.
-        table: utterance -> ark entry of a float32 (S, D) matrix.
+        table: utterance -> float32 (S, D) vectors.
         data: folder with text, utt2spk, such as the dump that the vectors were made from.
         num_shards: of the folder.
     """
     folder, data = Path(folder), Path(data)
     (folder / "feats.scp").unlink(missing_ok=True)
-    shapes = {utt: read_matrix(entry).shape for utt, entry in table.items()}
     _write_texts_and_speakers(folder, table, data)
     with atomic_text(folder / "segment_times") as output:
         for shard in range(1, num_shards + 1):
             with open(times_path(folder, shard), encoding="utf-8") as part:
                 shutil.copyfileobj(part, output)
-    write_table(folder / "feats_shape", {utt: f"{s},{d}" for utt, (s, d) in shapes.items()})
-    dim = next(iter(shapes.values()))[1]
+    shapes = {utt: f"{e.shape[0]},{e.shape[1]}" for utt, e in table.items()}
+    write_table(folder / "feats_shape", shapes)
+    dim = next(iter(table.values())).shape[1]
     _write_settings(folder, feats_type="extracted", feats_dim=str(dim))
-    write_table(folder / "feats.scp", table)
+    _write_scp(folder / "feats.scp", table)
 
 
-def _write_texts_and_speakers(folder: Path, table: dict[str, str], data: Path) -> None:
+def _write_scp(path: Path, table: dict[str, Entry]) -> None:
+    write_table(path, {utt: entry.where for utt, entry in table.items()})
+
+
+def _write_texts_and_speakers(folder: Path, table: dict[str, Entry], data: Path) -> None:
     """What of a data folder belongs to the utterances of `table`."""
     speakers: dict[str, list[str]] = {}
     utt2spk = read_table(data / "utt2spk")

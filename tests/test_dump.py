@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_entropy import data, dump
+from espnet_entropy.shards import merge_shards, read_sizes, shard_keys, shard_paths, write_shard
 
 
 class Interrupted(Exception):
@@ -105,18 +106,18 @@ keys = st.text("abc-_9é語Z", min_size=1, max_size=5)
 def test_shards_are_a_partition(utts, num_shards, random):
     shuffled = list(utts)
     random.shuffle(shuffled)
-    shards = [dump.shard_keys(shuffled, n, num_shards) for n in range(1, num_shards + 1)]
+    shards = [shard_keys(shuffled, n, num_shards) for n in range(1, num_shards + 1)]
     assert sorted(itertools.chain(*shards)) == sorted(utts)
     sizes = [len(shard) for shard in shards]
     assert max(sizes) - min(sizes) <= 1
     in_order = sorted(utts)
-    assert shards == [dump.shard_keys(in_order, n, num_shards) for n in range(1, num_shards + 1)]
+    assert shards == [shard_keys(in_order, n, num_shards) for n in range(1, num_shards + 1)]
 
 
 @pytest.mark.parametrize("shard", [0, 4, -1])
 def test_shards_count_from_one(shard):
     with pytest.raises(ValueError, match=f"shard {shard} is not between 1 and 3"):
-        dump.shard_keys(["a"], shard, 3)
+        shard_keys(["a"], shard, 3)
 
 
 ARRAYS = {
@@ -127,19 +128,19 @@ ARRAYS = {
 
 def write_shards(folder, order, num_shards=3, arrays=ARRAYS):
     for shard in order:
-        utts = dump.shard_keys(arrays, shard, num_shards)
-        dump.write_shard(folder, shard, ((utt, arrays[utt]) for utt in utts))
+        utts = shard_keys(arrays, shard, num_shards)
+        write_shard(folder, shard, ((utt, arrays[utt]) for utt in utts))
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32], ids=["units", "units-and-entropies"])
 def test_shards_come_back(tmp_path, dtype):
     arrays = {utt: a if dtype is np.float32 else a[:, 0].astype(dtype) for utt, a in ARRAYS.items()}
     write_shards(tmp_path, (1, 2, 3), arrays=arrays)
-    table = dump.merge_shards(tmp_path, 3, arrays)
+    table = merge_shards(tmp_path, 3, arrays)
     assert set(table) == set(arrays)
     for utt, entry in table.items():
-        read = data.read_matrix(entry)
-        assert read.dtype == dtype
+        read = data.read_matrix(entry.where)
+        assert read.dtype == dtype and read.shape == entry.shape
         np.testing.assert_array_equal(read, arrays[utt])
 
 
@@ -149,7 +150,7 @@ def test_bytes_do_not_depend_on_the_order_of_jobs(tmp_path):
         folder = tmp_path / "dump"
         write_shards(folder, order)
         files = sorted((folder / "shards").iterdir())
-        assert len(files) == 6
+        assert len(files) == 9
         written.append({path.name: path.read_bytes() for path in files})
         folder.rename(tmp_path / str(order))
     assert written[0] == written[1]
@@ -162,61 +163,62 @@ def interrupted(arrays, after):
 
 def test_an_error_in_the_middle_leaves_no_shard(tmp_path):
     with pytest.raises(Interrupted):
-        dump.write_shard(tmp_path, 1, interrupted(ARRAYS, 2))
+        write_shard(tmp_path, 1, interrupted(ARRAYS, 2))
     assert names(tmp_path / "shards") == []
 
 
 def test_an_error_while_redoing_a_shard_leaves_it_unfinished(tmp_path):
     """The old ark must not pass for the result of the new attempt."""
-    dump.write_shard(tmp_path, 1, ARRAYS.items())
-    ark, scp = dump.shard_paths(tmp_path, 1)
+    write_shard(tmp_path, 1, ARRAYS.items())
+    ark, scp = shard_paths(tmp_path, 1)
     before = ark.read_bytes()
     with pytest.raises(Interrupted):
-        dump.write_shard(tmp_path, 1, interrupted(ARRAYS, 2))
+        write_shard(tmp_path, 1, interrupted(ARRAYS, 2))
     assert not scp.exists()
     assert ark.read_bytes() == before
-    assert dump.write_shard(tmp_path, 1, ARRAYS.items()) == data.read_table(scp)
+    places = {utt: entry.where for utt, entry in write_shard(tmp_path, 1, ARRAYS.items()).items()}
+    assert places == data.read_table(scp)
 
 
 KILLED = """
 import os, signal, sys
 import numpy as np
-from espnet_entropy import dump
+from espnet_entropy.shards import write_shard
 
 def arrays():
     yield "a", np.arange(9, dtype=np.int32)
     os.kill(os.getpid(), signal.SIGKILL)
 
-dump.write_shard(sys.argv[1], 1, arrays())
+write_shard(sys.argv[1], 1, arrays())
 """
 
 
 def test_a_killed_job_leaves_no_shard_and_can_be_repeated(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
     assert done.returncode == -signal.SIGKILL
-    ark, scp = dump.shard_paths(tmp_path, 1)
+    ark, scp = shard_paths(tmp_path, 1)
     assert not ark.exists() and not scp.exists()
     with pytest.raises(ValueError, match="units.1.scp is missing"):
-        dump.merge_shards(tmp_path, 1, ["a"])
-    dump.write_shard(tmp_path, 1, ARRAYS.items())
-    assert set(dump.merge_shards(tmp_path, 1, ARRAYS)) == set(ARRAYS)
+        merge_shards(tmp_path, 1, ["a"])
+    write_shard(tmp_path, 1, ARRAYS.items())
+    assert set(merge_shards(tmp_path, 1, ARRAYS)) == set(ARRAYS)
 
 
 def test_merging_names_what_is_wrong(tmp_path):
     write_shards(tmp_path, (1, 3))
     with pytest.raises(ValueError, match=r"units\.2\.scp is missing; run the stage"):
-        dump.merge_shards(tmp_path, 3, ARRAYS)
+        merge_shards(tmp_path, 3, ARRAYS)
     write_shards(tmp_path, (2,))
     with pytest.raises(ValueError, match=r"1 utterances are missing \(new\) and 0 are not"):
-        dump.merge_shards(tmp_path, 3, [*ARRAYS, "new"])
+        merge_shards(tmp_path, 3, [*ARRAYS, "new"])
     with pytest.raises(ValueError, match=r"0 utterances are missing \(\) and 1 are not .*\(utt0-é"):
-        dump.merge_shards(tmp_path, 3, list(ARRAYS)[1:])
+        merge_shards(tmp_path, 3, list(ARRAYS)[1:])
 
 
 def test_merging_nothing_is_an_error(tmp_path):
-    dump.write_shard(tmp_path / "eval", 1, [])
+    write_shard(tmp_path / "eval", 1, [])
     with pytest.raises(ValueError, match="eval has no utterances"):
-        dump.merge_shards(tmp_path / "eval", 1, [])
+        merge_shards(tmp_path / "eval", 1, [])
 
 
 # ESPnet's folders
@@ -224,7 +226,7 @@ def test_merging_nothing_is_an_error(tmp_path):
 
 def test_units_table(tmp_path):
     arrays = {utt: a[:, 0].astype(np.int32) for utt, a in ARRAYS.items()}
-    table = dump.write_shard(tmp_path, 1, arrays.items())
+    table = write_shard(tmp_path, 1, arrays.items())
     dump.write_units_table(tmp_path, table)
     shapes = data.read_table(tmp_path / "text_shape")
     assert shapes == {utt: str(len(a)) for utt, a in arrays.items()}
@@ -240,11 +242,12 @@ def data_folder(folder, utts, **tables):
 
 
 def test_espnet_layout(tmp_path):
-    table = dump.write_shard(tmp_path / "raw", 1, ARRAYS.items())
+    table = write_shard(tmp_path / "raw", 1, ARRAYS.items())
     # More utterances in the data than in the dump are no error: a dump may be a subset.
     source = data_folder(tmp_path / "data", [*ARRAYS, "zzz"], **{"text.tc": "A, b."})
-    frames = dump.write_espnet_layout(tmp_path / "raw", table, source)
-    assert frames == {utt: len(a) for utt, a in ARRAYS.items()}
+    dump.write_espnet_layout(tmp_path / "raw", table, source)
+    frames = data.read_table(tmp_path / "raw/utt2num_samples")
+    assert frames == {utt: str(len(a)) for utt, a in ARRAYS.items()}
 
     raw = tmp_path / "raw"
     for name in ("wav.scp", "text", "text.tc", "utt2spk", "utt2num_samples"):
@@ -260,7 +263,7 @@ def test_espnet_layout(tmp_path):
 
 @pytest.mark.parametrize("lacking", ["text", "utt2spk"])
 def test_espnet_layout_names_what_lacks(tmp_path, lacking):
-    table = dump.write_shard(tmp_path / "raw", 1, ARRAYS.items())
+    table = write_shard(tmp_path / "raw", 1, ARRAYS.items())
     source = data_folder(tmp_path / "data", ARRAYS)
     content = data.read_table(source / lacking)
     content.pop("utt3-é")
@@ -273,9 +276,9 @@ def test_espnet_layout_names_what_lacks(tmp_path, lacking):
 
 def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
     for shard in (1, 2):
-        dump.write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
+        write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
     with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
-        dump.merge_shards(tmp_path, 2, ["utt"])
+        merge_shards(tmp_path, 2, ["utt"])
 
 
 sizes = st.dictionaries(keys, st.floats(0.1, 100), max_size=30)
@@ -284,7 +287,7 @@ sizes = st.dictionaries(keys, st.floats(0.1, 100), max_size=30)
 @given(sizes, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_shards_by_size_are_a_partition_and_even(sizes, num_shards, random):
     def shards_of(utts):
-        return [dump.shard_keys(utts, n, num_shards, sizes) for n in range(1, num_shards + 1)]
+        return [shard_keys(utts, n, num_shards, sizes) for n in range(1, num_shards + 1)]
 
     shards = shards_of(sizes)
     assert sorted(key for shard in shards for key in shard) == sorted(sizes)
@@ -299,10 +302,30 @@ def test_shards_by_size_are_a_partition_and_even(sizes, num_shards, random):
 @pytest.mark.parametrize("name", ["utt2dur", "utt2num_samples", "text_shape"])
 def test_sizes_stand_beside_the_table(tmp_path, name):
     data.write_table(tmp_path / "wav.scp", {"a": "a.wav", "b": "b.wav"})
-    assert dump.read_sizes(tmp_path / "wav.scp") is None
+    assert read_sizes(tmp_path / "wav.scp") is None
     data.write_table(tmp_path / name, {"a": "3", "b": "4.5", "c": "1"})
-    assert dump.read_sizes(tmp_path / "wav.scp") == {"a": 3, "b": 4.5}
+    assert read_sizes(tmp_path / "wav.scp") == {"a": 3, "b": 4.5}
     for broken in ({"a": "3"}, {"a": "3", "b": "long"}):
         data.write_table(tmp_path / name, broken)
         with pytest.raises(ValueError, match=f"{name} does not fit .*wav.scp"):
-            dump.read_sizes(tmp_path / "wav.scp")
+            read_sizes(tmp_path / "wav.scp")
+
+
+def test_an_ark_that_lost_its_end_is_named(tmp_path):
+    """Nothing else of an ark is read when shards are merged."""
+    write_shards(tmp_path, (1, 2, 3))
+    ark, _ = shard_paths(tmp_path, 2)
+    ark.write_bytes(ark.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"units\.2\.ark:\d+ cannot be read"):
+        merge_shards(tmp_path, 3, ARRAYS)
+
+
+def test_shapes_of_another_time_are_named(tmp_path):
+    write_shards(tmp_path, (1, 2, 3))
+    shape = shard_paths(tmp_path, 2)[1].with_suffix(".shape")
+    shape.write_text("utt9 3,2\n")
+    with pytest.raises(ValueError, match=r"units\.2\.shape does not fit .*units\.2\.scp"):
+        merge_shards(tmp_path, 3, ARRAYS)
+    shape.unlink()
+    with pytest.raises(ValueError, match=r"units\.2\.shape cannot be read"):
+        merge_shards(tmp_path, 3, ARRAYS)

@@ -12,8 +12,9 @@ from espnet2.train.dataset import ESPnetDataset
 from launching import LAUNCHER, SEVERAL, execute, write_config
 
 from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_units, write_shard
+from espnet_entropy.dump import read_units
 from espnet_entropy.packing import load_trained_lm
+from espnet_entropy.shards import write_shard
 
 
 def test_train_on_splits_and_measure_perplexity(parts, tmp_path):
@@ -74,7 +75,7 @@ def growth(folder, kind):
         arrays = [
             (f"utt{i:04}", rng.integers(500, 2000, UNITS).astype(np.int32)) for i in range(count)
         ]
-        table = write_shard(data, 1, arrays)
+        table = {utt: entry.where for utt, entry in write_shard(data, 1, arrays).items()}
         if kind == "text_int":
             table = {utt: " ".join(map(str, units)) for utt, units in arrays}
         write_table(data / "data", table)

@@ -9,7 +9,8 @@ import numpy as np
 
 from espnet_entropy.bin.common import make_parser, progress, user_errors
 from espnet_entropy.data import atomic_text, read_table
-from espnet_entropy.dump import read_units, write_shard, write_units_table
+from espnet_entropy.dump import read_units, write_units_table
+from espnet_entropy.shards import write_shard
 
 
 def get_parser():

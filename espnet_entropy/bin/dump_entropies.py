@@ -13,9 +13,9 @@ from espnet_entropy.bin.common import (
 )
 from espnet_entropy.bundle import read_description
 from espnet_entropy.data import read_matrix, read_table
-from espnet_entropy.dump import read_sizes, shard_keys, shard_paths, write_shard
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm
+from espnet_entropy.shards import read_sizes, shard_keys, shard_paths, write_shard
 
 
 def get_parser():

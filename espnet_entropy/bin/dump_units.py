@@ -14,7 +14,7 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.data import read_audio, read_table, write_table
-from espnet_entropy.dump import failed_path, read_sizes, shard_keys, shard_paths, write_shard
+from espnet_entropy.shards import failed_path, read_sizes, shard_keys, shard_paths, write_shard
 from espnet_entropy.tokenizer import UnitTokenizer
 
 

@@ -1,15 +1,9 @@
 """Check that a dump's shards are all there and make one table of them."""
 
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
-from espnet_entropy.data import read_matrix, read_table, write_table
-from espnet_entropy.dump import (
-    merge_shards,
-    read_failed,
-    times_path,
-    write_espnet_layout,
-    write_features_layout,
-    write_units_table,
-)
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.dump import write_espnet_layout, write_features_layout, write_units_table
+from espnet_entropy.shards import merge_shards, read_failed, times_path
 
 
 def get_parser():
@@ -34,7 +28,7 @@ def run(args) -> None:
     expected = [utt for utt in read_table(args.expect) if utt not in failed]
     table = merge_shards(args.output, args.num_shards, expected)
     write_table(f"{args.output}/failed_utts", failed)
-    if read_matrix(next(iter(table.values()))).ndim == 1:
+    if len(next(iter(table.values())).shape) == 1:
         write_units_table(args.output, table)
     elif args.data is None:
         raise ValueError(f"{args.output} holds matrices; give --data with text and utt2spk")

@@ -13,9 +13,16 @@ import yaml
 from espnet_entropy.bin import bundle
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump, write_shard
+from espnet_entropy.dump import read_dump
 from espnet_entropy.segment import SegmenterConfig
+from espnet_entropy.shards import write_shard
 from espnet_entropy.tokenizer import UnitTokenizer
+
+
+def write_dump(folder, arrays):
+    """As much of a dump as is read here."""
+    entries = write_shard(folder, 1, arrays.items())
+    write_table(folder / "wav.scp", {utt: entry.where for utt, entry in entries.items()})
 
 
 def verify(parts, **options):
@@ -63,7 +70,7 @@ def test_verify_finds_tampering(parts, tmp_path):
 def test_verify_finds_another_dump(parts, tmp_path, column, by, message):
     arrays = {utt: np.stack([u, h], 1).astype(np.float32) for utt, u, h in read_dump(parts.dump)}
     arrays["utt-b"][3, column] += by
-    write_table(tmp_path / "wav.scp", write_shard(tmp_path, 1, arrays.items()))
+    write_dump(tmp_path, arrays)
     with pytest.raises(SystemExit, match=f"error: utt utt-b: .*{message}"):
         verify(parts, dump=tmp_path)
 
@@ -107,7 +114,7 @@ def test_calibrate_on_another_set(parts, tmp_path, capsys):
     """One utterance in place of five has other thresholds at the same rate."""
     _, units, entropies = next(read_dump(parts.dump))
     arrays = {"utt-a": np.stack([units, entropies / 2], 1).astype(np.float32)}
-    write_table(tmp_path / "wav.scp", write_shard(tmp_path, 1, arrays.items()))
+    write_dump(tmp_path, arrays)
     output = tmp_path / "new" / "bundle"
     tiny.command(bundle, "calibrate", bundle=parts.bundle, dump=tmp_path, output=output)
     assert "calibrated on 1 utterances" in capsys.readouterr().out
@@ -126,7 +133,7 @@ def test_calibrate_on_another_set(parts, tmp_path, capsys):
 
 def test_calibrate_refuses_units_of_another_codebook(parts, tmp_path):
     arrays = {"utt-a": np.array([[tiny.NUM_UNITS, 1.0]], np.float32)}
-    write_table(tmp_path / "wav.scp", write_shard(tmp_path, 1, arrays.items()))
+    write_dump(tmp_path, arrays)
     with pytest.raises(SystemExit, match=f"the codebook has {tiny.NUM_UNITS} units"):
         tiny.command(bundle, "calibrate", bundle=parts.bundle, dump=tmp_path, output=tmp_path / "b")
     assert not (tmp_path / "b").exists()

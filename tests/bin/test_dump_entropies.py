@@ -8,7 +8,8 @@ import reference
 import tiny
 
 from espnet_entropy.bin import dump_entropies
-from espnet_entropy.dump import read_dump, read_units, shard_paths, write_shard
+from espnet_entropy.dump import read_dump, read_units
+from espnet_entropy.shards import shard_paths, write_shard
 
 
 def add(parts, output, **options):

@@ -7,7 +7,7 @@ import tiny
 
 from espnet_entropy.bin import merge_shards
 from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import write_shard
+from espnet_entropy.shards import write_shard
 
 
 def test_missing_shards_and_changed_data(parts, tmp_path):

@@ -1,0 +1,208 @@
+"""Shards: how a set is cut, what each one leaves on disk, and how they become one table again."""
+
+import heapq
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import kaldiio
+import numpy as np
+
+from espnet_entropy.data import read_matrix, read_table, write_table
+
+
+def shard_keys(
+    keys: Iterable[str], shard: int, num_shards: int, sizes: dict[str, float] | None = None
+) -> list[str]:
+    """The keys of one shard.
+
+    Args:
+        keys: of the whole set; their order does not matter.
+        shard: number from 1.
+        num_shards: into how many the set is cut.
+        sizes: seconds or frames of each; shards are then about equally long. Without them every
+            num_shards-th key in C-locale order belongs to one.
+
+    Returns:
+        Keys in C-locale order.
+    """
+    if not 1 <= shard <= num_shards:
+        raise ValueError(f"shard {shard} is not between 1 and {num_shards}")
+    if sizes is None:
+        return sorted(keys)[shard - 1 :: num_shards]
+    # The longest first, each to the shard that has the least so far.
+    loads = [(0.0, number) for number in range(1, num_shards + 1)]
+    chosen = []
+    for key in sorted(keys, key=lambda key: (-sizes[key], key)):
+        load, number = loads[0]
+        heapq.heapreplace(loads, (load + sizes[key], number))
+        if number == shard:
+            chosen.append(key)
+    return sorted(chosen)
+
+
+def read_sizes(table: Path | str) -> dict[str, float] | None:
+    """How long the utterances of a table are, from the first such file beside it.
+
+    Args:
+        table: `wav.scp` with `utt2dur` (seconds) or `utt2num_samples`, `units.scp` with
+            `text_shape` (frames).
+
+    Returns:
+        Sizes by utterance, None where there is no such file.
+
+    Raises:
+        ValueError: the file has no number for an utterance of the table.
+    """
+    for name in ("utt2dur", "utt2num_samples", "text_shape"):
+        path = Path(table).with_name(name)
+        if path.exists():
+            sizes = read_table(path)
+            try:
+                return {utt: float(sizes[utt].split(",")[0]) for utt in read_table(table)}
+            except (KeyError, ValueError) as error:
+                raise ValueError(
+                    f"{path} does not fit {table}: {error}; make it anew, or remove it"
+                ) from error
+    return None
+
+
+class Entry(NamedTuple):
+    """An array in an ark: `file.ark:offset`, and its shape, which nobody has to read it for."""
+
+    where: str
+    shape: tuple[int, ...]
+
+
+def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
+    """(ark, scp) of a shard. The scp is written last: where it exists, the shard is whole."""
+    stem = Path(folder) / "shards" / f"units.{shard}"
+    return stem.with_name(stem.name + ".ark"), stem.with_name(stem.name + ".scp")
+
+
+def write_shard(
+    folder: Path | str, shard: int, arrays: Iterable[tuple[str, np.ndarray]]
+) -> dict[str, Entry]:
+    """Write a shard's ark, the shapes of its arrays, then its scp.
+
+    Args:
+        folder: the dump's folder.
+        shard: number from 1.
+        arrays: (utterance, array) pairs: int32 (T,) units, float32 (T, 2) units and entropies,
+            or float32 (S, D) vectors.
+
+    Returns:
+        Where each array is.
+    """
+    ark, scp = shard_paths(folder, shard)
+    ark.parent.mkdir(parents=True, exist_ok=True)
+    # What stands at the final place belongs to an earlier, unfinished attempt.
+    scp.unlink(missing_ok=True)
+    temporary = ark.with_name(f".{ark.name}.{os.getpid()}.tmp")
+    table: dict[str, Entry] = {}
+    try:
+        with open(temporary, "wb") as file:
+            for utt, array in arrays:
+                # Kaldi's entries point behind the key and its space.
+                offset = file.tell() + len(utt.encode()) + 1
+                kaldiio.save_ark(file, {utt: array})
+                table[utt] = Entry(f"{ark}:{offset}", array.shape)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, ark)
+    finally:
+        temporary.unlink(missing_ok=True)
+    shapes = {utt: ",".join(map(str, entry.shape)) for utt, entry in table.items()}
+    write_table(scp.with_suffix(".shape"), shapes)
+    write_table(scp, {utt: entry.where for utt, entry in table.items()})
+    return table
+
+
+def _offset(where: str) -> int:
+    return int(where.rpartition(":")[2])
+
+
+def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
+    """What `write_shard` has returned.
+
+    Raises:
+        ValueError: the shard is missing, or its files do not belong together.
+    """
+    _, scp = shard_paths(folder, shard)
+    if not scp.exists():
+        raise ValueError(f"{scp} is missing; run the stage that writes this shard again")
+    places, shapes = read_table(scp), read_table(scp.with_suffix(".shape"))
+    try:
+        table = {
+            utt: Entry(where, tuple(int(size) for size in shapes[utt].split(",")))
+            for utt, where in places.items()
+        }
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{scp.with_suffix('.shape')} does not fit {scp}: {error}; remove "
+            f"{scp.parent} and dump again"
+        ) from error
+    if table:
+        # Where an ark was cut off after it had been written, its end is lost.
+        read_matrix(max((entry.where for entry in table.values()), key=_offset))
+    return table
+
+
+def failed_path(folder: Path | str, shard: int) -> Path:
+    """Where a shard lists the utterances that could not be dumped, and why."""
+    return Path(folder) / "shards" / f"failed.{shard}"
+
+
+def read_failed(folder: Path | str, num_shards: int, most: int) -> dict[str, str]:
+    """Utterances that could not be dumped, of all shards, with the reasons.
+
+    Raises:
+        ValueError: there are more than `most`.
+    """
+    failed = {}
+    for shard in range(1, num_shards + 1):
+        path = failed_path(folder, shard)
+        failed |= read_table(path) if path.exists() else {}
+    if len(failed) > most:
+        utt, reason = next(iter(failed.items()))
+        raise ValueError(
+            f"{folder}: {len(failed)} utterances could not be dumped, {most} are tolerated "
+            f"(--max_failed_utts): {utt}: {reason}"
+        )
+    return failed
+
+
+def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -> dict[str, Entry]:
+    """One table of all shards, without reading what is in their arks.
+
+    Raises:
+        ValueError: a shard is missing or cut off, its utterances are not the expected ones, or
+            there are none at all.
+    """
+    table: dict[str, Entry] = {}
+    for shard in range(1, num_shards + 1):
+        entries = _read_shard(folder, shard)
+        twice = sorted(entries.keys() & table.keys())
+        if twice:
+            raise ValueError(
+                f"{shard_paths(folder, shard)[1]}: {twice[0]} stands in an earlier shard too; the "
+                f"number of shards changed: remove {Path(folder) / 'shards'} and dump again"
+            )
+        table |= entries
+    expected = set(expected)
+    missing, surplus = sorted(expected - table.keys()), sorted(table.keys() - expected)
+    if missing or surplus:
+        raise ValueError(
+            f"{folder}: {len(missing)} utterances are missing ({', '.join(missing[:3])}) and "
+            f"{len(surplus)} are not in the data ({', '.join(surplus[:3])}); the data changed "
+            f"since the shards were made: remove {Path(folder) / 'shards'} and dump again"
+        )
+    if not table:
+        raise ValueError(f"{folder} has no utterances; is its data folder empty? Make it again")
+    return table
+
+
+def times_path(folder: Path | str, shard: int) -> Path:
+    """Where a shard of vectors has its segment times; shards of a dump have none."""
+    return Path(folder) / "shards" / f"segment_times.{shard}"
