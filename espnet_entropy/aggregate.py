@@ -1,199 +1,18 @@
-"""Units of a segment -> one vector: CALE and the mean-pooling baseline.
+"""Units of a segment -> one vector: CALE, and pooling by mean, maximum or attention.
 
 CALE is the Cross-Attentive Local Encoder of arXiv 2509.00503; its nearest relative is the local
-encoder of BLT (arXiv 2412.09871). Segments are short and partition the utterance, so everything
-here works on *packed* units (the valid units of the whole batch in one row, N of them) and packed
-segments (G of them, none empty). Time and memory are linear in N, padding takes no part at all,
-and an utterance cannot see its neighbours.
-
-Symbols: B batch, T units, S segments, D dimension, H heads; N packed units, G packed segments.
+encoder of BLT (arXiv 2412.09871). Symbols as in `packed.py`, whose reductions all of this uses.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class _Sum(torch.autograd.Function):
-    """(N, C) -> (G, C). An embedding bag sums every segment's rows in order, in one thread.
-
-    No atomics, so the result does not depend on scheduling (`index_add_` is atomic on CUDA), and
-    the fastest of five sums on CPU. The gradient is a gather.
-    """
-
-    @staticmethod
-    def forward(ctx, values: Tensor, ids: Tensor, starts: Tensor) -> Tensor:
-        ctx.save_for_backward(ids, starts)
-        rows = torch.arange(len(values), device=values.device)
-        return F.embedding_bag(rows, values, starts, mode="sum")
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        return _Spread.apply(grad, *ctx.saved_tensors), None, None
-
-
-class _Spread(torch.autograd.Function):
-    """(G, C) -> (N, C): every unit gets its segment's row. The transpose of `_Sum`."""
-
-    @staticmethod
-    def forward(ctx, values: Tensor, ids: Tensor, starts: Tensor) -> Tensor:
-        ctx.save_for_backward(ids, starts)
-        return values.index_select(0, ids)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        return _Sum.apply(grad.contiguous(), *ctx.saved_tensors), None, None
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where packed units and packed segments lie in their padded tensors."""
-
-    unit_shape: tuple[int, int]  # (B, T)
-    segment_shape: tuple[int, int]  # (B, S)
-    units: Tensor  # (N,) positions in the flattened (B * T)
-    segments: Tensor  # (G,) positions in the flattened (B * S)
-    ids: Tensor  # (N,) packed segment of each packed unit, non-decreasing, without gaps
-    starts: Tensor  # (G,) first packed unit of each packed segment
-    lengths: Tensor  # (G,) units in each packed segment, at least one
-
-    def spread(self, packed: Tensor) -> Tensor:
-        return _Spread.apply(packed, self.ids, self.starts)
-
-    def sum(self, packed: Tensor) -> Tensor:
-        return _Sum.apply(packed, self.ids, self.starts)
-
-    def mean(self, packed: Tensor) -> Tensor:
-        return self.sum(packed) / self.lengths[:, None].to(packed.dtype)
-
-    def max(self, packed: Tensor) -> Tensor:
-        # A maximum does not depend on the order, so the atomic scatter is deterministic here.
-        out = packed.new_full((len(self.lengths), packed.shape[1]), -math.inf)
-        index = self.ids[:, None].expand_as(packed)
-        return out.scatter_reduce(0, index, packed, "amax")
-
-
-def _pack(padded: Tensor, index: Tensor) -> Tensor:
-    """(B, T, ...) -> (N, C), the rows at `index`; nothing else is read, not even NaN."""
-    return padded.reshape(-1, padded.shape[2:].numel()).index_select(0, index)
-
-
-def _unpack(packed: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:
-    """(N, C) -> (*shape, C), zeros at the places that `index` leaves out."""
-    out = packed.new_zeros(math.prod(shape), packed.shape[1])
-    return out.index_copy(0, index, packed).unflatten(0, shape)
-
-
-def _layout(segment_ids: Tensor, num_segments: int) -> _Layout:
-    if segment_ids.dim() != 2 or segment_ids.dtype != torch.int64:
-        raise ValueError(
-            f"segment_ids must be int64 (B, T), got {segment_ids.dtype} {tuple(segment_ids.shape)}"
-        )
-    batch = segment_ids.shape[0]
-    units = (segment_ids.flatten() >= 0).nonzero().squeeze(1)
-    first = torch.arange(batch, device=segment_ids.device)[:, None] * num_segments
-    flat = (segment_ids + first).flatten().index_select(0, units)
-    if (segment_ids >= num_segments).any():
-        raise ValueError(f"segment id {int(segment_ids.max())} but only {num_segments} segments")
-    if (flat.diff() < 0).any():
-        raise ValueError("segment_ids must not decrease inside an utterance")
-    counts = torch.bincount(flat, minlength=batch * num_segments)
-    segments = counts.nonzero().squeeze(1)
-    lengths = counts.index_select(0, segments)
-    order = torch.arange(len(segments), device=flat.device)
-    return _Layout(
-        unit_shape=tuple(segment_ids.shape),
-        segment_shape=(batch, num_segments),
-        units=units,
-        segments=segments,
-        ids=order.repeat_interleave(lengths, output_size=len(flat)),
-        starts=lengths.cumsum(0) - lengths,
-        lengths=lengths,
-    )
-
-
-def _checked_layout(
-    embedded: Tensor, lengths: Tensor, segment_ids: Tensor, segment_lengths: Tensor
-) -> _Layout:
-    """The layout, after checking that ids, lengths and segment lengths tell the same story."""
-    if embedded.shape[:2] != segment_ids.shape:
-        raise ValueError(
-            f"embedded {tuple(embedded.shape)} and segment_ids {tuple(segment_ids.shape)} "
-            "differ in (B, T)"
-        )
-    layout = _layout(segment_ids, segment_lengths.shape[1])
-    inside = torch.arange(segment_ids.shape[1], device=lengths.device) < lengths[:, None]
-    counts = torch.zeros_like(segment_lengths).flatten()
-    counts = counts.index_copy(0, layout.segments, layout.lengths.to(counts.dtype))
-    counts = counts.view_as(segment_lengths)
-    wrong = ((segment_ids >= 0) != inside).any(1) | (counts != segment_lengths).any(1)
-    if wrong.any():
-        row = int(wrong.nonzero()[0])
-        raise ValueError(
-            f"batch row {row}: length {int(lengths[row])} and segment lengths summing to "
-            f"{int(segment_lengths[row].sum())}, but segment_ids (-1 on padding) counts "
-            f"{int(counts[row].sum())} units, {counts[row].tolist()[:8]}... a segment"
-        )
-    return layout
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, layout: _Layout, num_heads: int) -> Tensor:
-    """Packed attention: query (G, D), key and value (N, D) -> (G, D), softmax in >= float32."""
-    wide = torch.promote_types(query.dtype, torch.float32)
-    heads = (num_heads, query.shape[1] // num_heads)
-    product = layout.spread(query.to(wide)) * key.to(wide)
-    scores = product.unflatten(1, heads).sum(-1) / math.sqrt(heads[1])  # (N, H)
-    # The softmax does not depend on the shift, so no gradient goes through the maximum.
-    weights = torch.exp(scores - layout.spread(layout.max(scores.detach())))
-    weighted = (weights[:, :, None] * value.to(wide).unflatten(1, heads)).flatten(1)
-    # Dividing after the sum saves a gather; the total is at least 1, since one exponent is 0.
-    return (layout.sum(weighted).unflatten(1, heads) / layout.sum(weights)[:, :, None]).flatten(1)
-
-
-def segment_softmax_attention(
-    query: Tensor, key: Tensor, value: Tensor, segment_ids: Tensor
-) -> Tensor:
-    """Scaled dot-product attention in which a segment's query sees that segment's units only.
-
-    query (B, S, H, Dh), key and value (B, T, H, Dh), segment_ids (B, T) int64, non-decreasing
-    along T and -1 on padding -> (B, S, H, Dh) in value's dtype, zeros where a segment has no units.
-    Softmax and sums are float32 (float64 for float64 input). Padded units are never read. Time and
-    memory are linear in T. Raises ValueError for ids that decrease or reach S.
-    Source: arXiv 2509.00503, CALE.
-    """
-    layout = _layout(segment_ids, query.shape[1])
-    out = _attend(
-        _pack(query, layout.segments),
-        _pack(key, layout.units),
-        _pack(value, layout.units),
-        layout,
-        num_heads=query.shape[2],
-    )
-    out = _unpack(out.to(value.dtype), layout.segments, layout.segment_shape)
-    return out.unflatten(2, query.shape[2:])
-
-
-def segment_max(values: Tensor, segment_ids: Tensor, num_segments: int) -> Tensor:
-    """Maximum of each segment: (B, T, D), (B, T) -> (B, S, D); zeros where a segment is empty.
-
-    Equal maxima share the gradient. Raises ValueError as `segment_softmax_attention` does.
-    """
-    layout = _layout(segment_ids, num_segments)
-    return _unpack(layout.max(_pack(values, layout.units)), layout.segments, layout.segment_shape)
-
-
-def segment_mean(values: Tensor, segment_ids: Tensor, num_segments: int) -> Tensor:
-    """Mean of each segment: (B, T, D), (B, T) -> (B, S, D); zeros where a segment is empty.
-
-    Raises ValueError as `segment_softmax_attention` does.
-    """
-    layout = _layout(segment_ids, num_segments)
-    return _unpack(layout.mean(_pack(values, layout.units)), layout.segments, layout.segment_shape)
+from espnet_entropy.packed import Layout, attend, checked_layout, pack, unpack
 
 
 def sinusoids(num_positions: int, dim: int) -> Tensor:
@@ -215,11 +34,11 @@ class _UnitConvolution(nn.Module):
         self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
         self.pointwise = nn.Linear(dim, dim)
 
-    def forward(self, units: Tensor, layout: _Layout) -> Tensor:
+    def forward(self, units: Tensor, layout: Layout) -> Tensor:
         # Unpacking leaves zeros on padding: exactly what the convolution adds at the edges itself.
-        padded = _unpack(self.norm(units), layout.units, layout.unit_shape)
+        padded = unpack(self.norm(units), layout.units, layout.unit_shape)
         mixed = self.depthwise(padded.transpose(1, 2)).transpose(1, 2)
-        return units + self.pointwise(F.gelu(_pack(mixed, layout.units)))
+        return units + self.pointwise(F.gelu(pack(mixed, layout.units)))
 
 
 class _CrossAttentionLayer(nn.Module):
@@ -241,10 +60,10 @@ class _CrossAttentionLayer(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, segments: Tensor, units: Tensor, layout: _Layout) -> Tensor:
+    def forward(self, segments: Tensor, units: Tensor, layout: Layout) -> Tensor:
         """segments (G, D), units (N, D) -> (G, D)."""
         query = self.query(self.query_norm(segments))
-        seen = _attend(query, self.key(units), self.value(units), layout, self.num_heads)
+        seen = attend(query, self.key(units), self.value(units), layout, self.num_heads)
         segments = segments + self.dropout(self.output(seen))
         return segments + self.dropout(self.feed_forward(segments))
 
@@ -295,8 +114,8 @@ class CALE(nn.Module):
         lengths, segment_ids and segment_lengths are int64; ids do not decrease inside the length
         and are -1 on padding. Raises ValueError if the three disagree.
         """
-        layout = _checked_layout(embedded, lengths, segment_ids, segment_lengths)
-        units = _pack(embedded, layout.units)
+        layout = checked_layout(embedded, lengths, segment_ids, segment_lengths)
+        units = pack(embedded, layout.units)
         if self.convolution is not None:
             units = self.convolution(units, layout)
         units = self.unit_norm(units)
@@ -307,16 +126,16 @@ class CALE(nn.Module):
         for layer in self.layers:
             segments = layer(segments, units, layout)
         out = self.final_norm(segments).to(embedded.dtype)
-        return _unpack(out, layout.segments, layout.segment_shape)
+        return unpack(out, layout.segments, layout.segment_shape)
 
 
-class MeanPool(nn.Module):
-    """Mean of a segment's units (a baseline of arXiv 2509.00503), after an optional convolution.
+class _Pool(nn.Module):
+    """Pooling after an optional convolution; subclasses say how packed units become segments.
 
-    conv_kernel: odd width in units, 0 for none. Without it there are no parameters.
+    conv_kernel: odd width in units, 0 for none.
     """
 
-    def __init__(self, dim: int, *, conv_kernel: int = 0):
+    def __init__(self, dim: int, conv_kernel: int):
         super().__init__()
         self.convolution = _UnitConvolution(dim, conv_kernel) if conv_kernel else None
 
@@ -324,12 +143,67 @@ class MeanPool(nn.Module):
         self, embedded: Tensor, lengths: Tensor, segment_ids: Tensor, segment_lengths: Tensor
     ) -> Tensor:
         """As `CALE.forward`."""
-        layout = _checked_layout(embedded, lengths, segment_ids, segment_lengths)
-        units = _pack(embedded, layout.units)
+        layout = checked_layout(embedded, lengths, segment_ids, segment_lengths)
+        units = pack(embedded, layout.units)
         if self.convolution is not None:
             units = self.convolution(units, layout)
-        out = layout.mean(units).to(embedded.dtype)
-        return _unpack(out, layout.segments, layout.segment_shape)
+        out = self.pool(units, layout).to(embedded.dtype)
+        return unpack(out, layout.segments, layout.segment_shape)
+
+    def pool(self, units: Tensor, layout: Layout) -> Tensor:
+        """(N, D) -> (G, D)."""
+        raise NotImplementedError
 
 
-AGGREGATORS = {"cale": CALE, "mean": MeanPool}
+class MeanPool(_Pool):
+    """Mean of a segment's units (a baseline of arXiv 2509.00503).
+
+    conv_kernel: odd width, in units, of a convolution before; 0 for none, and no parameters.
+    """
+
+    def __init__(self, dim: int, *, conv_kernel: int = 0):
+        super().__init__(dim, conv_kernel)
+
+    def pool(self, units: Tensor, layout: Layout) -> Tensor:
+        """(N, D) -> (G, D)."""
+        return layout.mean(units)
+
+
+class MaxPool(_Pool):
+    """Maximum over a segment's units, for each dimension.
+
+    conv_kernel: odd width, in units, of a convolution before; 0 for none, and no parameters.
+    """
+
+    def __init__(self, dim: int, *, conv_kernel: int = 0):
+        super().__init__(dim, conv_kernel)
+
+    def pool(self, units: Tensor, layout: Layout) -> Tensor:
+        """(N, D) -> (G, D)."""
+        return layout.max(units)
+
+
+class AttentionPool(_Pool):
+    """Weighted mean of a segment's units; each head weighs them by a learnt score of its own.
+
+    dim: D, a multiple of num_heads. conv_kernel: odd width, in units, of a convolution before; 0
+    for none. Raises ValueError otherwise.
+    """
+
+    def __init__(self, dim: int, *, num_heads: int = 4, conv_kernel: int = 0):
+        super().__init__(dim, conv_kernel)
+        if dim % num_heads:
+            raise ValueError(f"dim {dim} is not a multiple of num_heads {num_heads}")
+        self.num_heads = num_heads
+        self.norm = nn.LayerNorm(dim)
+        self.query = nn.Parameter(torch.randn(dim) / math.sqrt(dim))
+        self.value = nn.Linear(dim, dim)
+
+    def pool(self, units: Tensor, layout: Layout) -> Tensor:
+        """(N, D) -> (G, D)."""
+        units = self.norm(units)
+        query = self.query.expand(len(layout.lengths), -1)
+        return attend(query, units, self.value(units), layout, self.num_heads)
+
+
+AGGREGATORS = {"cale": CALE, "mean": MeanPool, "max": MaxPool, "attention": AttentionPool}

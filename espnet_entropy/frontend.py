@@ -26,7 +26,7 @@ class EntropyFrontend(AbsFrontend):
             each batch, `rate` is that of validation and decoding, and `set_rate` or another `rate`
             in the model's `config.yaml` chooses among them afterwards.
         threshold: nats, instead of a rate (`rate: null`).
-        aggregator: `cale` or `mean`.
+        aggregator: `cale`, `mean`, `max` or `attention`.
         aggregator_conf: its keyword arguments.
         unit_init: `centroids` (from the bundle's codebook) or `random`.
         unit_mask, mask_span, dropout: regularisation in training, see `SegmentEncoder`.

@@ -1,4 +1,4 @@
-"""Slow, obvious versions of espnet_entropy.aggregate: Python loops over batch and segments."""
+"""Slow, obvious versions of what packed.py and aggregate.py do: loops over batch and segments."""
 
 import math
 
@@ -65,6 +65,18 @@ def loop_cale_segment(cale, units, num_heads):
         x = x + layer.output(seen.transpose(0, 1).flatten(1))
         x = x + layer.feed_forward(x)
     return cale.final_norm(x)[0]
+
+
+def loop_attention_pool(pool, units):
+    """One segment's units (n, D), already convolved -> (D,), head by head."""
+    units = pool.norm(units)
+    values, width = pool.value(units), units.shape[1] // pool.num_heads
+    heads = []
+    for start in range(0, units.shape[1], width):
+        columns = slice(start, start + width)
+        scores = units[:, columns] @ pool.query[columns] / math.sqrt(width)
+        heads.append(scores.softmax(0) @ values[:, columns])
+    return torch.cat(heads)
 
 
 def loop_aggregate(aggregator, embedded, lengths, segment_ids, num_segments, pool):

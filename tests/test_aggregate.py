@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reference_aggregate import (
     dense_attention,
     loop_aggregate,
+    loop_attention_pool,
     loop_cale_segment,
     loop_pool,
 )
@@ -14,12 +15,12 @@ from reference_aggregate import (
 from espnet_entropy.aggregate import (
     AGGREGATORS,
     CALE,
+    AttentionPool,
+    MaxPool,
     MeanPool,
-    segment_max,
-    segment_mean,
-    segment_softmax_attention,
     sinusoids,
 )
+from espnet_entropy.packed import segment_max, segment_mean, segment_softmax_attention
 
 CONFS = [
     ("cale", {"num_layers": 2, "num_heads": 2}),
@@ -27,6 +28,10 @@ CONFS = [
     ("cale", {"num_layers": 1, "num_heads": 1, "position": "none"}),
     ("mean", {}),
     ("mean", {"conv_kernel": 5}),
+    ("max", {}),
+    ("max", {"conv_kernel": 3}),
+    ("attention", {}),
+    ("attention", {"num_heads": 2, "conv_kernel": 3}),
 ]
 
 
@@ -55,6 +60,10 @@ def build(name, conf, dim=8, seed=0):
 def pool_of(aggregator):
     if isinstance(aggregator, MeanPool):
         return lambda units: units.mean(0)
+    if isinstance(aggregator, MaxPool):
+        return lambda units: units.max(0).values
+    if isinstance(aggregator, AttentionPool):
+        return lambda units: loop_attention_pool(aggregator, units)
     return lambda units: loop_cale_segment(aggregator, units, aggregator.layers[0].num_heads)
 
 
@@ -293,7 +302,7 @@ def test_sinusoids():
 
 def test_state_holds_no_position_codes():
     assert "position_codes" not in CALE(8).state_dict()
-    assert not list(MeanPool(8).parameters())
+    assert not list(MeanPool(8).parameters()) and not list(MaxPool(8).parameters())
 
 
 @pytest.mark.parametrize(
@@ -329,6 +338,8 @@ def test_inconsistent_input_is_refused(name, change, message):
         ("cale", {"position": "rotary"}, "rotary"),
         ("cale", {"conv_kernel": 4}, "got 4"),
         ("mean", {"conv_kernel": -1}, "got -1"),
+        ("max", {"conv_kernel": 2}, "got 2"),
+        ("attention", {"num_heads": 3}, "num_heads 3"),
     ],
 )
 def test_wrong_conf_is_refused(name, conf, message):
