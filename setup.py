@@ -21,6 +21,7 @@ setup(
     long_description_content_type="text/markdown",
     packages=find_packages(include=["espnet_entropy*"]),
     python_requires=">=3.10,<3.14",
+    entry_points={"console_scripts": ["espnet-entropy = espnet_entropy.__main__:main"]},
     # Imported by the core (segmenting, the unit LM, the bundle) besides torch; all but the last
     # two come with every ESPnet.
     install_requires=["numpy", "PyYAML", "safetensors", "kaldiio"],

@@ -4,8 +4,33 @@ Importing this package makes ESPnet's tasks know `frontend: entropy` and `lm: ll
 neither torch nor ESPnet is imported before one of them is used.
 """
 
+import importlib
+
 from espnet_entropy import espnet_plugin
 
 __version__ = "0.1.0"
+
+# Public names and their modules, imported when they are first used.
+_MODULES = {
+    "Bundle": "bundle",
+    "EntropyFrontend": "frontend",
+    "SegmentEncoder": "encode",
+    "Segmentation": "segmented",
+    "SegmenterConfig": "segment",
+    "Speech2Text": "speech2text",
+    "UnitTokenizer": "tokenizer",
+}
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])
+
 
 espnet_plugin.install()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_entropy.segment import SegmenterConfig
+
 
 def plot_utterance(
     output: Path | str,
@@ -67,3 +69,41 @@ def plot_utterance(
     figure.savefig(temporary, dpi=110)
     plt.close(figure)
     temporary.replace(output)
+
+
+def plot_segmentation(
+    output: Path | str,
+    *,
+    name: str,
+    waveform: np.ndarray,
+    sample_rate: int,
+    entropies: np.ndarray,
+    boundaries: np.ndarray,
+    config: SegmenterConfig,
+    threshold_nats: float,
+) -> None:
+    """`plot_utterance` with method and rate in the title, and the threshold where it is a height.
+
+    Args:
+        output: PNG to write.
+        name: of the recording.
+        waveform: (N,) float32.
+        sample_rate: Hz.
+        entropies: (T,) float32, nats.
+        boundaries: (T,) bool.
+        config: what placed the boundaries.
+        threshold_nats: its first threshold.
+    """
+    rate_hz = boundaries.sum() * config.frame_rate_hz / len(boundaries)
+    # A threshold of peaks below zero is a rank, no height (see segment.PEAKS_FIRST_NATS).
+    is_height = config.segmenter in ("global", "peaks") and threshold_nats > 0
+    plot_utterance(
+        output,
+        waveform=waveform,
+        sample_rate=sample_rate,
+        entropies=entropies,
+        boundaries=boundaries,
+        frame_rate_hz=config.frame_rate_hz,
+        title=f"{name}: {config.method}, {rate_hz:.1f} segments/s",
+        threshold_nats=threshold_nats if is_height else None,
+    )

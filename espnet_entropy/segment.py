@@ -153,19 +153,6 @@ def segments_of(boundaries: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return ids, counts[:, 1:]
 
 
-def segment_times(segment_lengths: Tensor, frame_rate_hz: float) -> list[tuple[float, float]]:
-    """When the segments of one utterance are spoken.
-
-    Args:
-        segment_lengths: (S,) int64 frames; zeros at the end are padding.
-
-    Returns:
-        S pairs (start, end) in seconds, half open.
-    """
-    ends = (segment_lengths[segment_lengths > 0].cumsum(0) / frame_rate_hz).tolist()
-    return list(zip([0.0, *ends[:-1]], ends, strict=True))
-
-
 def _check_batch(units: Tensor, entropies: Tensor, lengths: Tensor) -> None:
     if units.dim() != 2 or units.shape != entropies.shape or len(lengths) != len(units):
         raise ValueError(

@@ -12,19 +12,11 @@ from typeguard import TypeCheckError
 
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.checkpoint import read_checkpoint, read_frontend_conf
-from espnet_entropy.data import read_audio, read_yaml
+from espnet_entropy.data import read_yaml
 from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.segment import segment_times, segments_of
+from espnet_entropy.segment import segments_of
+from espnet_entropy.timing import Segment, timed_segments
 from espnet_entropy.tokenizer import UnitTokenizer
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A run of units that became one vector; seconds, half open."""
-
-    start_sec: float
-    end_sec: float
-    units: list[int]
 
 
 @dataclass(frozen=True)
@@ -144,11 +136,7 @@ class Speech2Text:
             ValueError: the file cannot be read, the recording is shorter than a frame, or its
                 samples are not finite.
         """
-        if not isinstance(speech, Tensor):
-            speech = torch.from_numpy(read_audio(speech, self.sample_rate))
-        if speech.dim() != 1:
-            raise ValueError(f"the waveform is {tuple(speech.shape)}; expected one channel, (N,)")
-        tokens = self.tokenizer(speech.unsqueeze(0), torch.tensor([len(speech)]))
+        tokens = self.tokenizer.tokenize(speech)
         # What a dump of this recording would hold.
         dumped = torch.stack([tokens.units[0].float(), tokens.entropies[0]], dim=1)
         text, *_ = self.espnet(dumped)[0]
@@ -161,9 +149,7 @@ class Speech2Text:
         )
         _, lengths = segments_of(boundaries, tokens.lengths)
         units, frame_rate_hz = tokens.units[0].cpu(), self.frontend.encoder.segmenter.frame_rate_hz
-        runs = units.split(lengths[0].tolist())
-        times = segment_times(lengths[0], frame_rate_hz)
-        segments = [Segment(*time, run.tolist()) for time, run in zip(times, runs, strict=True)]
+        segments = timed_segments(units, lengths[0].cpu(), frame_rate_hz)
         rate_hz = len(segments) * frame_rate_hz / len(units)
         return Transcript(text, segments, units, tokens.entropies[0].cpu(), rate_hz)
 

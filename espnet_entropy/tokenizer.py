@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from espnet_entropy.bundle import Bundle, load_extractor
 from espnet_entropy.codebook import Codebook
+from espnet_entropy.data import read_audio
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.unit_lm import LlamaLM
 
@@ -80,6 +82,11 @@ class UnitTokenizer:
         return cls(extractor, bundle.codebook(), bundle.unit_lm(), device)
 
     @property
+    def frame_rate_hz(self) -> float:
+        """Units per second."""
+        return 1 / self.extractor.frame_shift_sec
+
+    @property
     def sample_rate(self) -> int:
         """Hz."""
         return self.extractor.sample_rate
@@ -97,6 +104,27 @@ class UnitTokenizer:
         """
         with torch.autocast(self.device.type, enabled=False):
             return self._tokenize(waveforms, lengths)
+
+    def tokenize(self, recording: Tensor | np.ndarray | Path | str) -> Tokens:
+        """Tokenize one recording, as a batch of one.
+
+        Args:
+            recording: a sound file of any format, rate and channels; or (N,) samples in [-1, 1] at
+                `sample_rate`.
+
+        Raises:
+            ValueError: the file cannot be read, the recording is shorter than a frame or has more
+                than one channel, or its samples are not finite.
+        """
+        if isinstance(recording, (str, Path)):
+            recording = read_audio(recording, self.sample_rate)
+        waveform = torch.as_tensor(recording, dtype=torch.float32)
+        if waveform.dim() != 1:
+            raise ValueError(
+                f"the waveform is {tuple(waveform.shape)}; expected one channel, (N,) samples at "
+                f"{self.sample_rate} Hz"
+            )
+        return self(waveform.unsqueeze(0), torch.tensor([len(waveform)]))
 
     def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
         units, entropies = [], []

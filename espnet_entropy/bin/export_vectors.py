@@ -18,8 +18,8 @@ from espnet_entropy.bin.common import (
 from espnet_entropy.checkpoint import load_frontend
 from espnet_entropy.data import atomic_text, read_table
 from espnet_entropy.dump import read_dump
-from espnet_entropy.segment import segment_times
 from espnet_entropy.shards import read_sizes, shard_keys, shard_paths, times_path, write_shard
+from espnet_entropy.timing import segment_times
 
 
 def get_parser():

@@ -6,9 +6,8 @@ from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.data import read_audio, read_table
 from espnet_entropy.dump import read_dump
-from espnet_entropy.metrics import segment_rate
-from espnet_entropy.plot import plot_utterance
-from espnet_entropy.segment import SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.plot import plot_segmentation
+from espnet_entropy.segment import SegmenterConfig, find_boundaries
 
 SAMPLE_RATE = 16000
 
@@ -55,19 +54,15 @@ def run(args) -> None:
     lengths = torch.tensor([units.shape[1]])
     thresholds = calibration.thresholds(config)
     boundaries = find_boundaries(units, entropies, lengths, config, thresholds)
-    rate = segment_rate(segments_of(boundaries, lengths)[1], config.frame_rate_hz)
-    plot_utterance(
+    plot_segmentation(
         args.output,
+        name=utt,
         waveform=read_audio(recordings[utt], SAMPLE_RATE),
         sample_rate=SAMPLE_RATE,
         entropies=entropies[0].numpy(),
         boundaries=boundaries[0].numpy(),
-        frame_rate_hz=config.frame_rate_hz,
-        title=f"{utt}: {config.method}, {rate.rate_hz:.1f} segments/s",
-        # A threshold of peaks below zero is a rank, no height (see segment.PEAKS_FIRST_NATS).
-        threshold_nats=float(thresholds[0])
-        if args.segmenter in ("global", "peaks") and thresholds[0] > 0
-        else None,
+        config=config,
+        threshold_nats=float(thresholds[0]),
     )
     print(f"picture of {utt}: {args.output}")
 

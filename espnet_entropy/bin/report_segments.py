@@ -14,9 +14,9 @@ from espnet_entropy.segment import (
     THRESHOLD_NAMES,
     SegmenterConfig,
     find_boundaries,
-    segment_times,
     segments_of,
 )
+from espnet_entropy.timing import segment_times
 
 
 def get_parser():
