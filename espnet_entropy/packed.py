@@ -61,15 +61,19 @@ class Layout:
     lengths: Tensor  # (G,) units in each packed segment, at least one
 
     def spread(self, packed: Tensor) -> Tensor:
+        """(G, C) -> (N, C): every unit gets its segment's row."""
         return _Spread.apply(packed, self.ids, self.starts)
 
     def sum(self, packed: Tensor) -> Tensor:
+        """(N, C) -> (G, C), in the units' order."""
         return _Sum.apply(packed, self.ids, self.starts)
 
     def mean(self, packed: Tensor) -> Tensor:
+        """(N, C) -> (G, C)."""
         return self.sum(packed) / self.lengths[:, None].to(packed.dtype)
 
     def max(self, packed: Tensor) -> Tensor:
+        """(N, C) -> (G, C)."""
         # A maximum does not depend on the order, so the atomic scatter is deterministic here.
         out = packed.new_full((len(self.lengths), packed.shape[1]), -math.inf)
         index = self.ids[:, None].expand_as(packed)
@@ -88,6 +92,15 @@ def unpack(packed: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def layout_of(segment_ids: Tensor, num_segments: int) -> Layout:
+    """Where the units and segments of a padded batch lie.
+
+    Args:
+        segment_ids: (B, T) int64, non-decreasing along T, -1 on the padding.
+        num_segments: S.
+
+    Raises:
+        ValueError: ids of another type, that decrease, or that reach S.
+    """
     if segment_ids.dim() != 2 or segment_ids.dtype != torch.int64:
         raise ValueError(
             f"segment_ids must be int64 (B, T), got {segment_ids.dtype} {tuple(segment_ids.shape)}"

@@ -1,0 +1,48 @@
+"""API pages from the docstrings: build_api_pages.py [FOLDER]. A warning ends the build."""
+
+import os
+import pkgutil
+import sys
+import warnings
+from pathlib import Path
+
+import espnet_entropy
+
+
+def public_modules() -> list[str]:
+    """The package and its modules; espnet3's data set only where espnet3 is."""
+    names = [espnet_entropy.__name__]
+    for module in pkgutil.iter_modules(espnet_entropy.__path__, "espnet_entropy."):
+        if module.name in ("espnet_entropy.__main__", "espnet_entropy.bin"):
+            continue  # commands: their --help says more
+        if module.name == "espnet_entropy.espnet3_dataset" and not has_espnet3():
+            continue
+        names.append(module.name)
+    return names
+
+
+def has_espnet3() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("espnet3") is not None
+
+
+def main() -> None:
+    import pdoc
+
+    output = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/api")
+    # Public names are imported when they are used: pdoc only looks.
+    for name in espnet_entropy.__all__:
+        getattr(espnet_entropy, name)
+    names = public_modules()
+    for name in names:
+        __import__(name)
+    pdoc.render.configure(docformat="google", show_source=True, footer_text="espnet_entropy")
+    warnings.simplefilter("error")
+    pdoc.pdoc(*names, output_directory=output)
+    print(f"{len(names)} modules: {output / 'espnet_entropy.html'}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
