@@ -18,6 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from espnet_entropy.blocks import in_blocks
+
+# Units that CALE computes at once: eleven minutes. Batches of utterances are smaller, and are one
+# call; an hour is several, whose insides are not held together.
+BLOCK_UNITS = 32768
+
 
 class _Sum(torch.autograd.Function):
     """(N, C) -> (G, C). An embedding bag sums every segment's rows in order, in one thread.
@@ -299,6 +305,11 @@ class CALE(nn.Module):
         units = _pack(embedded, layout.units)
         if self.convolution is not None:
             units = self.convolution(units, layout)
+        out = in_blocks(self._encode, units, layout, BLOCK_UNITS).to(embedded.dtype)
+        return _unpack(out, layout.segments, layout.segment_shape)
+
+    def _encode(self, units: Tensor, layout: _Layout) -> Tensor:
+        """(N, D) -> (G, D), segment for segment."""
         units = self.unit_norm(units)
         segments = layout.max(units)
         if self.position_codes is not None:
@@ -306,8 +317,7 @@ class CALE(nn.Module):
             units = units + self.position_codes[steps.clamp(max=len(self.position_codes) - 1)]
         for layer in self.layers:
             segments = layer(segments, units, layout)
-        out = self.final_norm(segments).to(embedded.dtype)
-        return _unpack(out, layout.segments, layout.segment_shape)
+        return self.final_norm(segments)
 
 
 class MeanPool(nn.Module):
