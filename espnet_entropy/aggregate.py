@@ -20,10 +20,6 @@ from torch import Tensor, nn
 
 from espnet_entropy.blocks import in_blocks
 
-# Units that CALE computes at once: eleven minutes. Batches of utterances are smaller, and are one
-# call; an hour is several, whose insides are not held together.
-BLOCK_UNITS = 32768
-
 
 class _Sum(torch.autograd.Function):
     """(N, C) -> (G, C). An embedding bag sums every segment's rows in order, in one thread.
@@ -263,7 +259,9 @@ class CALE(nn.Module):
 
     dim: D, a multiple of num_heads. ff_mult: width of the feed-forward over D. conv_kernel: odd
     width, in units, of a convolution before everything else; 0 for none. position: "sinusoid" or
-    "none"; positions of `max_position` and beyond share one code. Raises ValueError otherwise.
+    "none"; positions of `max_position` and beyond share one code. block_units: larger batches are
+    computed in blocks of so many units, in training twice, so that memory suffices for an hour.
+    Raises ValueError otherwise.
     """
 
     def __init__(
@@ -277,8 +275,11 @@ class CALE(nn.Module):
         position: str = "sinusoid",
         max_position: int = 64,
         dropout: float = 0.0,
+        block_units: int = 32768,
     ):
         super().__init__()
+        if block_units < 1:
+            raise ValueError(f"block_units must be at least 1, got {block_units}")
         if dim % num_heads:
             raise ValueError(f"dim {dim} is not a multiple of num_heads {num_heads}")
         if position not in ("sinusoid", "none"):
@@ -292,6 +293,7 @@ class CALE(nn.Module):
             _CrossAttentionLayer(dim, num_heads, ff_mult, dropout) for _ in range(num_layers)
         )
         self.final_norm = nn.LayerNorm(dim)
+        self.block_units = block_units
 
     def forward(
         self, embedded: Tensor, lengths: Tensor, segment_ids: Tensor, segment_lengths: Tensor
@@ -305,7 +307,7 @@ class CALE(nn.Module):
         units = _pack(embedded, layout.units)
         if self.convolution is not None:
             units = self.convolution(units, layout)
-        out = in_blocks(self._encode, units, layout, BLOCK_UNITS).to(embedded.dtype)
+        out = in_blocks(self._encode, units, layout, self.block_units).to(embedded.dtype)
         return _unpack(out, layout.segments, layout.segment_shape)
 
     def _encode(self, units: Tensor, layout: _Layout) -> Tensor:

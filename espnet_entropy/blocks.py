@@ -53,8 +53,11 @@ def in_blocks(
     if len(units) <= block_units:
         return function(units, layout)
     edges = block_edges(layout.starts, len(units), block_units)
+    ranges = list(zip(edges[:-1], edges[1:], strict=True))
+    # Not by slices, each of which would have a gradient of all N units.
+    blocks = units.split([end - unit for (_, unit), (_, end) in ranges])
     parts = []
-    for (segment, unit), (last, end) in zip(edges[:-1], edges[1:], strict=True):
+    for part, ((segment, unit), (last, end)) in zip(blocks, ranges, strict=True):
         block = replace(
             layout,
             units=layout.units[unit:end],
@@ -64,7 +67,7 @@ def in_blocks(
             lengths=layout.lengths[segment:last],
         )
         if torch.is_grad_enabled():
-            parts.append(checkpoint(function, units[unit:end], block, use_reentrant=False))
+            parts.append(checkpoint(function, part, block, use_reentrant=False))
         else:
-            parts.append(function(units[unit:end], block))
+            parts.append(function(part, block))
     return torch.cat(parts)

@@ -38,17 +38,17 @@ def random_utterance(args) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def aggregate(args) -> dict:
     """Vectors of one utterance, with gradients under --backward."""
-    from espnet_entropy import aggregate as module
     from espnet_entropy.encode import SegmentEncoder
     from espnet_entropy.segment import SegmenterConfig
 
+    conf = dict(num_layers=args.layers, conv_kernel=args.conv_kernel, dropout=0.1)
     if args.block_units:
-        module.BLOCK_UNITS = args.block_units
+        conf["block_units"] = args.block_units
     encoder = SegmentEncoder(
         args.num_units,
         args.dim,
         SegmenterConfig("uniform", rate_hz=args.rate),
-        aggregator_conf=dict(num_layers=args.layers, conv_kernel=args.conv_kernel, dropout=0.1),
+        aggregator_conf=conf,
         unit_mask=0.08,
         dropout=0.1,
     ).train(args.backward)
