@@ -92,11 +92,19 @@ def stream(args) -> dict:
 
 
 def tokenize(args) -> dict:
-    """A sound file of this many units, read and tokenized by a bundle (or an extractor alone)."""
+    """A sound file, read and tokenized."""
+    from espnet_entropy.bundle import load_extractor
+    from espnet_entropy.codebook import Codebook
     from espnet_entropy.data import read_audio
+    from espnet_entropy.packing import load_trained_lm
     from espnet_entropy.tokenizer import UnitTokenizer
 
-    tokenizer = UnitTokenizer.from_bundle(args.bundle)
+    if args.bundle:
+        tokenizer = UnitTokenizer.from_bundle(args.bundle)
+    else:
+        codebook = Codebook.load(Path(args.codebook) / "codebook.safetensors")
+        lm = load_trained_lm(args.unit_lm).eval()
+        tokenizer = UnitTokenizer(load_extractor(args.codebook), codebook, lm)
     yield
     wave = torch.from_numpy(read_audio(args.sound, SAMPLE_RATE))
     tokens = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
@@ -146,7 +154,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--block_units", type=int, help="of CALE, or of a stream")
     parser.add_argument("--backward", action="store_true", help="of aggregate")
     parser.add_argument("--segmenter", default="dp")
-    parser.add_argument("--bundle", help="of tokenize")
+    parser.add_argument("--bundle", help="of tokenize; or --codebook and --unit_lm")
+    parser.add_argument("--codebook", help="folder of a codebook")
+    parser.add_argument("--unit_lm", help="checkpoint of a unit LM")
     parser.add_argument("--sound", help="of tokenize: a sound file")
     return parser
 
