@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from espnet_entropy.blocks import in_blocks
 from espnet_entropy.packed import Layout, attend, checked_layout, pack, unpack
 
 
@@ -76,7 +77,9 @@ class CALE(nn.Module):
 
     dim: D, a multiple of num_heads. ff_mult: width of the feed-forward over D. conv_kernel: odd
     width, in units, of a convolution before everything else; 0 for none. position: "sinusoid" or
-    "none"; positions of `max_position` and beyond share one code. Raises ValueError otherwise.
+    "none"; positions of `max_position` and beyond share one code. block_units: larger batches are
+    computed in blocks of so many units, in training twice, so that memory suffices for an hour.
+    Raises ValueError otherwise.
     """
 
     def __init__(
@@ -90,8 +93,11 @@ class CALE(nn.Module):
         position: str = "sinusoid",
         max_position: int = 64,
         dropout: float = 0.0,
+        block_units: int = 32768,
     ):
         super().__init__()
+        if block_units < 1:
+            raise ValueError(f"block_units must be at least 1, got {block_units}")
         if dim % num_heads:
             raise ValueError(f"dim {dim} is not a multiple of num_heads {num_heads}")
         if position not in ("sinusoid", "none"):
@@ -105,6 +111,7 @@ class CALE(nn.Module):
             _CrossAttentionLayer(dim, num_heads, ff_mult, dropout) for _ in range(num_layers)
         )
         self.final_norm = nn.LayerNorm(dim)
+        self.block_units = block_units
 
     def forward(
         self, embedded: Tensor, lengths: Tensor, segment_ids: Tensor, segment_lengths: Tensor
@@ -118,6 +125,11 @@ class CALE(nn.Module):
         units = pack(embedded, layout.units)
         if self.convolution is not None:
             units = self.convolution(units, layout)
+        out = in_blocks(self._encode, units, layout, self.block_units).to(embedded.dtype)
+        return unpack(out, layout.segments, layout.segment_shape)
+
+    def _encode(self, units: Tensor, layout: Layout) -> Tensor:
+        """(N, D) -> (G, D), segment for segment."""
         units = self.unit_norm(units)
         segments = layout.max(units)
         if self.position_codes is not None:
@@ -125,8 +137,7 @@ class CALE(nn.Module):
             units = units + self.position_codes[steps.clamp(max=len(self.position_codes) - 1)]
         for layer in self.layers:
             segments = layer(segments, units, layout)
-        out = self.final_norm(segments).to(embedded.dtype)
-        return unpack(out, layout.segments, layout.segment_shape)
+        return self.final_norm(segments)
 
 
 class _Pool(nn.Module):

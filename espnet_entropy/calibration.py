@@ -4,6 +4,7 @@ A calibration is a grid per method of reached rates against thresholds; the thre
 between two grid points is interpolated. It needs entropies only, never the unit LM.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from espnet_entropy.segment import (
     score,
     with_rate,
 )
+
+Batch = tuple[Tensor, Tensor, Tensor]  # units, entropies, lengths
 
 GRID_HZ = tuple(range(2, 50))
 # dp costs a pass over the frames per trial, so its grid is coarser.
@@ -121,9 +124,7 @@ class Calibration:
 
 
 def calibrate(
-    units: Tensor,
-    entropies: Tensor,
-    lengths: Tensor,
+    batches: Sequence[Batch],
     *,
     num_units: int,
     frame_rate_hz: float,
@@ -134,9 +135,9 @@ def calibrate(
     """Measure thresholds against rates on a held-out set.
 
     Args:
-        units: (B, T) int64.
-        entropies: (B, T) float32, nats.
-        lengths: (B,) int64 frames.
+        batches: units (B, T) int64, entropies (B, T) float32 in nats and lengths (B,) int64
+            frames of each. How utterances are grouped into batches changes nothing; those of
+            similar length waste the least on padding.
         num_units: K.
         frame_rate_hz: units per second.
         held_out: description kept in the result.
@@ -151,18 +152,18 @@ def calibrate(
         ValueError: frame_rate_hz or gap_cost is out of range.
     """
     anything = SegmenterConfig(frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
-    seconds = float(lengths.sum()) / frame_rate_hz
+    seconds = sum(int(lengths.sum()) for *_, lengths in batches) / frame_rate_hz
     grids = {}
     for segmenter, on_change in methods:
         config = replace(anything, segmenter=segmenter, on_change=on_change, rate_hz=1.0)
+        ranked = _ranked_scores(batches, config)
         points = {}
         for rate_hz in GRIDS_HZ.get(segmenter, GRID_HZ):
             aimed = with_rate(config, float(rate_hz))
-            thresholds = _threshold_for_rate(units, entropies, lengths, aimed, seconds)
+            thresholds = _threshold_for_rate(batches, ranked, aimed, seconds)
             if thresholds is None:
                 continue
-            boundaries = find_boundaries(units, entropies, lengths, aimed, thresholds)
-            reached = float(boundaries.sum()) / seconds
+            reached = _count_segments(batches, aimed, thresholds) / seconds
             if abs(reached - rate_hz) < REACH_HZ:
                 points[round(reached, 4)] = [round(v, 6) for v in thresholds.tolist()]
         rates = sorted(points)
@@ -173,24 +174,34 @@ def calibrate(
     return Calibration(num_units, frame_rate_hz, held_out, grids, gap_cost)
 
 
-def _threshold_for_rate(units, entropies, lengths, config, seconds) -> Tensor | None:
+def _ranked_scores(batches: Sequence[Batch], config: SegmenterConfig) -> list[Tensor]:
+    """For each threshold the scores of all frames at which it may fire, descending."""
+    candidates: list[list[Tensor]] = [[] for _ in CALIBRATED[config.segmenter]]
+    for units, entropies, lengths in batches:
+        masked = entropies.masked_fill(~valid_mask(lengths, units.shape[1]), NEVER)
+        for scores, found in zip(score(units, masked, config), candidates, strict=True):
+            found.append(scores[scores > NEVER].double())
+    return [torch.cat(found).sort(descending=True).values for found in candidates]
+
+
+def _count_segments(batches: Sequence[Batch], config: SegmenterConfig, thresholds: Tensor) -> int:
+    return sum(int(find_boundaries(*batch, config, thresholds).sum()) for batch in batches)
+
+
+def _threshold_for_rate(batches, ranked, config, seconds) -> Tensor | None:
     """(2,) thresholds with which the rate comes nearest to config.rate_hz; None if out of reach."""
-    masked = entropies.masked_fill(~valid_mask(lengths, units.shape[1]), NEVER)
-    ranked = []
-    for scores in score(units, masked, config):
-        candidates = scores[scores > NEVER]
-        ranked.append(candidates.double().sort(descending=True).values)
-    wanted = round(config.rate_hz * seconds) - len(lengths)
+    utterances = sum(len(lengths) for *_, lengths in batches)
+    wanted = round(config.rate_hz * seconds) - utterances
     if wanted < 0 or not all(map(len, ranked)):
         return None
     if config.segmenter not in ("combined", "dp"):
         if wanted > len(ranked[0]):
             return None
         return _as_buffer(config, [_midpoint(ranked[0], wanted)])
-    return _bisect(units, entropies, lengths, config, ranked, wanted + len(lengths))
+    return _bisect(batches, config, ranked, wanted + utterances)
 
 
-def _bisect(units, entropies, lengths, config, ranked, num_segments) -> Tensor:
+def _bisect(batches, config, ranked, num_segments) -> Tensor:
     """For dp and combined, whose counts are not read off a ranking: halve a range of ranks.
 
     combined takes both thresholds at the same quantile of their scores.
@@ -205,7 +216,7 @@ def _bisect(units, entropies, lengths, config, ranked, num_segments) -> Tensor:
     low, high = 0.0, 1.0
     for _ in range(24 if config.segmenter == "combined" else 14):
         middle = (low + high) / 2
-        count = int(find_boundaries(units, entropies, lengths, config, at(middle)).sum())
+        count = _count_segments(batches, config, at(middle))
         low, high = (middle, high) if count < num_segments else (low, middle)
     return at(high)
 

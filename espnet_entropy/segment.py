@@ -8,6 +8,7 @@ the boundaries of an utterance do not depend on the batch around it.
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -222,38 +223,39 @@ def _best_path(units, entropies, lengths, config, thresholds):
     Dynamic programming over the frames, batch and gaps at once; source: this project. A path ends
     at the utterance's end, which closes the last gap and earns nothing.
     """
-    (gains,) = score(units, entropies, config)
-    # float64: a path over a long run of frames that never fire pays 1e4 for each, beside which
-    # float32 forgets the nats.
-    gains = gains.double() - thresholds[0]
-    batch, length = units.shape
+    (scores,) = score(units, entropies, config)
+    # NumPy, because a step is too small for anything but the cost of its calls; and float64: a
+    # path over a long run of frames that never fire pays 1e4 for each, beside which float32
+    # forgets the nats.
+    gains = (scores.double() - thresholds[0]).cpu().numpy()
+    batch, length = gains.shape
+    ends = lengths.cpu().numpy()
+    rows = np.arange(batch)
     mean_gap = config.frame_rate_hz / config.rate_hz
     max_gap = min(length, max(2, int(4 * mean_gap)))
-    gaps = torch.arange(1, max_gap + 1, device=units.device, dtype=torch.float64)
-    costs = config.gap_cost * (gaps - mean_gap).square()
+    costs = config.gap_cost * (np.arange(1, max_gap + 1) - mean_gap) ** 2
 
     # best[:, max_gap + t]: value of the best path with a boundary at t; the left rim is unreachable
-    best = gains.new_full((batch, max_gap + length + 1), NEVER)
+    best = np.full((batch, max_gap + length + 1), NEVER)
     best[:, max_gap] = 0.0
-    back = torch.ones(batch, length + 1, dtype=torch.long, device=units.device)
+    back = np.ones((batch, length + 1), dtype=np.int64)
     # Frames that never fire still pass paths on, at a price, or a long run of them would cut off
     # the rest of the utterance.
-    gains = gains.clamp(min=-1e4)
-    gains = torch.nn.functional.pad(gains, (0, 1), value=0.0)
-    gains.scatter_(1, lengths.unsqueeze(1), 0.0)
+    gains = np.pad(gains.clip(min=-1e4), ((0, 0), (0, 1)))
+    gains[rows, ends] = 0.0
     for t in range(1, length + 1):
-        window = best[:, t : max_gap + t].flip(1) - costs
-        value, gap = window.max(1)
-        best[:, max_gap + t] = value + gains[:, t]
+        values = best[:, t : max_gap + t][:, ::-1] - costs
+        gap = values.argmax(1)
+        best[:, max_gap + t] = values[rows, gap] + gains[:, t]
         back[:, t] = gap + 1
 
-    boundaries = torch.zeros(batch, length + 1, dtype=torch.bool, device=units.device)
-    rows = torch.arange(batch, device=units.device)
-    at = lengths.clone()
-    while bool((at > 0).any()):
-        at = (at - back[rows, at]).clamp(min=0)
+    boundaries = np.zeros((batch, length + 1), dtype=bool)
+    at = ends
+    while (at > 0).any():
+        at = (at - back[rows, at]).clip(min=0)
         boundaries[rows, at] = True
-    return boundaries[:, :length] & (gains[:, :length] > -1e4)
+    kept = boundaries[:, :length] & (gains[:, :length] > -1e4)
+    return torch.from_numpy(kept).to(units.device)
 
 
 def _dense(units, entropies, lengths, config, thresholds):

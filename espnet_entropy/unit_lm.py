@@ -10,9 +10,14 @@ offline, in batches and unit by unit, memory does not grow with it, and no posit
 than those seen in training.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 from espnet2.lm.abs_model import AbsLM
 from torch import Tensor
+
+from espnet_entropy.lm_state import WindowState
 
 
 class LlamaLM(AbsLM):
@@ -94,13 +99,77 @@ class LlamaLM(AbsLM):
         """
         if input.shape[1] <= self.context:
             return self._logits(input), None
-        windows = self._windows(input)
-        logits = torch.cat([self._logits(w) for w in windows.split(self.windows_per_batch)])
-        logits = logits.view(-1, input.shape[0], self.context, self.vocab_size)
-        half = self.context // 2
-        parts = [logits[0], *logits[1:, :, half:].unbind(0)]
         # ESPnet's loss takes a view of it.
-        return torch.cat(parts, dim=1)[:, : input.shape[1]].contiguous(), None
+        return self.map_logits(input, lambda logits: logits).contiguous(), None
+
+    def map_logits(self, input: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """A function of the logits at every position, without holding all logits at once.
+
+        Memory is that of `windows_per_batch` windows and of what the function returns.
+
+        Args:
+            input: (B, L) int64, as in `forward`.
+            function: (W, P, K + 2) logits -> (W, P, ...); each position for itself.
+
+        Returns:
+            (B, L, ...).
+        """
+        batch, length = input.shape
+        windows = self._windows(input) if length > self.context else input
+        parts = windows.split(self.windows_per_batch)
+        mapped = torch.cat([function(self._logits(part)) for part in parts])
+        mapped = mapped.unflatten(0, (-1, batch))
+        later = mapped[1:, :, self.context // 2 :]
+        return torch.cat([mapped[0], *later.unbind(0)], dim=1)[:, :length]
+
+    def advance(
+        self, input: Tensor, state: WindowState | None = None
+    ) -> tuple[Tensor, WindowState]:
+        """Logits of the next inputs of sequences of which the earlier ones are known already.
+
+        However a sequence is cut into calls, the logits are those of `forward` on the whole. An
+        input costs one position, and another half where a window begins: its first half is then
+        computed anew, from the units alone.
+
+        Args:
+            input: (B, n) int64 with n at least 1; `<sos/eos>` first, without a state.
+            state: that of the inputs before; None at the beginning.
+
+        Returns:
+            (B, n, K + 2) logits, and the state after these inputs.
+        """
+        logits = []
+        while input.shape[1]:
+            if state is not None and state.ids.shape[1] == self.context:
+                state = self._next_window(state)
+            room = self.context - (state.ids.shape[1] if state is not None else 0)
+            hidden, state = self._extend(input[:, :room], state)
+            logits.append(self.llama.lm_head(hidden))
+            input = input[:, room:]
+        return torch.cat(logits, dim=1), state
+
+    def _extend(self, ids: Tensor, state: WindowState | None) -> tuple[Tensor, WindowState]:
+        """(B, n) more inputs of the same window: hidden states (B, n, D), the new state."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        # Updating a cache joins tensors to new ones, so the old state stays as it is.
+        for layer, (keys, values) in enumerate(state.keys_values if state is not None else ()):
+            cache.update(keys, values, layer)
+        hidden = self.llama.model(input_ids=ids, past_key_values=cache, use_cache=True)
+        seen = [state.ids, ids] if state is not None else [ids]
+        return hidden.last_hidden_state, WindowState(
+            torch.cat(seen, dim=1),
+            tuple((keys, values) for keys, values, *_ in cache),
+            (state.num_inputs if state is not None else 0) + ids.shape[1],
+        )
+
+    def _next_window(self, state: WindowState) -> WindowState:
+        """After a full window: the next one, of which the first half is known."""
+        start = state.ids.new_full((len(state.ids), 1), self.sos)
+        known = torch.cat([start, state.ids[:, self.context // 2 + 1 :]], dim=1)
+        _, following = self._extend(known, None)
+        return replace(following, num_inputs=state.num_inputs)
 
     def _logits(self, input: Tensor) -> Tensor:
         return self.llama(input_ids=input, use_cache=False).logits
@@ -118,16 +187,25 @@ class LlamaLM(AbsLM):
         windows[:, :, 0] = self.sos
         return windows.reshape(num_windows * batch, self.context)
 
-    def score(self, y: Tensor, state: None, x: Tensor) -> tuple[Tensor, None]:
+    def score(self, y: Tensor, state: WindowState | None, x: Tensor) -> tuple[Tensor, WindowState]:
         """Log-probabilities (K + 2,) of what follows the prefix y (L,), for ESPnet's search."""
-        scores, _ = self.batch_score(y.unsqueeze(0), [state], x)
-        return scores[0], None
+        scores, states = self.batch_score(y.unsqueeze(0), [state], x)
+        return scores[0], states[0]
 
-    def batch_score(self, ys: Tensor, states: list, xs: Tensor) -> tuple[Tensor, list]:
+    def batch_score(
+        self, ys: Tensor, states: list[WindowState | None], xs: Tensor
+    ) -> tuple[Tensor, list[WindowState]]:
         """Log-probabilities (B, K + 2) of what follows the prefixes ys (B, L).
 
-        The prefix is computed anew at each call: searching over units is not what this model is
-        for, and a cache would have to follow the hypotheses.
+        Args:
+            ys: (B, L) int64, `<sos/eos>` first.
+            states: B states of shorter prefixes, all of one length, of which only the rest is
+                computed; or None, and the prefix is.
+            xs: unused; part of ESPnet's interface.
+
+        Returns:
+            The scores, and B states of the prefixes.
         """
-        logits, _ = self(ys)
-        return logits[:, -1].log_softmax(-1), [None] * len(ys)
+        state = None if any(s is None for s in states) else WindowState.join(states)
+        logits, state = self.advance(ys[:, state.num_inputs if state is not None else 0 :], state)
+        return logits[:, -1].log_softmax(-1), state.rows()

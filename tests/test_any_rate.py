@@ -24,7 +24,7 @@ def held_out(seed=0, batch=8, length=400):
 @pytest.fixture(scope="module")
 def calibration():
     methods = (("global", False), ("peaks", False), ("dp", False), ("global", True))
-    return calibrate(*held_out(), num_units=K, frame_rate_hz=50.0, held_out={}, methods=methods)
+    return calibrate([held_out()], num_units=K, frame_rate_hz=50.0, held_out={}, methods=methods)
 
 
 def model_of(calibration, segmenter="global", rate_hz=15.0, rate_range_hz=RANGE, **settings):

@@ -27,7 +27,7 @@ def held_out_set(num_utts=6, frames=240, seed=0):
 
 @functools.cache
 def calibration() -> Calibration:
-    return calibrate(*held_out_set(), num_units=2, frame_rate_hz=50.0, held_out=HELD_OUT)
+    return calibrate([held_out_set()], num_units=2, frame_rate_hz=50.0, held_out=HELD_OUT)
 
 
 def reached_rate(batch, config, thresholds):
@@ -162,7 +162,9 @@ def test_what_cannot_be_had_is_refused(config, message):
 def test_sets_on_which_methods_never_fire(units, entropies):
     """Nothing to rank: such methods are kept with an empty grid or what they do reach."""
     lengths = torch.full((len(units),), units.shape[1])
-    made = calibrate(units.long(), entropies, lengths, num_units=2, frame_rate_hz=50.0, held_out={})
+    made = calibrate(
+        [(units.long(), entropies, lengths)], num_units=2, frame_rate_hz=50.0, held_out={}
+    )
     assert set(made.methods) == set(IDS)
     for grid in made.methods.values():
         assert all(len(values) == len(grid["rate_hz"]) for values in grid.values())
@@ -170,7 +172,7 @@ def test_sets_on_which_methods_never_fire(units, entropies):
 
 def test_dp_is_calibrated_for_one_gap_cost():
     made = calibrate(
-        *held_out_set(),
+        [held_out_set()],
         num_units=2,
         frame_rate_hz=50.0,
         held_out={},
@@ -186,6 +188,16 @@ def test_dp_is_calibrated_for_one_gap_cost():
     made.thresholds(SegmenterConfig("global", rate_hz=15.0, gap_cost=7.0))  # reads none
 
 
+def test_batches_change_nothing():
+    units, entropies, lengths = held_out_set()
+    rows = [(units[i : i + 2, :n], entropies[i : i + 2, :n]) for i, n in ((0, 240), (2, 240))]
+    batches = [(*row, lengths[i : i + 2]) for row, i in zip(rows, (0, 2), strict=True)]
+    last = int(lengths[4:].max())
+    batches.insert(0, (units[4:, :last], entropies[4:, :last], lengths[4:]))
+    made = calibrate(batches, num_units=2, frame_rate_hz=50.0, held_out=HELD_OUT)
+    assert made == calibration()
+
+
 def test_files_without_gap_cost_were_made_with_the_default(tmp_path):
     calibration().save(tmp_path / "c.yaml")
     content = read_yaml(tmp_path / "c.yaml")
@@ -197,7 +209,7 @@ def test_files_without_gap_cost_were_made_with_the_default(tmp_path):
 @pytest.mark.parametrize("frame_rate_hz", [0.0, -50.0, float("inf")])
 def test_frame_rates_are_positive(frame_rate_hz):
     with pytest.raises(ValueError, match="frame_rate_hz is"):
-        calibrate(*held_out_set(), num_units=2, frame_rate_hz=frame_rate_hz, held_out={})
+        calibrate([held_out_set()], num_units=2, frame_rate_hz=frame_rate_hz, held_out={})
 
 
 def test_save_and_load(tmp_path):

@@ -89,10 +89,10 @@ def test_scores_agree_with_forward(lm):
         expected = logits[:, length - 1].log_softmax(-1)
         scores, states = lm.batch_score(ids[:, :length], [None, None], None)
         torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
-        assert states == [None, None]
+        assert [state.num_inputs for state in states] == [length, length]
         score, state = lm.score(ids[1, :length], None, None)
         torch.testing.assert_close(score, expected[1], atol=1e-5, rtol=1e-5)
-        assert state is None
+        assert state.num_inputs == length
 
 
 def test_gradients_reach_every_weight():

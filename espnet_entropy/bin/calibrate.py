@@ -3,10 +3,12 @@
 import math
 from pathlib import Path
 
+import torch
+
 from espnet_entropy.batch import check_unit_range
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration, calibrate
-from espnet_entropy.dump import load_padded_dump
+from espnet_entropy.dump import padded_batches
 from espnet_entropy.segment import SegmenterConfig
 
 
@@ -45,13 +47,13 @@ def calibrate_dump(
     dump: Path | str, *, num_units: int, frame_rate_hz: float, gap_cost: float
 ) -> Calibration:
     """Calibrate on `dump/raw/SET` and print the rates that each method reaches."""
-    units, entropies, lengths = load_padded_dump(dump)
-    check_unit_range(units, num_units)
+    batches = [batch for _, *batch in padded_batches(dump)]
+    for units, *_ in batches:
+        check_unit_range(units, num_units)
+    lengths = torch.cat([lengths for *_, lengths in batches])
     hours = float(lengths.sum()) / frame_rate_hz / 3600
     calibration = calibrate(
-        units,
-        entropies,
-        lengths,
+        batches,
         num_units=num_units,
         frame_rate_hz=frame_rate_hz,
         held_out=dict(dump=str(dump), utterances=len(lengths), hours=round(hours, 4)),

@@ -15,7 +15,7 @@ def test_calibrate(parts, tmp_path, capsys):
     hours = sum(tiny.SECONDS.values()) / 3600
     assert made.held_out == dict(dump=str(parts.dump), utterances=5, hours=round(hours, 4))
     assert made == calibrate(
-        *load_padded_dump(parts.dump),
+        [load_padded_dump(parts.dump)],
         num_units=tiny.NUM_UNITS,
         frame_rate_hz=50.0,
         held_out=made.held_out,
