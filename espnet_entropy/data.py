@@ -41,12 +41,17 @@ def _atomic(path: Path | str, mode: str, **options) -> Iterator:
         temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """A binary file, which appears at `path` only when whole."""
+    with _atomic(path, "wb") as file:
+        file.write(content)
+
+
 def write_tensors(path: Path | str, tensors: dict[str, Tensor]) -> None:
     """A safetensors file, which appears at `path` only when whole."""
     # Not by its own `save_file`, whose files nobody else may read (mode 0600).
     content = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    with _atomic(path, "wb") as file:
-        file.write(content)
+    write_bytes(path, content)
 
 
 def read_yaml(path: Path | str) -> dict:

@@ -2,7 +2,7 @@
 
 import torch
 
-from espnet_entropy.segment import SegmenterConfig, check_number, with_rate
+from espnet_entropy.segment import RATELESS, SegmenterConfig, check_number, with_rate
 
 # Rates for which a model of many rates holds thresholds.
 GRID_POINTS = 32
@@ -25,7 +25,7 @@ def check_rate_range(
         raise ValueError(f"rate_range is {rate_range_hz}, but must ascend")
     if threshold_nats is not None:
         raise ValueError("a threshold gives one rate; leave out either it or the rate_range")
-    if segmenter.segmenter in ("dense", "dedup"):
+    if segmenter.segmenter in RATELESS:
         raise ValueError(f"segmenter {segmenter.segmenter!r} has one rate, and no rate_range")
     if segmenter.rate_hz is None or not low <= segmenter.rate_hz <= high:
         raise ValueError(

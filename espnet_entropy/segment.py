@@ -287,6 +287,17 @@ def _random(units, entropies, lengths, config, thresholds):
     return uniform < config.rate_hz / config.frame_rate_hz
 
 
+def _stored(units, entropies, lengths, config, thresholds):
+    """Boundaries computed beforehand: 1 in place of an entropy, 0 elsewhere (see bpe.py)."""
+    valid = valid_mask(lengths, units.shape[1])
+    if not (((entropies == 0) | (entropies == 1)) | ~valid).all():
+        raise ValueError(
+            "segmenter 'stored' wants 0 and 1 in place of entropies, and these are entropies; "
+            "`segment_bpe apply` makes such a dump, and recordings cannot be taken"
+        )
+    return entropies == 1
+
+
 def _hash(x: Tensor) -> Tensor:
     """SplitMix64's mixing of int64 values, in wrapping arithmetic (constants as signed int64)."""
     x = x - 0x61C8864680B583EB
@@ -327,7 +338,10 @@ SEGMENTERS = {
     "fixed": _fixed,
     "uniform": _uniform,
     "random": _random,
+    "stored": _stored,
 }
+# Segmenters whose rate is what comes of the units.
+RATELESS = ("dense", "dedup", "stored")
 # The thresholds each segmenter reads; these need a calibration.
 CALIBRATED = {
     "global": ("global_nats",),

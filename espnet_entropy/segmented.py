@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.segment import SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.segment import RATELESS, SegmenterConfig, find_boundaries, segments_of
 from espnet_entropy.timing import Segment, timed_segments
 from espnet_entropy.tokenizer import UnitTokenizer
 
@@ -83,7 +83,7 @@ class Segmentation:
         config = SegmenterConfig(
             segmenter,
             on_change,
-            None if segmenter in ("dense", "dedup") else rate_hz,
+            None if segmenter in RATELESS else rate_hz,
             frame_rate_hz=bundle.frame_rate_hz,
             gap_cost=calibration.gap_cost,
         )

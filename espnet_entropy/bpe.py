@@ -1,0 +1,115 @@
+"""BPE on units: sentencepiece over units as characters, a baseline with variable-length segments.
+
+Pieces are segments. A segmentation is computed beforehand and stored in a dump, in place of the
+entropies, for the segmenter `stored`; source: the acoustic BPE of discrete speech units.
+"""
+
+import io
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+# A unit is a character of the private planes, which no normalisation touches: 65,534 of them.
+FIRST = 0xF0000
+MOST_UNITS = 0xFFFE
+
+
+def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int) -> bytes:
+    """Learn pieces from utterances of units.
+
+    Args:
+        utterances: int (T,) arrays.
+        num_units: K; every unit is a piece, whether it occurs or not.
+        vocab_size: number of pieces, K of them single units.
+
+    Returns:
+        sentencepiece's model file.
+
+    Raises:
+        ValueError: there are too many units, no utterances, or too few for so many pieces.
+    """
+    if not 1 <= num_units <= MOST_UNITS:
+        raise ValueError(f"{num_units} units; BPE on units takes 1 to {MOST_UNITS}")
+    if vocab_size <= num_units:
+        raise ValueError(f"vocab_size {vocab_size} must exceed the {num_units} single units")
+    # A character that never occurs would be no piece: each unit is an utterance once.
+    everything = chain(utterances, np.arange(num_units)[:, None])
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(_text(units) for units in everything),
+            model_writer=model,
+            model_type="bpe",
+            # <unk> alone stands beside the pieces.
+            vocab_size=vocab_size + 1,
+            bos_id=-1,
+            eos_id=-1,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            split_by_unicode_script=False,
+            split_by_number=False,
+            split_by_whitespace=False,
+            max_sentencepiece_length=64,
+            # In bytes, four a unit: an utterance of an hour.
+            max_sentence_length=1_000_000,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        raise ValueError(
+            f"no BPE of {vocab_size} pieces over {num_units} units can be learnt: {error}; give "
+            "more utterances or a smaller --vocab_size"
+        ) from error
+    return model.getvalue()
+
+
+class UnitBpe:
+    """A learnt model; `boundaries` applies it.
+
+    Args:
+        path: file written with what `learn_bpe` has returned.
+
+    Raises:
+        ValueError: no such model there.
+    """
+
+    def __init__(self, path: Path | str):
+        try:
+            content = Path(path).read_bytes()
+            self.processor = sentencepiece.SentencePieceProcessor(model_proto=content)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"{path} is no BPE model of units: {error}") from error
+
+    def boundaries(self, units: np.ndarray) -> np.ndarray:
+        """Where pieces begin.
+
+        Args:
+            units: int (T,), T at least 1.
+
+        Returns:
+            (T,) bool, True at 0.
+
+        Raises:
+            ValueError: a unit that the model does not know.
+        """
+        ids = self.processor.encode(_text(units), out_type=int)
+        if self.processor.unk_id() in ids:
+            unknown = [
+                unit
+                for unit in np.unique(units)
+                if self.processor.piece_to_id(chr(FIRST + int(unit))) == self.processor.unk_id()
+            ]
+            raise ValueError(f"unit {unknown[0]} is not in this BPE model; learn it on these units")
+        lengths = [len(self.processor.id_to_piece(number)) for number in ids]
+        starts = np.zeros(len(units), dtype=bool)
+        starts[np.cumsum([0, *lengths[:-1]])] = True
+        return starts
+
+
+def _text(units: np.ndarray) -> str:
+    return "".join(chr(FIRST + int(unit)) for unit in units)
