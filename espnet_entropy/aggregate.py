@@ -93,7 +93,7 @@ class CALE(nn.Module):
         position: str = "sinusoid",
         max_position: int = 64,
         dropout: float = 0.0,
-        block_units: int = 32768,
+        block_units: int = 16384,
     ):
         super().__init__()
         if block_units < 1:

@@ -82,9 +82,8 @@ def test_an_hour_is_tokenized(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("conv_kernel", [0, 5])
-def test_an_hour_is_aggregated_in_one_piece(conv_kernel):
-    settings = dict(units=HOUR, dim=512, layers=4, conv_kernel=conv_kernel)
+def test_an_hour_is_aggregated_in_one_piece():
+    settings = dict(units=HOUR, dim=512, layers=4)
     forward = cost("aggregate", **settings)
     backward = cost("aggregate", "--backward", **settings)
     assert forward["segments"] == backward["segments"] == HOUR * 15 // 50
