@@ -53,8 +53,8 @@ class UnitTextFrontend(AbsFrontend):
             )
         if conf.pop("num_units", input_size - 2) != input_size - 2:
             raise ValueError(
-                f"num_units does not fit a source token list of {input_size}, which is K + 2; leave "
-                "it out, and set src_token_list to the codebook's tokens.txt"
+                f"num_units does not fit a source token list of {input_size}, which is K + 2; "
+                "leave it out, and set src_token_list to the codebook's tokens.txt"
             )
         self.speech = EntropyFrontend(
             input_size - 2, bundle=bundle, segmenter=segmenter, unit_init=unit_init, **conf

@@ -87,7 +87,7 @@ def check_checkpoints(arguments: list[str]) -> None:
 
 
 def names_checkpoint(option: str) -> bool:
-    """Whether this can be `--NAME_model_file`, `--init_param` ...: argparse takes beginnings too."""
+    """Whether it can be `--NAME_model_file`, `--init_param` ...; argparse takes beginnings too."""
     parts = option.split("_")
     tails = ["_".join(parts[start:]) for start in range(len(parts))]
     return any(tail and name.startswith(tail) for tail in tails for name in CHECKPOINTS)

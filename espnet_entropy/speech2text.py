@@ -18,7 +18,6 @@ from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import segment_times, segments_of
 from espnet_entropy.tokenizer import UnitTokenizer
 
-
 # Options of ESPnet's decoding that are arguments of their own here.
 GIVEN = ("asr_train_config", "asr_model_file", "lm_train_config", "lm_file", "device")
 
