@@ -106,9 +106,15 @@ class Bundle:
         if config.get("format") != FORMAT:
             raise ValueError(f"{folder}: bundle format {config.get('format')}, known is {FORMAT}")
         lacking = [key for key in (*DESCRIBED, "unit_lm", "files") if key not in config]
-        lacking += [name for name in FILES if name not in config.get("files", ())]
+        files = config.get("files")
+        lacking += [name for name in FILES if not isinstance(files, dict) or name not in files]
         if lacking:
             raise ValueError(f"{folder}/config.yaml lacks {', '.join(lacking)}; pack it again")
+        wrong = _wrong_entry(config)
+        if wrong:
+            raise ValueError(
+                f"{folder}/config.yaml: {wrong} is not what pack writes; pack it again"
+            )
         return cls(folder, config)
 
     @property
@@ -131,7 +137,10 @@ class Bundle:
 
     def unit_lm(self) -> LlamaLM:
         """The unit LM, in eval mode."""
-        lm = LlamaLM(**self.config["unit_lm"])
+        try:
+            lm = LlamaLM(**self.config["unit_lm"])
+        except TypeError as error:
+            raise ValueError(f"{self.folder}/config.yaml, unit_lm: {error}") from error
         path = self._checked("unit_lm.safetensors")
         try:
             lm.load_state_dict(load_file(str(path)))
@@ -158,6 +167,19 @@ class Bundle:
                 f"{expected[:12]}; pack it again, or copy the whole bundle again"
             )
         return path
+
+
+def _wrong_entry(config: dict) -> str | None:
+    """The first entry of a bundle's config that has the wrong type, as `key: value`."""
+    extractor, shift = config["extractor"], config["frame_shift_sec"]
+    conf = extractor.get("conf") if isinstance(extractor, dict) else None
+    right = dict(
+        extractor=isinstance(conf, dict) and isinstance(conf.get("path"), str | None),
+        unit_lm=isinstance(config["unit_lm"], dict),
+        num_units=type(config["num_units"]) is int,
+        frame_shift_sec=type(shift) in (int, float) and 0 < shift < float("inf"),
+    )
+    return next((f"{key}: {config[key]!r}" for key, good in right.items() if not good), None)
 
 
 def file_hash(path: Path | str) -> str:

@@ -64,7 +64,7 @@ def read_frontend_conf(model_config: Path | str) -> dict:
             "frontend: entropy"
         )
     conf = config.get("frontend_conf") or {}
-    if "num_units" not in conf:
+    if not isinstance(conf, dict) or "num_units" not in conf:
         raise ValueError(f"{model_config} has no frontend_conf with num_units")
     return conf
 

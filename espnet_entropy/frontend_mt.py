@@ -51,6 +51,11 @@ class UnitTextFrontend(AbsFrontend):
                 f"min_rate {conf['min_rate']} Hz adds the frames of highest entropy, but the MT "
                 "task has no entropies; leave it out, or train the ASR or ST task on the dump"
             )
+        if conf.pop("num_units", input_size - 2) != input_size - 2:
+            raise ValueError(
+                f"num_units does not fit a source token list of {input_size}, which is K + 2; "
+                "leave it out, and set src_token_list to the codebook's tokens.txt"
+            )
         self.speech = EntropyFrontend(
             input_size - 2, bundle=bundle, segmenter=segmenter, unit_init=unit_init, **conf
         )

@@ -12,14 +12,8 @@ def check_rate_range(
     rate_range_hz: tuple[float, float], segmenter: SegmenterConfig, threshold_nats: float | None
 ) -> None:
     """Raise ValueError unless a model of this segmenter can have these rates, in Hz."""
-    try:
-        low, high = rate_range_hz
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"rate_range is {rate_range_hz!r}, but must be two rates: [7, 50]"
-        ) from None
+    low, high = check_two_rates(rate_range_hz)
     for rate_hz in (low, high):
-        check_number("rate_range", rate_hz)
         with_rate(segmenter, rate_hz)  # which refuses what is out of range
     if not low < high:
         raise ValueError(f"rate_range is {rate_range_hz}, but must ascend")
@@ -32,6 +26,15 @@ def check_rate_range(
             f"rate is {segmenter.rate_hz}, but must lie in the rate_range {rate_range_hz}: it is "
             "what validation and decoding take"
         )
+
+
+def check_two_rates(rate_range_hz: object) -> tuple[float, float]:
+    """The two rates of a rate_range, Hz; ValueError unless it is two finite numbers."""
+    if not isinstance(rate_range_hz, (list, tuple)) or len(rate_range_hz) != 2:
+        raise ValueError(f"rate_range is {rate_range_hz!r}, but must be two rates: [7, 50]")
+    for rate_hz in rate_range_hz:
+        check_number("rate_range", rate_hz)
+    return tuple(rate_range_hz)
 
 
 def rate_grid(low_hz: float, high_hz: float) -> list[float]:

@@ -9,18 +9,17 @@ the registration.
 import contextlib
 import importlib
 import os
-import re
 import runpy
 import sys
 import zipfile
 from pathlib import Path
 
+import yaml
+
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
 
 # Options of ESPnet's commands that name checkpoints, which its loader may execute.
-CHECKPOINTS = re.compile(
-    r"--(?:\w*model_file|lm_file|vocoder_file|init_param)(?:=(.*))?", re.DOTALL
-)
+CHECKPOINTS = ("model_file", "lm_file", "vocoder_file", "init_param")
 # The environment variable by which a user lets pickles be executed.
 TRUST = "ENTROPY_EXECUTE_PICKLE"
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
@@ -60,17 +59,19 @@ def main(argv: list[str] | None = None) -> None:
 def check_checkpoints(arguments: list[str]) -> None:
     """Exit unless the checkpoints among an ESPnet command's arguments hold nothing but weights.
 
-    Those that a YAML names are not looked at, nor the `checkpoint.pth` and epochs that a training
-    finds in its own folder.
+    Those that `--config` gives in place of options are looked at too; not the `checkpoint.pth` and
+    epochs that a training finds in its own folder.
     """
-    paths, takes_values = [], False
+    paths, configs, option = [], [], ""
     for word in arguments:
+        value = word
         if word.startswith("--"):
-            option = CHECKPOINTS.fullmatch(word)
-            takes_values = option is not None and option[1] is None
-            paths += [option[1]] if option and option[1] else []
-        elif takes_values:
-            paths.append(word)
+            option, _, value = word[2:].partition("=")
+        if names_checkpoint(option):
+            paths.append(value)
+        elif option and "config".startswith(option):
+            configs.append(value)
+    paths += checkpoints_of_configs(configs)
     # --init_param FILE:SOURCE:TARGET
     files = [file for path in paths for file in (path, path.split(":")[0]) if Path(file).is_file()]
     if not files or os.environ.get(TRUST) == "true":
@@ -83,6 +84,27 @@ def check_checkpoints(arguments: list[str]) -> None:
             load_weights_only(file)
         except ValueError as error:
             sys.exit(f"error: {error}; if you trust where it comes from: {TRUST}=true")
+
+
+def names_checkpoint(option: str) -> bool:
+    """Whether it can be `--NAME_model_file`, `--init_param` ...; argparse takes beginnings too."""
+    parts = option.split("_")
+    tails = ["_".join(parts[start:]) for start in range(len(parts))]
+    return any(tail and name.startswith(tail) for tail in tails for name in CHECKPOINTS)
+
+
+def checkpoints_of_configs(configs: list[str]) -> list[str]:
+    """What YAML files give for the options that name checkpoints."""
+    paths = []
+    for config in configs:
+        try:
+            content = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue  # ESPnet, which reads it next, says what is wrong with it
+        for name, value in content.items() if isinstance(content, dict) else ():
+            if names_checkpoint(str(name)):
+                paths += value if isinstance(value, list) else [value]
+    return [path for path in paths if isinstance(path, str)]
 
 
 def set_broken_checkpoint_aside(arguments: list[str]) -> None:

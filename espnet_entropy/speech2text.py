@@ -1,6 +1,7 @@
 """Raw speech to text with a trained model and a bundle, in one call."""
 
 import inspect
+import math
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import segments_of
 from espnet_entropy.timing import Segment, timed_segments
 from espnet_entropy.tokenizer import UnitTokenizer
+
+# Options of ESPnet's decoding that are arguments of their own here.
+GIVEN = ("asr_train_config", "asr_model_file", "lm_train_config", "lm_file", "device")
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,12 @@ class Speech2Text:
         # print notes about optional packages, and standard output may be where the words go.
         with redirect_stdout(sys.stderr):
             from espnet2.bin import asr_inference
-        known = inspect.signature(asr_inference.Speech2Text.__init__).parameters
-        unknown = sorted(set(decoding) - set(known))
+        known = inspect.signature(asr_inference.Speech2Text).parameters
+        unknown = sorted(set(decoding) - (set(known) - set(GIVEN)))
         if unknown:
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
             raise ValueError(f"ESPnet's decoding has no option {', '.join(unknown[:3])}{more}")
+        _check_decoding(decoding)
         try:
             self.espnet = asr_inference.Speech2Text(
                 asr_train_config=str(model_config),
@@ -105,6 +110,13 @@ class Speech2Text:
             )
         except TypeCheckError as error:
             raise ValueError(f"an option of ESPnet's decoding has a wrong type: {error}") from error
+        # What ESPnet's builders raise where config and checkpoint do not fit, or the config is not
+        # of its ASR task.
+        except (RuntimeError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"ESPnet builds no ASR model from {model_config} and {model_file}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         self.tokenizer = UnitTokenizer.from_bundle(
             folder, device=device, extractor_path=extractor_path
         )
@@ -152,6 +164,22 @@ class Speech2Text:
         segments = timed_segments(units, lengths[0].cpu(), frame_rate_hz)
         rate_hz = len(segments) * frame_rate_hz / len(units)
         return Transcript(text, segments, units, tokens.entropies[0].cpu(), rate_hz)
+
+
+def _check_decoding(decoding: dict) -> None:
+    """Raise ValueError for values on which ESPnet ends in the middle, or writes empty text."""
+    for name, value in decoding.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"option {name} of ESPnet's decoding is {value}; give a finite number")
+    for name in ("beam_size", "nbest"):
+        value = decoding.get(name, 1)
+        if isinstance(value, int) and value < 1:
+            raise ValueError(
+                f"option {name} of ESPnet's decoding is {value}, but must be at least 1"
+            )
+    model = decoding.get("bpemodel")
+    if model is not None and not Path(model).is_file():  # a folder would end the whole process
+        raise ValueError(f"bpemodel: there is no file {model}")
 
 
 def _check_same_tokens(model_config: Path | str, lm_config: Path | str) -> None:

@@ -311,3 +311,25 @@ def test_extractors_without_weights_have_no_path(tmp_path):
     described = describe_extractor(extractor, tmp_path)
     assert "path" not in described["extractor"]["conf"]
     assert described["dim"] == 5 and described["batch_invariant"] is False
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("files", 5),
+        ("extractor", 5),
+        ("extractor", dict(name="mfcc", conf=3)),
+        ("extractor", dict(name="mfcc", conf=dict(path=5))),
+        ("unit_lm", [1]),
+        ("unit_lm", dict(foo=1)),
+        ("num_units", "12"),
+        ("frame_shift_sec", 0),
+        ("frame_shift_sec", "a"),
+        ("frame_shift_sec", float("nan")),
+    ],
+)
+def test_configs_with_wrong_types_are_refused(bundle, key, value):
+    path = bundle / "config.yaml"
+    write_yaml(path, read_yaml(path) | {key: value})
+    with pytest.raises(ValueError, match=f"config.yaml.*({key}|pack it again)"):
+        Bundle.open(bundle).unit_lm()

@@ -346,3 +346,25 @@ def test_a_checkpoint_that_was_cut_off_is_set_aside(parts, tmp_path, capsys):
     train_asr(parts, tmp_path, "--resume", "true")
     assert (tmp_path / "asr/checkpoint.pth.broken").read_bytes() == whole[: len(whole) // 2]
     assert zipfile.is_zipfile(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--init_p", "evil.pth"],
+        ["--asr_mod=evil.pth"],
+        ["--config", "start.yaml"],
+        ["--conf=decode.yaml"],
+    ],
+)
+def test_abbreviations_and_configs_hide_no_checkpoint(tmp_path, monkeypatch, words):
+    """argparse takes the beginning of an option, and ESPnet's --config any option from a YAML."""
+    monkeypatch.chdir(tmp_path)
+    torch.save(Evil(tmp_path / "executed"), "evil.pth")
+    (tmp_path / "start.yaml").write_text("init_param: [none.pth, 'evil.pth:encoder:encoder']\n")
+    (tmp_path / "decode.yaml").write_text("asr_model_file: evil.pth\nbeam_size: 3\n")
+    with pytest.raises(SystemExit, match="evil.pth is no checkpoint of weights alone"):
+        run.check_checkpoints(words)
+    for text in ("[1, 2]", "a: [", "init_param: 5", "init_param: []"):
+        (tmp_path / "other.yaml").write_text(text)
+        run.check_checkpoints(["--config", "other.yaml"])

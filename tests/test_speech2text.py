@@ -186,3 +186,32 @@ def test_transcribe_wants_something_to_do(trained, tmp_path):
     options = dict(model_config=trained.config, model_file=trained.checkpoint)
     with pytest.raises(SystemExit, match="wav.scp names no recordings"):
         tiny.command(transcribe, wav_scp=tmp_path / "wav.scp", **options)
+
+
+def test_a_checkpoint_of_other_shapes_is_refused(trained, tmp_path):
+    state = read_checkpoint(trained.checkpoint)
+    torch.save({k: v[:1] if v.dim() else v for k, v in state.items()}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="ESPnet builds no ASR model from .*other.pth"):
+        Speech2Text(trained.config, tmp_path / "other.pth", **DECODING)
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        (dict(beam_size=0), "beam_size of ESPnet's decoding is 0"),
+        (dict(ctc_weight=float("nan")), "ctc_weight .* is nan"),
+        (dict(bpemodel="."), "bpemodel: there is no file"),
+        (dict(asr_model_file="x"), "no option asr_model_file"),
+    ],
+)
+def test_values_that_end_decoding_in_the_middle_are_refused(trained, option, message):
+    with pytest.raises(ValueError, match=message):
+        Speech2Text(trained.config, trained.checkpoint, **option)
+
+
+@pytest.mark.parametrize("option", [{"device": "cpu"}, {"model_file": "x"}, {1: 2}])
+def test_transcribe_refuses_what_is_no_option_of_decoding(trained, tmp_path, option):
+    write_yaml(tmp_path / "decode.yaml", option)
+    options = dict(model_config=trained.config, model_file=trained.checkpoint)
+    with pytest.raises(SystemExit, match="is no option of ESPnet's decoding"):
+        tiny.command(transcribe, __file__, inference_config=tmp_path / "decode.yaml", **options)

@@ -186,3 +186,9 @@ def test_units_of_others_need_no_bundle(parts, tmp_path):
     decoding = UnitTextFrontend(tiny.NUM_UNITS + 2, str(tmp_path / "gone"), **AGGREGATOR).eval()
     decoding.load_state_dict(trained.state_dict())
     assert torch.equal(decoding(*source([5, 5, 1]))[0], trained(*source([5, 5, 1]))[0])
+
+
+def test_mt_takes_the_number_of_units_that_its_tokens_say(parts):
+    assert mt_frontend(parts, num_units=tiny.NUM_UNITS).speech.encoder.num_units == tiny.NUM_UNITS
+    with pytest.raises(ValueError, match="num_units does not fit a source token list of"):
+        mt_frontend(parts, num_units=tiny.NUM_UNITS + 1)

@@ -106,7 +106,11 @@ def model_options(config: str, overrides: str, fs: str) -> dict:
     for name in TRAINER:
         parser.add_argument(f"--{name}", type=str_or_none)
     # ESPnet's default, which a YAML that says nothing leaves in place.
-    parser.set_defaults(**{"normalize": "utterance_mvn", **read_yaml(config)})
+    given = read_yaml(config)
+    parser.set_defaults(**{"normalize": "utterance_mvn", **{str(k): v for k, v in given.items()}})
+    for name in TRAINER_DICTS:
+        if not isinstance(given.get(name) or {}, dict):
+            raise ValueError(f"{config}: {name} is no mapping, but {given[name]!r}")
     words = ["--frontend_conf", f"fs={fs}", *shlex.split(overrides)]
     options = vars(parser.parse_known_args(words)[0])
     return options | {name: options[name] or {} for name in TRAINER_DICTS}
@@ -246,7 +250,8 @@ def unit_problems(folder: Path, keys: list[str], num_units: int | None) -> Itera
     except ValueError as error:
         yield str(error)
         return
-    if num_units is not None and highest >= num_units:
+    # Any other type is told by rate_problems.
+    if type(num_units) is int and highest >= num_units:
         yield (
             f"{folder}: unit {highest} stands there, but num_units is {num_units}; this dump was "
             "made with another bundle"

@@ -3,6 +3,7 @@
 ESPnet's recipes call them pseudo_labels_kmK.txt; its LM task reads them as text_int.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ def main(cmd=None):
 def import_labels(args) -> None:
     """`convert_labels import`."""
     table = read_table(args.labels)
+    if not table:
+        raise ValueError(f"{args.labels} is empty: there are no labels in it")
     arrays = (
         (utt, parse_units(table[utt], args.num_units, f"{args.labels}, utt {utt}"))
         for utt in progress(sorted(table), "labels")
@@ -46,8 +49,13 @@ def import_labels(args) -> None:
 
 def parse_units(text: str, num_units: int, where: str) -> np.ndarray:
     """`12 12 7` -> int32 (T,); ValueError unless there are some, all whole and below K."""
+    words = text.split()
     try:
-        units = np.array([int(word) for word in text.split()], np.int32)
+        # int() also takes 1_000 and the digits of other scripts.
+        strange = [word for word in words if not re.fullmatch(r"-?[0-9]+", word)]
+        if strange:
+            raise ValueError(repr(strange[0]))
+        units = np.array([int(word) for word in words], np.int32)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{where}: unit ids are whole numbers: {error}") from error
     if len(units) == 0:

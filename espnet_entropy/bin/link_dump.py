@@ -47,8 +47,10 @@ def link_set(source: Path, target: Path) -> None:
     """One set: its tables copied, with absolute paths of arks.
 
     Raises:
-        ValueError: a table is missing, or an ark is not where `wav.scp` says.
+        ValueError: a table is missing, an ark is not where `wav.scp` says, or both folders are one.
     """
+    if source.resolve() == target.resolve():
+        raise ValueError(f"{target} is a link to {source}, whose tables would be lost; remove it")
     lacking = [name for name in (*NEEDED, *SETTINGS) if not (source / name).is_file()]
     if lacking:
         raise ValueError(f"{source} lacks {', '.join(lacking)}; make this dump again")

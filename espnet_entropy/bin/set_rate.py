@@ -5,6 +5,7 @@ ESPnet's inference commands take a model's config as a file: --asr_train_config 
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.rates import check_two_rates
 
 
 def get_parser():
@@ -25,12 +26,14 @@ def run(args) -> None:
     """Replace the rate; ValueError if the model was not trained for it."""
     config = read_yaml(args.model_config)
     conf = config.get("frontend_conf") or {}
+    if not isinstance(conf, dict):
+        raise ValueError(f"{args.model_config}: frontend_conf is no mapping, but {conf!r}")
     if conf.get("rate_range") is None:
         raise ValueError(
             f"{args.model_config} is of a model of one rate ({conf.get('rate')} Hz); train one "
             "with frontend_conf rate_range"
         )
-    low, high = conf["rate_range"]
+    low, high = check_two_rates(conf["rate_range"])
     if not low <= args.rate <= high:
         raise ValueError(
             f"--rate {args.rate:g} Hz is outside of what {args.model_config} was trained for, "

@@ -4,6 +4,7 @@ Writes a line a recording, `name text`, or one JSON object with text, segments (
 seconds, units) and the rate reached.
 """
 
+import inspect
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,13 @@ def run(args) -> None:
         decoding["bpemodel"] = args.bpemodel
     from espnet_entropy.speech2text import Speech2Text
 
+    own = inspect.signature(Speech2Text).parameters
+    for name in decoding:
+        if not isinstance(name, str) or name in own:
+            raise ValueError(
+                f"{args.inference_config}: {name!r} is no option of ESPnet's decoding; this "
+                "command has options of its own for model, bundle, rate and device"
+            )
     speech2text = Speech2Text(
         args.model_config,
         args.model_file,

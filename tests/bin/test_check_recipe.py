@@ -186,3 +186,8 @@ def test_all_traps_are_told_at_once(recipe):
 def test_words_that_are_no_pairs_are_refused(recipe):
     with pytest.raises(SystemExit, match="--name value"):
         check_recipe.main(["--fs=50"])
+
+
+def test_settings_that_are_no_mapping_are_refused(recipe):
+    change_model(recipe, encoder_conf=[3])
+    assert "encoder_conf is no mapping" in refusal()

@@ -1,6 +1,7 @@
 """A dump as an unmodified recipe of ESPnet finds it."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,3 +66,12 @@ def test_missing_tables_and_arks_are_named(made):
 def test_a_dump_is_not_linked_onto_itself(made):
     with pytest.raises(SystemExit, match="another recipe"):
         link(made, "--output", str(made))
+
+
+def test_a_set_that_is_a_link_to_the_dump_is_left_alone(made):
+    Path("dump/raw").mkdir(parents=True)
+    Path("dump/raw/train").symlink_to(made / "train")
+    before = (made / "train/wav.scp").read_text()
+    with pytest.raises(SystemExit, match="dump/raw/train is a link to .*would be lost"):
+        link(made)
+    assert (made / "train/wav.scp").read_text() == before

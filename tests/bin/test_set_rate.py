@@ -31,3 +31,16 @@ def test_rates_out_of_range_are_refused(tmp_path, rate):
 def test_a_model_of_one_rate_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r"model of one rate \(15 Hz\); train one with"):
         call(tmp_path, dict(CONF, rate_range=None), 15)
+
+
+@pytest.mark.parametrize(
+    "rates", [5, "75", [7], [7, 8, 9], ["7", "50"], [7, float("nan")], {7: 50}]
+)
+def test_a_range_that_is_none_is_refused(tmp_path, rates):
+    with pytest.raises(SystemExit, match="error: rate_range is .*must be"):
+        call(tmp_path, dict(CONF, rate_range=rates), 15)
+
+
+def test_settings_that_are_no_mapping_are_refused(tmp_path):
+    with pytest.raises(SystemExit, match="error: .*frontend_conf is no mapping"):
+        call(tmp_path, [15], 15)
