@@ -14,8 +14,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import yaml
-
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
 
 # Options of ESPnet's commands that name checkpoints, which its loader may execute.
@@ -95,6 +93,8 @@ def names_checkpoint(option: str) -> bool:
 
 def checkpoints_of_configs(configs: list[str]) -> list[str]:
     """What YAML files give for the options that name checkpoints."""
+    import yaml  # here, so that importing this module stays cheap
+
     paths = []
     for config in configs:
         try:
