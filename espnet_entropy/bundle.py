@@ -176,7 +176,7 @@ def _wrong_entry(config: dict) -> str | None:
     right = dict(
         extractor=isinstance(conf, dict) and isinstance(conf.get("path"), str | None),
         unit_lm=isinstance(config["unit_lm"], dict),
-        num_units=type(config["num_units"]) is int,
+        num_units=type(config["num_units"]) is int and config["num_units"] > 0,
         frame_shift_sec=type(shift) in (int, float) and 0 < shift < float("inf"),
     )
     return next((f"{key}: {config[key]!r}" for key, good in right.items() if not good), None)

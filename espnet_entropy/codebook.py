@@ -75,7 +75,7 @@ class Codebook:
         """
         try:
             return cls(load_file(str(path))["centroids"])
-        except (OSError, KeyError, SafetensorError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ValueError(f"{path} is no codebook ({error}); learn it again") from error
 
 

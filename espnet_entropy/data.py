@@ -126,8 +126,9 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         raise _shell_command(path)
     import av
 
-    # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow.
-    resampler = av.AudioResampler(format="fltp", rate=sample_rate)
+    # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow. Channels
+    # interleaved: PyAV reads behind the end where more than eight have a plane each.
+    resampler = av.AudioResampler(format="flt", rate=sample_rate)
     chunks = []
     try:
         # FFmpeg reads what stands before a colon, as in `12:30.wav`, as a protocol.
@@ -139,7 +140,9 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         raise ValueError(f"{path} cannot be decoded: {error or 'no audio stream'}") from error
     if not chunks:
         raise ValueError(f"{path} holds no sound")
-    samples = np.concatenate([chunk.to_ndarray().mean(axis=0) for chunk in chunks])
+    samples = np.concatenate(
+        [chunk.to_ndarray().reshape(-1, chunk.layout.nb_channels).mean(axis=1) for chunk in chunks]
+    )
     if not np.isfinite(samples).all():
         raise ValueError(f"{path} holds NaN or infinite samples")
     return samples

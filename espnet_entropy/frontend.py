@@ -134,6 +134,11 @@ class EntropyFrontend(AbsFrontend):
                 f"the input is {input.dtype}, in which unit ids above 256 break; "
                 "use float32 (autocast is fine)"
             )
+        if input_lengths.shape != input.shape[:1]:
+            raise ValueError(
+                f"{tuple(input.shape)} is a batch of {len(input)}, but its lengths are "
+                f"{tuple(input_lengths.shape)}"
+            )
         if self.encoder.thresholds.isnan().any():
             raise ValueError(
                 f"no bundle at {self.bundle} and no checkpoint loaded: embeddings and thresholds "

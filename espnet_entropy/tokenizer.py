@@ -127,6 +127,11 @@ class UnitTokenizer:
         return self(waveform.unsqueeze(0), torch.tensor([len(waveform)]))
 
     def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
+        if len(waveforms) == 0 or len(waveforms) != len(lengths):
+            raise ValueError(
+                f"{len(waveforms)} waveforms and {len(lengths)} lengths; give as many of each, and "
+                "at least one"
+            )
         units, entropies = [], []
         for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
             waveform = waveform[:length].unsqueeze(0).to(self.device)

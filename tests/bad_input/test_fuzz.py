@@ -1,0 +1,123 @@
+"""Random bytes into the readers, random batches into the frontend: a result, or ValueError."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from espnet_entropy import data
+from espnet_entropy.calibration import Calibration
+from espnet_entropy.checkpoint import read_checkpoint
+from espnet_entropy.codebook import Codebook
+from espnet_entropy.frontend import EntropyFrontend
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 40))
+fuzz = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+READERS = {
+    "table": data.read_table,
+    "yaml": data.read_yaml,
+    "ark": lambda path: data.read_matrix(f"{path}:0"),
+    "audio": lambda path: data.read_audio(path, 16000),
+    "codebook": Codebook.load,
+    "calibration": Calibration.load,
+    "checkpoint": read_checkpoint,
+}
+# What real files begin with, so that not all fails at the first byte.
+STARTS = [
+    b"",
+    b"\0BFM \4",
+    b"\0B\4",
+    b"RIFF\x24\0\0\0WAVEfmt ",
+    b"fLaC",
+    b"PK\3\4",
+    b"a: ",
+    b"\x80\2",
+]
+
+
+@pytest.mark.parametrize("name", READERS)
+@fuzz
+@given(start=st.sampled_from(STARTS), rest=st.binary(max_size=300))
+def test_random_bytes(tmp_path, name, start, rest):
+    path = tmp_path / "some.file"
+    path.write_bytes(start + rest)
+    try:
+        READERS[name](path)
+    except ValueError as error:
+        assert "some.file" in str(error)
+
+
+@pytest.fixture(scope="module")
+def real_files(parts):
+    """A file of each kind that is read well."""
+    recording = data.read_table(parts.wav_scp)["utt-a"]
+    entry = data.read_table(parts.dump / "wav.scp")["utt-a"]
+    return {
+        "table": parts.wav_scp,
+        "yaml": parts.calibration,
+        "ark": Path(entry.rpartition(":")[0]),
+        "audio": Path(recording),
+        "codebook": parts.bundle / "codebook.safetensors",
+        "calibration": parts.calibration,
+        "checkpoint": parts.checkpoint,
+    }
+
+
+@pytest.mark.parametrize("name", READERS)
+@fuzz
+@given(choice=st.data())
+def test_real_files_with_bytes_changed_or_lost(real_files, tmp_path, name, choice):
+    content = bytearray(real_files[name].read_bytes())
+    for _ in range(choice.draw(st.integers(1, 8))):
+        # The beginning is where formats say what they are.
+        place = choice.draw(st.integers(0, min(len(content), 400) - 1))
+        content[place] = choice.draw(st.integers(0, 255))
+    if choice.draw(st.booleans()):
+        content = content[: choice.draw(st.integers(0, len(content)))]
+    path = tmp_path / "some.file"
+    path.write_bytes(content)
+    try:
+        READERS[name](path)
+    except ValueError as error:
+        assert "some.file" in str(error)
+
+
+@pytest.fixture(scope="module")
+def frontend(parts):
+    return EntropyFrontend(
+        num_units=tiny.NUM_UNITS,
+        bundle=str(parts.bundle),
+        segmenter="peaks",
+        rate=10,
+        output_size=8,
+    ).eval()
+
+
+SPECIAL = st.sampled_from([0.0, 1.0, 0.5, -1.0, 11.0, 12.0, 1e30, np.nan, np.inf, -np.inf])
+
+
+@fuzz
+@given(
+    shape=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    lengths=st.lists(st.integers(-1, 7), max_size=6),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.float16, torch.int64, torch.bool]),
+    values=st.lists(SPECIAL, min_size=1, max_size=20),
+)
+def test_random_batches(frontend, shape, lengths, dtype, values):
+    size = int(np.prod(shape))
+    batch = torch.tensor(np.resize(np.array(values), size)).reshape(shape)
+    batch = batch.nan_to_num().to(dtype) if not dtype.is_floating_point else batch.to(dtype)
+    try:
+        vectors, counts = frontend(batch, torch.tensor(lengths, dtype=torch.int64))
+    except ValueError:
+        return
+    assert vectors.isfinite().all() and (counts >= 1).all()
