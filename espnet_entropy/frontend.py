@@ -134,7 +134,7 @@ class EntropyFrontend(AbsFrontend):
                 f"the input is {input.dtype}, in which unit ids above 256 break; "
                 "use float32 (autocast is fine)"
             )
-        if input_lengths.shape != input.shape[:1]:
+        if input.dim() > 1 and input_lengths.shape != input.shape[:1]:
             raise ValueError(
                 f"{tuple(input.shape)} is a batch of {len(input)}, but its lengths are "
                 f"{tuple(input_lengths.shape)}"
