@@ -39,7 +39,6 @@ def test_aggregation_is_bounded():
     blocks = cost("aggregate", "--backward", block_units=2048, **settings)
     whole = cost("aggregate", "--backward", block_units=20_000, **settings)
     assert blocks["segments"] == whole["segments"] == 6000
-    # A third of it is what libraries load with the first backward pass.
     assert grown_gb(blocks) < 0.7
     assert grown_gb(whole) > 1.5 * grown_gb(blocks)
 
