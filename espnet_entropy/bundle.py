@@ -22,6 +22,7 @@ from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_yaml
 from espnet_entropy.features import build_extractor
+from espnet_entropy.shards import read_codebook_hash
 from espnet_entropy.unit_lm import LlamaLM
 
 FORMAT = 1
@@ -147,6 +148,22 @@ class Bundle:
         except (OSError, SafetensorError, RuntimeError) as error:
             raise ValueError(f"{path} does not hold this bundle's unit LM: {error}") from error
         return lm.eval()
+
+    def check_dump(self, folder: Path | str) -> None:
+        """Refuse a dump of another codebook's units, as far as it says whose they are.
+
+        Args:
+            folder: `dump/units/SET` or `dump/raw/SET`.
+
+        Raises:
+            ValueError: the codebooks differ.
+        """
+        found, expected = read_codebook_hash(folder), self.config["files"][FILES[0]]
+        if found is not None and found != expected:
+            raise ValueError(
+                f"{folder} holds units of the codebook {found[:12]}, but {self.folder} has "
+                f"{expected[:12]}; dump it with this bundle, or give the bundle it was made with"
+            )
 
     def check_hashes(self) -> None:
         """Compare all files with the hashes taken when the bundle was packed.

@@ -9,7 +9,10 @@ from typing import NamedTuple
 import kaldiio
 import numpy as np
 
-from espnet_entropy.data import read_matrix, read_table, write_table
+from espnet_entropy.data import atomic_text, read_matrix, read_table, write_table
+
+# The file of a dump that holds the sha256 of its codebook's file.
+CODEBOOK_HASH = "codebook_sha256"
 
 
 def shard_keys(
@@ -206,3 +209,15 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
 def times_path(folder: Path | str, shard: int) -> Path:
     """Where a shard of vectors has its segment times; shards of a dump have none."""
     return Path(folder) / "shards" / f"segment_times.{shard}"
+
+
+def write_codebook_hash(folder: Path | str, sha256: str) -> None:
+    """Say in a dump's folder which codebook its units are of."""
+    with atomic_text(Path(folder) / CODEBOOK_HASH) as file:
+        file.write(sha256 + "\n")
+
+
+def read_codebook_hash(folder: Path | str) -> str | None:
+    """What `write_codebook_hash` has written; None where a dump does not say."""
+    path = Path(folder) / CODEBOOK_HASH
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None

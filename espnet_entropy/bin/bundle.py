@@ -66,6 +66,7 @@ def verify(args) -> None:
         return
     if args.num_utts < 1:
         raise ValueError(f"--num_utts is {args.num_utts}: compare at least one utterance")
+    bundle.check_dump(args.dump)
     tokenizer = UnitTokenizer.from_bundle(args.bundle)
     recordings = read_table(args.wav_scp)
     dumped = sorted(read_dump(args.dump), key=lambda entry: len(entry[1]))[: args.num_utts]
@@ -95,6 +96,7 @@ def info(args) -> None:
 def recalibrate(args) -> None:
     """`bundle calibrate`."""
     bundle = Bundle.open(args.bundle)
+    bundle.check_dump(args.dump)
     calibration = calibrate_dump(
         args.dump,
         num_units=bundle.num_units,

@@ -10,6 +10,7 @@ from itertools import pairwise
 import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_table, read_yaml
 from espnet_entropy.dump import padded_batches
 from espnet_entropy.frontend import EntropyFrontend
@@ -97,6 +98,7 @@ def encoder_frames(args, config: dict, rate_hz: float | None = None) -> dict[str
             f"{args.asr_config} has no frontend_conf with num_units: it is no model with "
             "frontend: entropy, and its segments cannot be counted"
         )
+    Bundle.open(args.bundle).check_dump(args.dump)
     encoder = EntropyFrontend(**{**conf, "bundle": args.bundle}).encoder
     layer = (config.get("encoder_conf") or {}).get("input_layer", "conv2d")
     keys = None if args.keys is None else read_table(args.keys)

@@ -215,9 +215,10 @@ def dump_problems(args, model: dict) -> Iterator[str]:
         sets += [f"org/{name}" for name in trained]
         if not (raw / "lm_train.txt").is_file():
             yield f"{raw}/lm_train.txt is missing; {way_to_make(raw)}"
-    num_units = model["frontend_conf"].get("num_units")
+    conf = model["frontend_conf"]
     for name in sets:
-        yield from set_problems(raw / name, [*TABLES, *texts], raw, num_units)
+        yield from set_problems(raw / name, [*TABLES, *texts], raw, conf.get("num_units"))
+        yield from bundle_problems(raw / name, conf.get("bundle"))
 
 
 def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -> Iterator[str]:
@@ -241,6 +242,17 @@ def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -
         if name not in SETTINGS and list(read_table(folder / name)) != keys:
             yield f"{folder}/{name} has other utterances than wav.scp; {way_to_make(raw)}"
     yield from unit_problems(folder, keys[:READ_UTTERANCES], num_units)
+
+
+def bundle_problems(folder: Path, bundle: str | None) -> Iterator[str]:
+    """A dump of another codebook's units."""
+    try:
+        if bundle is not None:
+            Bundle.open(bundle).check_dump(folder)
+    except ValueError as error:
+        # A bundle that is none is told by rate_problems.
+        if "holds units of the codebook" in str(error):
+            yield str(error)
 
 
 def unit_problems(folder: Path, keys: list[str], num_units: int | None) -> Iterator[str]:

@@ -10,6 +10,8 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bin.dump_units import dump_shard
+from espnet_entropy.bundle import Bundle
+from espnet_entropy.shards import write_codebook_hash
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 
@@ -30,6 +32,8 @@ def main(cmd=None):
         tokenizer = UnitTokenizer.from_bundle(
             args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
         )
+        sha256 = Bundle.open(args.bundle).config["files"]["codebook.safetensors"]
+        write_codebook_hash(args.output, sha256)
         dump_shard(args, tokenizer, units_and_entropies)
 
 

@@ -1,5 +1,7 @@
 """Units to units and entropies, without touching sound again: one shard of `dump/raw/SET`."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -11,11 +13,17 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import read_description
+from espnet_entropy.bundle import FILES, file_hash, read_description
 from espnet_entropy.data import read_matrix, read_table
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm
-from espnet_entropy.shards import read_sizes, shard_keys, shard_paths, write_shard
+from espnet_entropy.shards import (
+    read_sizes,
+    shard_keys,
+    shard_paths,
+    write_codebook_hash,
+    write_shard,
+)
 
 
 def get_parser():
@@ -45,6 +53,7 @@ def run(args) -> None:
         raise ValueError(
             f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"
         )
+    write_codebook_hash(args.output, file_hash(Path(args.codebook) / FILES[0]))
     table = read_table(args.units_scp)
     keys = shard_keys(table, args.shard, args.num_shards, read_sizes(args.units_scp))
     stopwatch, frames = Stopwatch(), []

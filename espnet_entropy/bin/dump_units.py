@@ -1,5 +1,7 @@
 """Recordings to units: one shard of `dump/units/SET`, from which the unit LM learns."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -13,8 +15,16 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
+from espnet_entropy.bundle import FILES, file_hash
 from espnet_entropy.data import read_audio, read_table, write_table
-from espnet_entropy.shards import failed_path, read_sizes, shard_keys, shard_paths, write_shard
+from espnet_entropy.shards import (
+    failed_path,
+    read_sizes,
+    shard_keys,
+    shard_paths,
+    write_codebook_hash,
+    write_shard,
+)
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -32,6 +42,7 @@ def main(cmd=None):
     args = get_parser().parse_args(cmd)
     with user_errors():
         tokenizer = UnitTokenizer.from_codebook(args.codebook, device=usable_device(args.device))
+        write_codebook_hash(args.output, file_hash(Path(args.codebook) / FILES[0]))
         dump_shard(args, tokenizer, lambda tokens: tokens.units[0].cpu().numpy().astype(np.int32))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import atomic_text, read_table, write_table
+from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
 
 NEEDED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2num_samples")
 SETTINGS = ("feats_type", "audio_format")
@@ -61,6 +62,9 @@ def link_set(source: Path, target: Path) -> None:
     for name in SETTINGS:
         with atomic_text(target / name) as file:
             file.write((source / name).read_text())
+    sha256 = read_codebook_hash(source)
+    if sha256 is not None:
+        write_codebook_hash(target, sha256)
     entries = read_table(source / "wav.scp")
     write_table(
         target / "wav.scp",

@@ -8,7 +8,7 @@ from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_err
 from espnet_entropy.bpe import UnitBpe, learn_bpe
 from espnet_entropy.data import write_bytes
 from espnet_entropy.dump import read_dump, read_units, write_espnet_layout
-from espnet_entropy.shards import write_shard
+from espnet_entropy.shards import read_codebook_hash, write_codebook_hash, write_shard
 
 
 def get_parser():
@@ -57,6 +57,9 @@ def apply(args) -> None:
                 counts[place] += count
             yield utt, np.stack((units, starts), axis=1).astype(np.float32)
 
+    sha256 = read_codebook_hash(args.dump)
+    if sha256 is not None:
+        write_codebook_hash(args.output, sha256)
     write_espnet_layout(args.output, write_shard(args.output, 1, arrays()), args.dump)
     utts, units, segments = counts
     summary = stopwatch.summary("BPE", utts, units, 1 / args.frame_rate)

@@ -11,6 +11,7 @@ from table import case
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
+from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
 from espnet_entropy.tokenizer import UnitTokenizer
 
 # Settings of a model
@@ -206,3 +207,17 @@ def _(folder, parts):
 def _(folder, parts):
     (folder / "bundle").write_text("x")
     Bundle.open(folder / "bundle")
+
+
+@case("bundle: a dump of another codebook", "of the codebook 000000000000, but .*bundle has")
+def _(folder, parts):
+    write_codebook_hash(folder, 64 * "0")
+    Bundle.open(parts.bundle).check_dump(folder)
+
+
+@case("bundle: its own dumps, and one that does not say", None)
+def _(folder, parts):
+    for dumped in (parts.dump, parts.units):
+        assert read_codebook_hash(dumped)
+        Bundle.open(parts.bundle).check_dump(dumped)
+    Bundle.open(parts.bundle).check_dump(folder)

@@ -15,7 +15,7 @@ from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_table, write_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.segment import SegmenterConfig
-from espnet_entropy.shards import write_shard
+from espnet_entropy.shards import write_codebook_hash, write_shard
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -177,3 +177,13 @@ def test_a_damaged_bundle_is_not_copied(parts, tmp_path, command):
     with pytest.raises(SystemExit, match="unit_lm.safetensors has hash"):
         tiny.command(bundle, command, bundle=copy, output=tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("command", ["verify", "calibrate"])
+def test_a_dump_of_another_codebook_is_refused(parts, tmp_path, command):
+    shutil.copytree(parts.dump, tmp_path / "dump")
+    write_codebook_hash(tmp_path / "dump", 64 * "0")
+    options = dict(bundle=parts.bundle, dump=tmp_path / "dump")
+    more = dict(wav_scp=parts.wav_scp) if command == "verify" else dict(output=tmp_path / "new")
+    with pytest.raises(SystemExit, match="dump holds units of the codebook 000000000000"):
+        tiny.command(bundle, command, **options, **more)
