@@ -140,8 +140,10 @@ class Bundle:
         """The unit LM, in eval mode."""
         try:
             lm = LlamaLM(**self.config["unit_lm"])
-        except TypeError as error:
-            raise ValueError(f"{self.folder}/config.yaml, unit_lm: {error}") from error
+        except Exception as error:  # transformers and torch raise all kinds on impossible shapes
+            raise ValueError(
+                f"{self.folder}/config.yaml, unit_lm: {error}; copy the whole bundle again"
+            ) from error
         path = self._checked("unit_lm.safetensors")
         try:
             lm.load_state_dict(load_file(str(path)))

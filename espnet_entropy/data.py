@@ -58,7 +58,7 @@ def read_yaml(path: Path | str) -> dict:
     """A YAML mapping; ValueError names the file if it is missing, broken or none."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a mapping of keys to values")
@@ -78,12 +78,18 @@ def read_table(path: Path | str) -> dict[str, str]:
         Keys in the file's order; a key without a value has "".
 
     Raises:
-        ValueError: the file is missing, not UTF-8, or a key stands in it twice.
+        ValueError: the file is missing, not UTF-8 or begins with a byte order mark, or a key
+            stands in it twice.
     """
     table = {}
     try:
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
+                if line.startswith("\ufeff"):
+                    # It would be a part of the first key, here and in Kaldi's and ESPnet's tools.
+                    raise ValueError(
+                        f"{path}, line {number}: a byte order mark; save the file as UTF-8 without"
+                    )
                 if not line.strip():
                     raise ValueError(f"{path}, line {number}: empty line")
                 key, value, *_ = *line.split(maxsplit=1), ""
@@ -120,6 +126,8 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         ValueError: no such file, no sound in it, or it cannot be decoded; or the path is an
             address or a shell command, which FFmpeg would open, Kaldi's tools run, and we do not.
     """
+    if not str(path).strip():
+        raise ValueError("no sound file is named; give its path behind the utterance in wav.scp")
     if "://" in str(path):
         raise ValueError(f"{path} is an address; it is not opened. Download it and name the file")
     if str(path).lstrip().startswith("|") or str(path).rstrip().endswith("|"):

@@ -17,9 +17,23 @@ AUDIO_FORMAT = "units.ark"
 
 
 def read_units(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
-    """(utterance, int32 (T,)) of a `units.scp`."""
+    """(utterance, int32 (T,)) of a `units.scp`; ValueError names what is anything else."""
     for utt, entry in read_table(path).items():
-        yield utt, read_matrix(entry)
+        yield utt, read_units_entry(entry, f"{path}, utt {utt}")
+
+
+def read_units_entry(entry: str, where: str) -> np.ndarray:
+    """int32 (T,) units of one ark entry; ValueError begins with `where` if it holds others."""
+    try:
+        units = read_matrix(entry)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if units.ndim != 1 or units.dtype != np.int32:
+        raise ValueError(
+            f"{where}: units are an int32 vector, but {entry} is {units.dtype} {units.shape}; is "
+            "this a table of dump/units? Make it by dump_units"
+        )
+    return units
 
 
 def read_dump(
@@ -169,6 +183,8 @@ def _write_texts_and_speakers(folder: Path, table: dict[str, Entry], data: Path)
             raise ValueError(f"{data / name} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
         write_table(folder / name, {utt: content[utt] for utt in table})
     for utt in sorted(table):
+        if not utt2spk[utt]:
+            raise ValueError(f"{data / 'utt2spk'}: {utt} has no speaker; write one behind it")
         speakers.setdefault(utt2spk[utt], []).append(utt)
     write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in speakers.items()})
 

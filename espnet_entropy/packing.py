@@ -66,7 +66,7 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
     config = read_yaml(checkpoint.parent / "config.yaml")
     if config.get("lm") != "llama":
         raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
-    lm = LlamaLM(vocab_size=len(config["token_list"]), **config["lm_conf"])
+    lm = _build_lm(config, checkpoint.parent / "config.yaml")
     state = read_checkpoint(checkpoint)
     try:
         lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
@@ -79,6 +79,20 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
                 "train again with a lower learning rate"
             )
     return lm.eval()
+
+
+def _build_lm(config: dict, path: Path) -> LlamaLM:
+    """The untrained LM that a training's config describes; ValueError names its file."""
+    tokens, conf = config.get("token_list"), config.get("lm_conf")
+    if not isinstance(tokens, list) or not isinstance(conf, dict):
+        raise ValueError(f"{path} needs a token_list and an lm_conf; is it of the LM's training?")
+    try:
+        return LlamaLM(vocab_size=len(tokens), **conf)
+    except Exception as error:  # transformers and torch raise all kinds on shapes that cannot be
+        raise ValueError(
+            f"{path}: no unit LM has the lm_conf {conf}: {error}; give back the config.yaml that "
+            "its training wrote"
+        ) from error
 
 
 def pack_bundle(

@@ -183,6 +183,8 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
         ValueError: a shard is missing or cut off, its utterances are not the expected ones, or
             there are none at all.
     """
+    if num_shards < 1:
+        raise ValueError(f"--num_shards is {num_shards}: a dump has at least one; give its number")
     table: dict[str, Entry] = {}
     for shard in range(1, num_shards + 1):
         entries = _read_shard(folder, shard)

@@ -92,7 +92,8 @@ def user_errors():
     try:
         yield
     except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+        # In one line: a log's last line, and a grep for "error:", then say all of it.
+        sys.exit(f"error: {' '.join(str(error).split())}")
 
 
 class Stopwatch:

@@ -14,7 +14,8 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bundle import FILES, file_hash, read_description
-from espnet_entropy.data import read_matrix, read_table
+from espnet_entropy.data import read_table
+from espnet_entropy.dump import read_units_entry
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm
 from espnet_entropy.shards import (
@@ -60,7 +61,7 @@ def run(args) -> None:
 
     def arrays():
         for utt in progress(keys, f"shard {args.shard}"):
-            units = read_matrix(table[utt]).astype(np.int64)
+            units = read_units_entry(table[utt], f"{args.units_scp}, utt {utt}").astype(np.int64)
             batch = torch.from_numpy(units).unsqueeze(0).to(args.device)
             length = torch.tensor([len(units)], device=args.device)
             try:

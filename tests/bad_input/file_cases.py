@@ -15,6 +15,7 @@ TABLES = {
     "missing": (None, "t.scp cannot be read"),
     "latin-1": ("ä b\n".encode("latin-1"), "t.scp is not UTF-8"),
     "utf-16": ("a b\n".encode("utf-16"), "t.scp is not UTF-8"),
+    "a byte order mark": (b"\xef\xbb\xbfa 1\n", "t.scp, line 1: a byte order mark; save.*without"),
     "binary": (b"\xff\xfe\x00\x01", "t.scp is not UTF-8"),
     "a key twice": (b"a 1\nb 2\na 3\n", "t.scp, line 3: a stands there twice"),
     "an empty line": (b"a 1\n\nb 2\n", "t.scp, line 2: empty line"),
@@ -56,6 +57,8 @@ YAMLS = {
     "cut off": (b"a: [1, 2\n", "x.yaml cannot be read"),
     "code": (b"a: !!python/object/apply:os.getcwd []\n", "x.yaml cannot be read"),
     "zeros": (bytes(50), "x.yaml cannot be read"),
+    "nested too deep": (5000 * b"[", "x.yaml cannot be read"),
+    "a byte order mark": (b"\xef\xbb\xbfa: 1\n", None),
 }
 for _name, (_content, _message) in YAMLS.items():
 

@@ -6,7 +6,10 @@ way out, or None: the input is handled.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
+
+import tiny
 
 
 class Case(NamedTuple):
@@ -28,3 +31,19 @@ def case(name: str, message: str | None):
         return call
 
     return add
+
+
+def ends_with(module, *words, **options) -> None:
+    """Run a command; its one line of error becomes a ValueError, as the table expects it."""
+    try:
+        tiny.command(module, *map(str, words), **options)
+    except SystemExit as end:
+        message = str(end.code)
+        assert message.startswith("error: ") and "\n" not in message, message
+        raise ValueError(message) from end
+
+
+def written(path: Path, content: bytes | str) -> Path:
+    """A file of this content."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path

@@ -1,15 +1,127 @@
-"""Every row of the table happens as it says, and leaves no trace of a command in it."""
+"""Every row of the table happens as it says; and docs/input.md says what the rows say."""
 
-import file_cases  # noqa: F401  (these three fill the table)
+import re
+from pathlib import Path
+
+import command_cases  # noqa: F401  (these five fill the table)
+import dump_cases  # noqa: F401
+import file_cases  # noqa: F401
 import model_cases  # noqa: F401
 import pytest
 import sound_cases  # noqa: F401
 from table import CASES
 
+PAGE = Path(__file__).parents[2] / "docs" / "input.md"
+# Line of the page -> how the names of the cases behind it begin.
+BEHIND = {
+    "any format, rate and channel count that FFmpeg reads": [
+        r"audio \d+ Hz",
+        r"audio of \d+ channels",
+        "dump_units: sound, (stereo|8 kHz|44.1 kHz)",
+    ],
+    "silence, clipped sound": [
+        "audio: (silence|clipped)",
+        "dump_units: sound, (silence|clipped)",
+    ],
+    "very long sound": [
+        "tokenizer: very long",
+    ],
+    "a sound file that is cut off": [
+        "audio: cut off in the samples",
+    ],
+    "missing, empty, broken, without samples, NaN or infinite samples": [
+        "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut)",
+        "dump_units: sound, (no samples|NaN|infinite)",
+    ],
+    r"addresses, shell commands (`cmd \|`), pickles in arks and checkpoints": [
+        "audio: (http|touch)",
+        "ark entry: a shell",
+        "ark content: a pickle",
+        "dump_entropies: a checkpoint, a pickle",
+    ],
+    "samples in memory outside of [-1, 1], more than one channel, shorter than a frame": [
+        "samples: (not in|two channels|shorter)",
+    ],
+    "a recording shorter than a frame": [
+        "dump_units: sound, (one sample|shorter)",
+    ],
+    "tables: unsorted, tabs, CRLF, non-ASCII ids, no value": [
+        "table: (unsorted|tabs|CRLF|not ASCII|no value)",
+        "dump_units: recordings, (ids|unsorted|CRLF|tabs)",
+    ],
+    "tables: a key twice, an empty line, not UTF-8, a byte order mark": [
+        "table: (a key twice|an empty|latin-1|utf-16|a byte)",
+        "dump_units: recordings, (latin|utf|a byte|an utt|an empty)",
+    ],
+    "recordings without text or speaker": [
+        "dump: (recordings without|no speakers)",
+        "merge_shards: (text for one less|no speaker|a speaker for)",
+    ],
+    "text without recordings": [
+        "dump: text without recordings",
+        "merge_shards: text for one more",
+    ],
+    "recordings that cannot be read, with `--max_failed_utts N`": [
+        "dump_units: .*max_failed_utts",
+    ],
+    "a shard, its table or its shapes missing, cut off or of other data": [
+        "shard: ",
+        "merge_shards: (one |2 shards)",
+    ],
+    "units that are no int32 vector": [
+        "dump_entropies: units, (a matrix|floats|halves|NaN)",
+    ],
+    "bundles with exchanged, cut-off or missing parts, entries of wrong types": [
+        "bundle: (codebook|unit_lm|calibration|format|extractor|num_units|files|pack with)",
+    ],
+    "a unit LM whose config cannot be": [
+        "dump_entropies: a unit LM's config",
+        "bundle: a unit LM",
+    ],
+    "units at or above K, halves of units, NaN, half precision": [
+        "model: (a unit|half|NaN$|bfloat)",
+    ],
+    "a dump made with another codebook": [
+        "bundle: a dump of another codebook",
+    ],
+    "settings of a wrong type or out of range, unknown keys": [
+        r"frontend: (rate|min_rate|\{)",
+    ],
+    "thresholds that give one segment, or one a unit": [
+        "model: a threshold of",
+    ],
+}
+
+
+def page_rows() -> dict[str, str]:
+    """Input -> what happens, of the page's table."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines[1:]]
+    return {name.strip(): what.strip() for name, what in cells}
+
 
 def test_the_table_is_long_and_its_names_are_unique():
     assert len(CASES) >= 200
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_page_says_how_long_the_table_is():
+    assert re.search(rf"\b{len(CASES)} cases\b", PAGE.read_text(encoding="utf-8"))
+
+
+def test_the_page_has_these_lines():
+    # The last one is test_disk.py's.
+    assert list(page_rows()) == [*BEHIND, "a full disk, a folder that cannot be written"]
+
+
+@pytest.mark.parametrize("line", BEHIND)
+def test_cases_stand_behind_each_line_of_the_page(line):
+    refused = page_rows()[line].startswith("refused")
+    for names in BEHIND[line]:
+        cases = [case for case in CASES if re.match(names, case.name)]
+        assert cases, f"no case is called {names}"
+        for case in cases:
+            assert (case.message is not None) == refused, f"{case.name}: {page_rows()[line]}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

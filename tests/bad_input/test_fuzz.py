@@ -1,8 +1,11 @@
 """Random bytes into the readers, random batches into the frontend: a result, or ValueError."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import launching
 import numpy as np
 import pytest
 import tiny
@@ -10,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espnet_entropy import data
+from espnet_entropy import data, dump
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.checkpoint import read_checkpoint
 from espnet_entropy.codebook import Codebook
@@ -25,6 +28,7 @@ fuzz = settings(
 READERS = {
     "table": data.read_table,
     "yaml": data.read_yaml,
+    "units.scp": lambda path: list(dump.read_units(path)),
     "ark": lambda path: data.read_matrix(f"{path}:0"),
     "audio": lambda path: data.read_audio(path, 16000),
     "codebook": Codebook.load,
@@ -40,6 +44,7 @@ STARTS = [
     b"fLaC",
     b"PK\3\4",
     b"a: ",
+    b"utt some.file:0\n",
     b"\x80\2",
 ]
 
@@ -63,6 +68,7 @@ def real_files(parts):
     entry = data.read_table(parts.dump / "wav.scp")["utt-a"]
     return {
         "table": parts.wav_scp,
+        "units.scp": parts.units / "units.scp",
         "yaml": parts.calibration,
         "ark": Path(entry.rpartition(":")[0]),
         "audio": Path(recording),
@@ -121,3 +127,12 @@ def test_random_batches(frontend, shape, lengths, dtype, values):
     except ValueError:
         return
     assert vectors.isfinite().all() and (counts >= 1).all()
+
+
+@pytest.mark.long
+def test_more_examples():
+    """The properties above once more, in a run of their own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not long", __file__]
+    environment = launching.environment() | dict(FUZZ_EXAMPLES="500")
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:]

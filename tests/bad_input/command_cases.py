@@ -1,0 +1,177 @@
+"""The other commands: calibrate, bundle, learn_codebook, dump, tokenize_recordings, transcribe."""
+
+import shutil
+
+import numpy as np
+import soundfile
+import tiny
+from table import case, ends_with, written
+
+from espnet_entropy import data
+from espnet_entropy.bin import (
+    bundle,
+    calibrate,
+    dump,
+    learn_codebook,
+    tokenize_recordings,
+    transcribe,
+)
+from espnet_entropy.shards import write_shard
+from espnet_entropy.tokenizer import UnitTokenizer
+
+# calibrate
+
+for _name, _options, _message in (
+    ("K below the dump's", dict(num_units=5), r"unit ids lie in \[0, 11\].*5 units"),
+    ("K of zero", dict(num_units=0), "0 units"),
+    ("a frame rate of zero", dict(frame_rate=0), "--frame_rate is 0, but must be positive"),
+    ("a frame rate that is none", dict(frame_rate="nan"), "--frame_rate is nan"),
+    ("an endless frame rate", dict(frame_rate="inf"), "--frame_rate is inf"),
+    ("a gap cost that is none", dict(gap_cost="nan"), "gap_cost is nan"),
+    ("no dump", dict(dump="none"), r"none/wav\.scp cannot be read"),
+):
+
+    @case(f"calibrate: {_name}", _message)
+    def _(folder, parts, options=_options):
+        given = dict(dump=parts.dump, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
+        try:
+            ends_with(calibrate, **given | options)
+        finally:
+            assert not (folder / "c.yaml").exists()
+
+
+for _name, _matrix in (
+    ("one frame", np.array([[1, 0.5]], np.float32)),
+    ("all entropies the same", np.ones((40, 2), np.float32)),
+):
+
+    @case(f"calibrate: {_name}", None)
+    def _(folder, parts, matrix=_matrix):
+        entries = write_shard(folder, 1, [("utt", matrix)])
+        data.write_table(folder / "wav.scp", {"utt": entries["utt"].where})
+        ends_with(calibrate, dump=folder, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
+        assert data.read_yaml(folder / "c.yaml")
+
+
+# bundle
+
+for _name, _words, _options, _message in (
+    ("verify without recordings", "verify", "dump", "--dump and --wav_scp belong together"),
+    ("verify without a dump", "verify", "wav_scp", "--dump and --wav_scp belong together"),
+    ("verify of no utterance", "verify", "dump wav_scp num_utts", "--num_utts is 0: compare"),
+):
+
+    @case(f"bundle: {_name}", _message)
+    def _(folder, parts, words=_words, options=_options):
+        values = dict(dump=parts.dump, wav_scp=parts.wav_scp, num_utts=0)
+        chosen = {name: values[name] for name in options.split()}
+        ends_with(bundle, words, bundle=parts.bundle, **chosen)
+
+
+for _command in ("verify", "info", "unpack"):
+
+    @case(f"bundle: {_command} where there is none", "holds no bundle; run the stages of a units1")
+    def _(folder, parts, command=_command):
+        output = dict(output=folder / "parts") if command == "unpack" else {}
+        ends_with(bundle, command, bundle=folder, **output)
+
+
+@case("bundle: verify with other recordings", "utt utt-.: the bundle's units differ from those of")
+def _(folder, parts):
+    paths = [f"{parts.data}/utt-{letter}.wav" for letter in "bcdea"]
+    table = dict(zip(sorted(tiny.SECONDS), paths, strict=True))
+    data.write_table(folder / "w.scp", table)
+    given = dict(bundle=parts.bundle, dump=parts.dump, wav_scp=folder / "w.scp")
+    ends_with(bundle, "verify", **given)
+
+
+@case("bundle: pack with a unit LM of other units", "codebook has 12 units, the unit LM 9.*repeat")
+def _(folder, parts):
+    other = tiny.save_as_espnet(tiny.unit_lm(9), folder / "lm")
+    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
+    ends_with(bundle, "pack", unit_lm=other, **given)
+
+
+@case("bundle: pack over a folder of other things", "notes")
+def _(folder, parts):
+    (folder / "b").mkdir()
+    written(folder / "b/notes", "mine")
+    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
+    try:
+        ends_with(bundle, "pack", unit_lm=parts.checkpoint, **given)
+    finally:
+        assert (folder / "b/notes").read_text() == "mine"
+
+
+@case("bundle: a unit LM that cannot be", r"config\.yaml, unit_lm: [^$]*copy the whole")
+def _(folder, parts):
+    shutil.copytree(parts.bundle, folder / "b")
+    config = data.read_yaml(folder / "b/config.yaml")
+    config["unit_lm"]["num_heads"] = 5
+    data.write_yaml(folder / "b/config.yaml", config)
+    UnitTokenizer.from_bundle(folder / "b")
+
+
+# learn_codebook, dump, tokenize
+
+for _name, _options, _message in (
+    (
+        "more units than frames",
+        dict(num_units=100_000),
+        "make 100000 units; give more audio",
+    ),
+    ("no units", dict(num_units=0), "--num_units is 0"),
+    ("an unknown key", dict(extractor_conf="{foo: 1}"), "'mfcc' with .*foo"),
+):
+
+    @case(f"learn_codebook: {_name}", _message)
+    def _(folder, parts, options=_options):
+        given = dict(wav_scp=parts.wav_scp, extractor="mfcc", num_units=4, output=folder / "c")
+        ends_with(learn_codebook, **given | options)
+
+
+@case("dump: no bundle", "holds no bundle")
+def _(folder, parts):
+    ends_with(dump, wav_scp=parts.wav_scp, bundle=folder, output=folder / "d")
+
+
+for _module in (tokenize_recordings, transcribe):
+    _command = _module.__name__.rpartition(".")[2]
+    for _name, _files, _message in (
+        ("a missing file", ["none.wav"], r"none\.wav: there is no file"),
+        ("no files", [], "give sound files, or --wav_scp"),
+        ("files and a table", ["{a}", "--wav_scp", "{scp}"], "give sound files, or --wav_scp"),
+        ("an unknown device", ["{a}", "--device", "foo"], "device 'foo' cannot be used"),
+    ):
+
+        @case(f"{_command}: {_name}", _message)
+        def _(folder, parts, module=_module, files=_files):
+            places = dict(a=parts.data / "utt-a.wav", scp=parts.wav_scp)
+            model = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
+            own = model if module is transcribe else dict(bundle=parts.bundle)
+            ends_with(module, *(word.format(**places) for word in files), **own)
+
+
+for _name, _option, _content, _message in (
+    ("no model", "model_config", None, r"x\.yaml cannot be read"),
+    ("a config in latin-1", "model_config", b"a: \xe4\n", r"x\.yaml cannot be read"),
+    ("a config of another frontend", "model_config", b"frontend: default\n", "frontend: default"),
+    ("decoding that is a list", "inference_config", b"- a\n", r"x\.yaml is not a mapping"),
+    ("decoding with an own option", "inference_config", b"bundle: a\n", r"x\.yaml: 'bundle' is no"),
+):
+
+    @case(f"transcribe: {_name}", _message)
+    def _(folder, parts, option=_option, content=_content):
+        if content is not None:
+            written(folder / "x.yaml", content)
+        given = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
+        given |= {option: folder / "x.yaml"}
+        ends_with(transcribe, parts.data / "utt-a.wav", **given)
+
+
+@case("tokenizer: very long sound", None)
+def _(folder, parts):
+    """Ten minutes."""
+    soundfile.write(folder / "a.wav", np.tile(tiny.wave(1, 10), 60), tiny.SAMPLE_RATE)
+    tokens = UnitTokenizer.from_bundle(parts.bundle).tokenize(folder / "a.wav")
+    assert tokens.units.shape == (1, 30_000) and bool(tokens.entropies.isfinite().all())
