@@ -92,8 +92,9 @@ def user_errors():
     try:
         yield
     except (ValueError, OSError) as error:
-        # In one line: a log's last line, and a grep for "error:", then say all of it.
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        # A line an item: a log's last line, and a grep for "error:", then say all of it.
+        items = (" ".join(item.split()) for item in str(error).split("\n- "))
+        sys.exit("error: " + "\n- ".join(items))
 
 
 class Stopwatch:
