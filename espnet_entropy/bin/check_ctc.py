@@ -5,6 +5,7 @@ more between equal neighbours.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import sentencepiece
@@ -36,8 +37,11 @@ INPUT_LAYERS = {
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", required=True, help="dump/raw/SET of the training set")
+    parser.add_argument("--text", help="the labels' text (default: the dump's text)")
     parser.add_argument("--bpemodel", default="none", help="sentencepiece model, or none")
-    parser.add_argument("--asr_config", required=True, help="a model's config.yaml")
+    parser.add_argument("--src_text", help="of a translation model: what is said")
+    parser.add_argument("--src_bpemodel", default="none", help="the same, of --src_text")
+    parser.add_argument("--asr_config", required=True, help="config.yaml of an asr or st model")
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--keys", help="check only the utterances in this file's first column")
     parser.add_argument(
@@ -52,37 +56,69 @@ def main(cmd=None):
         run(args)
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What one CTC loss of a model is to read out of the segments."""
+
+    path: str
+    texts: dict[str, str]
+    of: Callable[[str], list]
+
+
+def ctc_labels(args, config: dict) -> list[Labels]:
+    """The labels of each CTC loss that has a weight; a translation model may have two."""
+    model = config.get("model_conf") or {}
+    text, source = args.text or f"{args.dump}/text", args.src_text
+    if "src_token_list" not in config:
+        used = [(model.get("ctc_weight", 0.5), text, config.get("token_type"), args.bpemodel)]
+    else:
+        spoken = model.get("asr_weight", 0.0) * model.get("mtlalpha", 0.0)
+        used = [
+            (spoken, source, config.get("src_token_type"), args.src_bpemodel),
+            (model.get("st_mtlalpha", 0.0), text, config.get("token_type"), args.bpemodel),
+        ]
+    if any(weight and path is None for weight, path, *_ in used):
+        raise ValueError("this model has a CTC loss of what is said; give that as --src_text")
+    return [
+        Labels(path, read_table(path), tokenizer(token_type, bpemodel))
+        for weight, path, token_type, bpemodel in used
+        if weight
+    ]
+
+
 def run(args) -> None:
     """Count, and fail above the tolerated share."""
     config = read_yaml(args.asr_config)
-    if (config.get("model_conf") or {}).get("ctc_weight", 0.5) == 0.0:
+    losses = ctc_labels(args, config)
+    if not losses:
         print("no CTC in this model, nothing to check")
         return
-    labels_of = tokenizer(config.get("token_type"), args.bpemodel)
-    texts = read_table(f"{args.dump}/text")
     rate_range = (config.get("frontend_conf") or {}).get("rate_range")
     if rate_range:
         # Few batches of a training have its lowest rate: what it costs is shown, and not refused.
         frames = encoder_frames(args, config, rate_hz=rate_range[0])
-        print(f"at {rate_range[0]:g} Hz, the lowest rate of the training: ", end="")
-        report_short(args, frames, texts, labels_of)
+        for labels in losses:
+            print(f"at {rate_range[0]:g} Hz, the lowest rate of the training: ", end="")
+            report_short(frames, labels)
     frames = encoder_frames(args, config)
-    if report_short(args, frames, texts, labels_of) > args.max_share * len(frames):
+    # All losses are told before the first is refused.
+    if max([report_short(frames, labels) for labels in losses]) > args.max_share * len(frames):
         raise ValueError(
             f"that is more than {100 * args.max_share:g} % of the training set; set "
             "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
         )
 
 
-def report_short(args, frames: dict, texts: dict, labels_of: Callable) -> int:
+def report_short(frames: dict[str, int], labels: Labels) -> int:
     """Print and return how many utterances are too short for their labels, and the first one."""
     short = []
     for utt in sorted(frames):
-        if utt not in texts:
-            raise ValueError(f"{args.dump}/text has no utterance {utt}; make this dump again")
-        needed = ctc_frames(labels_of(texts[utt]))
+        if utt not in labels.texts:
+            raise ValueError(f"{labels.path} has no utterance {utt}; make this dump again")
+        text = labels.texts[utt]
+        needed = ctc_frames(labels.of(text))
         if frames[utt] < needed:
-            short.append(f"; {utt}: {frames[utt]} segments, {needed} needed for {texts[utt]!r}")
+            short.append(f"; {utt}: {frames[utt]} segments, {needed} needed for {text!r}")
     print(
         f"{len(short)} of {len(frames)} utterances have fewer segments than CTC needs"
         + (short[0] if short else "")

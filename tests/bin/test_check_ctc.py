@@ -163,3 +163,32 @@ def test_missing_texts_are_named(parts, dump_with_texts):
     write_table(folder / "text", dict.fromkeys(utts[1:], "a"))
     with pytest.raises(SystemExit, match=f"error: .*text has no utterance {utts[0]}"):
         check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder)))
+
+
+@pytest.mark.parametrize(
+    "model_conf, counted",
+    [
+        (dict(asr_weight=0.3, mtlalpha=1.0), ["src"]),
+        (dict(asr_weight=0.3, mtlalpha=0.3, st_mtlalpha=0.3), ["src", "tgt"]),
+        (dict(asr_weight=0.3, mtlalpha=0.0), []),
+        (dict(), []),
+    ],
+)
+def test_the_losses_of_a_translation_model(parts, dump_with_texts, capsys, model_conf, counted):
+    """`src`: what is said; `tgt`: its translation, which is twice too long."""
+    folder, utts = dump_with_texts
+    write_table(folder / "src", dict.fromkeys(utts, "a"))
+    write_table(folder / "tgt", dict.fromkeys(utts, "ab" * 500))
+    path = config(parts, folder, **model_conf)
+    write_yaml(path, read_yaml(path) | dict(src_token_list=["a"], src_token_type="char"))
+    texts = ["--src_text", f"{folder}/src", "--text", f"{folder}/tgt"]
+    arguments = [*call(parts, folder, "--asr_config", path), "--max_share", "1"]
+    check_ctc.main([*arguments, *texts])
+    lines = capsys.readouterr().out.splitlines()
+    short = {"src": f"0 of {len(utts)}", "tgt": f"{len(utts)} of {len(utts)}"}
+    assert [line.split(" utterances")[0] for line in lines] == (
+        [short[name] for name in counted] or ["no CTC in this model, nothing to check"]
+    )
+    if "src" in counted:
+        with pytest.raises(SystemExit, match="--src_text"):
+            check_ctc.main([*arguments, "--text", f"{folder}/tgt"])

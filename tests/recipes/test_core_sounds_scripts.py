@@ -104,7 +104,9 @@ def test_fetch_model_refuses_a_changed_copy(tmp_path):
     assert not (tmp_path / "model").exists() and not list(tmp_path.glob("model.partial*"))
 
 
-@pytest.mark.parametrize("recipe, script", [("units1", "units.sh"), ("asr1", "asr.sh")])
+@pytest.mark.parametrize(
+    "recipe, script", [("units1", "units.sh"), ("asr1", "asr.sh"), ("st1", "st.sh")]
+)
 def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     folder = tmp_path / recipe
     folder.mkdir()
@@ -129,6 +131,7 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     [
         ("units1/run.sh", "--reduced"),
         ("asr1/run.sh", "--reduced"),
+        ("st1/run.sh", "--reduced"),
         ("units1/local/data.sh", "--reduced"),
         ("units1/local/data.sh", "--skip_checksums"),
     ],

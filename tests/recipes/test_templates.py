@@ -1,4 +1,4 @@
-"""units.sh and asr.sh in a recipe whose commands only note their arguments."""
+"""units.sh, asr.sh and st.sh in a recipe whose commands only note their arguments."""
 
 import subprocess
 from pathlib import Path
@@ -9,6 +9,7 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "egs2" / "TEMPLATE"
 SETS = {
     "units.sh": "--train_sets train --lm_valid_sets dev --calibration_set dev".split(),
     "asr.sh": "--train_set train --valid_set dev --test_sets test".split(),
+    "st.sh": "--train_set train --valid_set dev --test_sets test --src_lang en --tgt_lang es".split(),
 }
 DATA_SH = """#!/bin/sh
 echo "data.sh $*" >>ran
@@ -32,7 +33,7 @@ def recipe(tmp_path):
     (tmp_path / "cmd.sh").write_text("train_cmd=true cuda_cmd=true decode_cmd=true\n")
 
     def recipe(script, *options):
-        folder = TEMPLATE / ("units1" if script == "units.sh" else "asr1")
+        folder = TEMPLATE / f"{script.removesuffix('.sh')}1"
         command = ["bash", folder / script, *SETS[script], "--python", "./python", *options]
         (tmp_path / "ran").write_text("")
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
@@ -89,8 +90,16 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(recipe, tmp_path):
     assert commands == ["report_segments", "plot_utterance", "plot_utterance", "bundle", "bundle"]
 
 
-def test_a_missing_bundle_is_named_where_it_is_needed(recipe):
-    result = recipe("asr.sh", "--bundle", "/nope/bundle")
+@pytest.mark.parametrize("script", ["asr.sh", "st.sh"])
+def test_a_missing_bundle_is_named_where_it_is_needed(recipe, script):
+    result = recipe(script, "--bundle", "/nope/bundle")
     assert result.returncode == 2 and result.ran == []
     assert "/nope/bundle is none: run a units1 recipe first" in result.stderr
-    assert recipe("asr.sh", "--bundle", "/nope/bundle", "--stop_stage", "1").returncode == 0
+    assert recipe(script, "--bundle", "/nope/bundle", "--stop_stage", "1").returncode == 0
+
+
+@pytest.mark.parametrize("option, value", [("--tgt_lang", ""), ("--src_lang", "EN/../x")])
+def test_languages_are_names_of_files(recipe, option, value):
+    result = recipe("st.sh", option, value)
+    assert result.returncode == 2 and result.ran == []
+    assert f"{option} is a language such as en, not '{value}'" in result.stderr

@@ -60,23 +60,11 @@ whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_f
 . ./cmd.sh
 . utils/stage.sh
 . utils/jobs.sh
+. utils/model_stages.sh
 
-for name in train_set valid_set test_sets; do
-    if [ -z "${!name}" ]; then
-        echo "$0: --${name} is needed (see --help)" >&2
-        exit 2
-    fi
-done
-
+need_sets
 # Decoding a dump needs no bundle: thresholds and embeddings are in the model.
-for number in 2 4 5; do
-    if [ "${number}" -ge "${stage}" ] && [ "${number}" -le "${stop_stage}" ] &&
-        [ ! -e "${bundle}/config.yaml" ]; then
-        echo "$0: stage ${number} needs a bundle, and ${bundle} is none: run a units1 recipe first," \
-            "or give another --bundle" >&2
-        exit 2
-    fi
-done
+need_bundle 2 4 5
 
 case "${token_type}" in
     bpe) tokens=bpe${nbpe} ;;
@@ -116,50 +104,6 @@ asr_train=(
     --frontend_conf "bundle=${bundle}"
 )
 
-prepare_data() {
-    # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args} ${source_args}
-}
-
-# Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
-dump_key_of_bundle() { grep -v '^ *calibration\.yaml:' "${bundle}/config.yaml" | hash_of; }
-
-# dump SET...
-dump() {
-    local set key set_key missing=""
-    # A new set is added without doing the others again: their key does not name the sets.
-    key=$({ marker stage1 && dump_key_of_bundle && echo "${num_shards}"; } | hash_of)
-    for set in "$@"; do
-        set_key=${key}
-        # The perturbed copy alone depends on the factors.
-        if [ "${set}" != "${original_set}" ] && [ "${set}" = "${train_set}" ]; then
-            set_key="${key} ${speed_perturb_factors}"
-        fi
-        fresh "${dumpdir}/raw/${set}" "${set_key}"
-        if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
-    done
-    if [[ " ${missing} " == *" ${original_set}_sp "* ]]; then
-        # Copies at other speeds are other waveforms, hence other units: made before the dump.
-        local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
-            --factors "${speed_perturb_factors// /,}" --output "${datadir}/${original_set}_sp"
-    fi
-    if [ -n "${missing}" ]; then
-        dump_sets "${dumpdir}/raw" dump "${missing}" --wav_scp "${datadir}/%set%/wav.scp" \
-            --bundle "${bundle}" --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
-            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%" \
-            --max_failed_utts "${max_failed_utts}"
-    fi
-    stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done"
-}
-
-# Apart, so that a new test set leaves trained models as they are.
-dump_for_training() { dump "${train_set}" "${valid_set}"; }
-
-dump_for_tests() {
-    # shellcheck disable=SC2086
-    dump ${test_sets}
-}
-
 make_token_list() {
     fresh "${token_dir}"
     entropy_cmd token_list --text "${dumpdir}/raw/${train_set}/text" \
@@ -193,33 +137,8 @@ train_text_lm() {
 }
 
 collect_stats() {
-    local i logs=${stats_dir}/log dirs=() mode
-    use_jobs "${stats_nj}"
-    fresh "${stats_dir}"
-    mkdir -p "${logs}"
-    # Attention is quadratic: a few long utterances would take most of an epoch.
-    awk -v most="${max_train_frames}" '$2 <= most' "${dumpdir}/raw/${train_set}/utt2num_samples" \
-        >"${logs}/train.frames"
-    split_keys "${logs}/train.frames" "${stats_nj}" "${logs}/train"
-    split_keys "${dumpdir}/raw/${valid_set}/wav.scp" "${stats_nj}" "${logs}/valid"
-    # Lengths alone: there is nothing to normalise in ids and entropies.
-    ${train_cmd} --num_threads "${OMP_NUM_THREADS}" JOB=1:"${stats_nj}" "${logs}/stats.JOB.log" \
-        "${asr_train[@]}" --collect_stats true --ngpu 0 \
-        --model_conf extract_feats_in_collect_stats=false \
-        --train_shape_file "${logs}/train.JOB" --valid_shape_file "${logs}/valid.JOB" \
-        --output_dir "${logs}/stats.JOB"
-    for i in $(seq "${stats_nj}"); do dirs+=(--input_dir "${logs}/stats.${i}"); done
-    # shellcheck disable=SC2086
-    ${train_cmd} "${logs}/aggregate.log" ${python} -m espnet2.bin.aggregate_stats_dirs \
-        --skip_sum_stats "${dirs[@]}" --output_dir "${stats_dir}"
-    # Batches counted in elements (batch_type: numel) need both dimensions.
-    for mode in train valid; do
-        awk -v n="$(wc -l <"${token_dir}/tokens.txt")" '{ print $0 "," n }' \
-            "${stats_dir}/${mode}/text_shape" >"${stats_dir}/${mode}/text_shape.${token_type}"
-    done
-    stage_summary "$(wc -l <"${logs}/train.frames") of" \
-        "$(wc -l <"${dumpdir}/raw/${train_set}/wav.scp") utterances have at most" \
-        "${max_train_frames} frames and are trained on"
+    collect_lengths "${dumpdir}/raw" "${asr_train[@]}"
+    add_vocabulary text "${token_type}" "${token_dir}/tokens.txt"
 }
 
 # ESPnet's own reading of config and overrides tells which segmenter this model will have; CTC
@@ -248,49 +167,18 @@ train_asr() {
 }
 
 decode() {
-    local set dir count splits split logs=${asr_exp}/${inference_tag}_log lm_options=()
-    local model_config=${asr_exp}/config.yaml
-    if [ -n "${inference_rate}" ]; then
-        model_config=${asr_exp}/${inference_tag}.yaml
-        entropy_cmd set_rate --model_config "${asr_exp}/config.yaml" --rate "${inference_rate}" \
-            --output "${model_config}"
-    fi
+    local model_config lm_options=()
+    config_at_rate "${asr_exp}/config.yaml" "${asr_exp}/${inference_tag}.yaml"
     if [ "${use_lm}" = true ]; then
         lm_options=(--lm_train_config "${text_lm}/config.yaml"
             --lm_file "${text_lm}/valid.loss.ave.pth")
     fi
-    use_jobs "${nj}"
-    # An interrupted decoding begins again: the number of splits may have changed.
-    rm -rf "${logs}"
-    mkdir -p "${logs}"
-    for set in ${decode_sets}; do
-        dir=${asr_exp}/${inference_tag}_${set}
-        rm -rf "${dir}"
-        mkdir -p "${dir}/split"
-        count=$(wc -l <"${dumpdir}/raw/${set}/wav.scp")
-        # Loading the model takes as long as decoding some dozens of utterances.
-        splits=$(((count + 49) / 50))
-        if [ "${splits}" -gt "${nj}" ]; then splits=${nj}; fi
-        split_keys "${dumpdir}/raw/${set}/wav.scp" "${splits}" "${dir}/split/keys"
-        for split in $(seq "${splits}"); do echo "${set} ${split}"; done
-    done >"${logs}/jobs"
-    dir=${asr_exp}/${inference_tag}_%set%
     # shellcheck disable=SC2086
-    ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
-        JOB=1:"$(wc -l <"${logs}/jobs")" "${logs}/inference.JOB.log" \
-        utils/for_row.sh "${logs}/jobs" JOB \
+    decode_in_jobs "${dumpdir}/raw" "${asr_exp}/${inference_tag}_%set%" \
+        "${asr_exp}/${inference_tag}_log" \
         ${python} -m espnet_entropy.run -m espnet2.bin.asr_inference \
-        --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
-        --data_path_and_name_and_type "${dumpdir}/raw/%set%/wav.scp,speech,kaldi_ark" \
-        --key_file "${dir}/split/keys.%shard%" --asr_train_config "${model_config}" \
-        --asr_model_file "${asr_exp}/${inference_asr_model}" \
-        ${lm_options[@]+"${lm_options[@]}"} \
-        --output_dir "${dir}/split/output.%shard%" ${inference_args}
-    for set in ${decode_sets}; do
-        dir=${asr_exp}/${inference_tag}_${set}
-        combine "${dir}/text" "${dir}"/split/output.*/1best_recog/text
-    done
-    stage_summary "${decode_sets% }"
+        --asr_train_config "${model_config}" --asr_model_file "${asr_exp}/${inference_asr_model}" \
+        ${lm_options[@]+"${lm_options[@]}"}
 }
 
 score() {
@@ -317,20 +205,7 @@ export_vectors() {
 }
 
 run_stages() {
-    # shellcheck disable=SC2086
-    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
-    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
-    dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
-    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
-    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
-        --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
-    # The sets stand in the name: models decoded on different ones do not undo each other's marker.
-    # shellcheck disable=SC2086
-    tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
-    # shellcheck disable=SC2086
-    makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
-    run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
-        --options "${test_sets} ${dump_options}" "${makes[@]}"
+    run_data_stages
     run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
         --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
     if [ "${use_lm}" = true ]; then

@@ -18,6 +18,7 @@ from scipy.signal import resample_poly
 from espnet_entropy.data import read_table
 
 COPIED = ("text", "text.tc", "utt2dur", "utt2prompt")
+TRANSLATIONS = "text.tc.*"  # copied too; not every utterance has one
 
 
 def perturbed_length(samples: int, factor: Fraction) -> int:
@@ -88,7 +89,8 @@ def write_folder(output: Path, tables: dict[str, dict], factors: dict) -> None:
     lines = (f"{s} {' '.join(speakers[s])}\n" for s in sorted(speakers, key=str.encode))
     write_atomically(output / "spk2utt", "".join(lines))
     for name in sorted(joined):  # wav.scp comes last
-        write_atomically(output / name, "".join(f"{u} {joined[name][u]}\n" for u in ids))
+        table = joined[name]
+        write_atomically(output / name, "".join(f"{u} {table[u]}\n" for u in ids if u in table))
 
 
 def main(cmd=None):
@@ -105,6 +107,7 @@ def main(cmd=None):
     for name, table in tables.items():
         if table.keys() != tables["wav.scp"].keys():
             raise ValueError(f"{folder}: {name} and wav.scp name different utterances")
+    tables |= {path.name: read_table(path) for path in folder.glob(TRANSLATIONS)}
     originals = tables["wav.scp"]
     jobs = [
         (utt, source, args.output / "audio" / f"{prefix}-{utt}.flac", factor)

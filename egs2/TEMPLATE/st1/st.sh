@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# Speech translation on the units and entropies of a bundle: dump, train, decode, score.
+set -euo pipefail
+
+stage=1                 # first stage to run
+stop_stage=7            # last stage to run
+force=false             # true: run finished stages again
+nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
+ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
+num_nodes=1             # machines of a training
+num_shards=8            # pieces of each data set
+max_failed_utts=0       # unreadable recordings of a set that are left out and listed
+stats_nj=1              # jobs of stage 4
+seed=0
+python=python
+datadir=data
+dumpdir=dump
+expdir=exp
+data_args=              # options for local/data.sh
+source_args=            # the same, but only where the data come from: no reason to start over
+train_set=              # folders with wav.scp, text (what is said), text.tc.LANG (translations)
+valid_set=
+test_sets=              # separated by blanks
+src_lang=               # of the recordings, e.g. en
+tgt_lang=               # of the translations, e.g. es
+speed_perturb_factors=  # e.g. "0.9 1.1": copies of train_set, made before the units
+bundle=../units1/exp/bundle
+max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz)
+max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
+src_nbpe=120            # vocabulary of what is said
+tgt_nbpe=200            # vocabulary of the translations; case and punctuation are kept
+st_config=conf/train_st.yaml
+# Further options for st_train; as for asr_train, see ../asr1/asr.sh.
+st_args=
+st_tag=                 # name of the model (default: name of st_config, languages, tokens, seed)
+inference_config=conf/decode_st.yaml
+inference_args=         # further options for st_inference
+inference_rate=         # Hz, for a model of many rates (frontend_conf rate_range); its own if empty
+inference_tag=          # name of the decoding (default: decode, or decode_RATEhz)
+inference_st_model=valid.acc.ave.pth
+help_message=$(
+    cat <<EOF
+usage: $0 [--name value]...
+
+Stages: 1 data, 2 dump, 3 pairs and token lists, 4 statistics, 5 training, 6 decoding, 7 scoring.
+Finished stages are skipped, interrupted ones continued.
+
+Options and defaults:
+$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+EOF
+)
+
+. utils/parse_options.sh
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames \
+    max_failed_utts src_nbpe tgt_nbpe
+. ./path.sh
+. ./cmd.sh
+. utils/stage.sh
+. utils/jobs.sh
+. utils/model_stages.sh
+
+need_sets
+for name in src_lang tgt_lang; do
+    if [[ ! "${!name}" =~ ^[a-z][a-z_-]*$ ]]; then
+        echo "$0: --${name} is a language such as en, not '${!name}' (see --help)" >&2
+        exit 2
+    fi
+done
+# Decoding a dump needs no bundle: thresholds and embeddings are in the model.
+need_bundle 2 4 5
+
+marker_dir=${expdir}/.stages
+original_set=${train_set}
+if [ -n "${speed_perturb_factors}" ]; then train_set=${train_set}_sp; fi
+langs=${src_lang}-${tgt_lang}
+tokens=${langs}_bpe${src_nbpe}-${tgt_nbpe}
+# Folders of the pair, whose tables name the arks of ${dumpdir}/raw: one dump serves all languages.
+pairs_dir=${dumpdir}/${langs}
+token_dir=${dumpdir}/token_list/${train_set}_${tokens}
+stats_dir=${expdir}/st_stats_${train_set}_${tokens}
+tag=${st_tag:-$(basename "${st_config}" .yaml)_${tokens}_seed${seed}}
+st_exp=${expdir}/st_${tag}
+if [ -z "${inference_tag}" ]; then
+    inference_tag=decode${inference_rate:+_${inference_rate}hz}
+fi
+# shellcheck disable=SC2086
+decode_sets=$(unique ${valid_set} ${test_sets})
+# shellcheck disable=SC2086
+pair_sets=$(unique ${train_set} ${decode_sets})
+
+# The command that statistics, check and training share.
+# shellcheck disable=SC2206
+st_train=(
+    ${python} -m espnet_entropy.run -m espnet2.bin.st_train --config "${st_config}"
+    --use_preprocessor true --seed "${seed}"
+    --token_type bpe --bpemodel "${token_dir}/tgt/bpe.model"
+    --token_list "${token_dir}/tgt/tokens.txt"
+    --src_token_type bpe --src_bpemodel "${token_dir}/src/bpe.model"
+    --src_token_list "${token_dir}/src/tokens.txt"
+    --frontend_conf "bundle=${bundle}"
+)
+for part in train valid; do
+    set_name=${part}_set
+    folder=${pairs_dir}/${!set_name}
+    st_train+=(
+        "--${part}_data_path_and_name_and_type" "${folder}/wav.scp,speech,kaldi_ark"
+        "--${part}_data_path_and_name_and_type" "${folder}/text.tc.${tgt_lang},text,text"
+        "--${part}_data_path_and_name_and_type" "${folder}/text.lc.rm.${src_lang},src_text,text"
+    )
+done
+
+make_pairs() {
+    local set
+    fresh "${pairs_dir}"
+    for set in ${pair_sets}; do
+        entropy_cmd select_pairs --dump "${dumpdir}/raw/${set}" --data "${datadir}/${set}" \
+            --src_lang "${src_lang}" --tgt_lang "${tgt_lang}" --output "${pairs_dir}/${set}"
+    done
+    stage_summary "$(wc -l <"${pairs_dir}/${train_set}/wav.scp") utterances to train on"
+}
+
+make_token_lists() {
+    fresh "${token_dir}"
+    entropy_cmd token_list --text "${pairs_dir}/${train_set}/text.lc.rm.${src_lang}" \
+        --vocab_size "${src_nbpe}" --output "${token_dir}/src"
+    entropy_cmd token_list --text "${pairs_dir}/${train_set}/text.tc.${tgt_lang}" \
+        --vocab_size "${tgt_nbpe}" --output "${token_dir}/tgt"
+}
+
+collect_stats() {
+    collect_lengths "${pairs_dir}" "${st_train[@]}"
+    add_vocabulary text bpe "${token_dir}/tgt/tokens.txt"
+    add_vocabulary src_text bpe "${token_dir}/src/tokens.txt"
+}
+
+# ESPnet's own reading of config and overrides tells which segmenter and losses this model has.
+check_lengths() {
+    local check=${st_exp}_check
+    fresh "${check}"
+    # shellcheck disable=SC2086
+    ${train_cmd} "${check}/config.log" "${st_train[@]}" --dry_run true --ngpu 0 \
+        --output_dir "${check}" ${st_args}
+    entropy_cmd check_ctc --dump "${pairs_dir}/${train_set}" \
+        --text "${pairs_dir}/${train_set}/text.tc.${tgt_lang}" \
+        --bpemodel "${token_dir}/tgt/bpe.model" \
+        --src_text "${pairs_dir}/${train_set}/text.lc.rm.${src_lang}" \
+        --src_bpemodel "${token_dir}/src/bpe.model" \
+        --asr_config "${check}/config.yaml" --bundle "${bundle}" \
+        --keys "${stats_dir}/log/train.frames" --max_share "${max_short_share}"
+}
+
+train_st() {
+    local part shapes=()
+    for part in train valid; do
+        shapes+=(
+            "--${part}_shape_file" "${stats_dir}/${part}/speech_shape"
+            "--${part}_shape_file" "${stats_dir}/${part}/text_shape.bpe"
+            "--${part}_shape_file" "${stats_dir}/${part}/src_text_shape.bpe"
+        )
+    done
+    use_jobs 1
+    # shellcheck disable=SC2086
+    train "${st_exp}/train.log" "${st_train[@]}" "${shapes[@]}" \
+        --resume true --output_dir "${st_exp}" ${st_args}
+    stage_summary "${st_exp}"
+}
+
+decode() {
+    local model_config
+    config_at_rate "${st_exp}/config.yaml" "${st_exp}/${inference_tag}.yaml"
+    # shellcheck disable=SC2086
+    decode_in_jobs "${pairs_dir}" "${st_exp}/${inference_tag}_%set%" \
+        "${st_exp}/${inference_tag}_log" \
+        ${python} -m espnet_entropy.run -m espnet2.bin.st_inference \
+        --st_train_config "${model_config}" --st_model_file "${st_exp}/${inference_st_model}"
+}
+
+score() {
+    local set dir
+    for set in ${decode_sets}; do
+        dir=${st_exp}/${inference_tag}_${set}
+        entropy_cmd score_translation --ref "${pairs_dir}/${set}/text.tc.${tgt_lang}" \
+            --hyp "${dir}/text" --tgt_lang "${tgt_lang}" --output "${dir}/score.json" \
+            --name "${tag} ${set}"
+    done
+}
+
+run_stages() {
+    run_data_stages
+    # shellcheck disable=SC2086
+    makes_of "${pairs_dir}/%set%/wav.scp" ${pair_sets}
+    run_stage 3 "pairs of ${langs}" make_pairs --after "dump_${train_set}" \
+        --after "${tests_marker}" --options "${pair_sets}" --marker "pairs_${langs}" "${makes[@]}"
+    run_stage 3 "token lists" make_token_lists --after "pairs_${langs}" \
+        --options "${train_set} ${tokens}" --marker "tokens_${train_set}_${tokens}" \
+        --makes "${token_dir}/src/tokens.txt" --makes "${token_dir}/tgt/tokens.txt"
+    run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
+        --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
+        --makes "${stats_dir}/valid/src_text_shape.bpe"
+    # Read by stages 4 to 6; the bundle's thresholds are part of a model.
+    model_options="${valid_set} ${st_args} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
+    run_stage 4 "segments against labels" check_lengths --marker "check_st_${tag}" \
+        --after "st_stats_${train_set}_${tokens}" --options "${model_options} ${max_short_share}"
+    run_stage 5 "training" train_st --after "st_stats_${train_set}_${tokens}" \
+        --marker "train_st_${tag}" --options "${model_options}" \
+        --makes "${st_exp}/${inference_st_model}" --training "${st_exp}" --renamed_by --st_tag
+    decode_options="${decode_sets} ${inference_args} ${inference_st_model} ${inference_rate}"
+    # shellcheck disable=SC2086
+    makes_of "${st_exp}/${inference_tag}_%set%/text" ${decode_sets}
+    run_stage 6 "decoding" decode --after "train_st_${tag}" --after "pairs_${langs}" \
+        --marker "${inference_tag}_st_${tag}" \
+        --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
+    # shellcheck disable=SC2086
+    makes_of "${st_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
+    run_stage 7 "scoring" score --after "${inference_tag}_st_${tag}" \
+        --marker "score_${inference_tag}_st_${tag}" --options "${decode_sets}" "${makes[@]}"
+}
+
+check_trainings run_stages
+run_stages

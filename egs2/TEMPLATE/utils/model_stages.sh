@@ -1,0 +1,173 @@
+# shellcheck shell=bash disable=SC2154
+# What asr.sh and st.sh do alike: data, dump, lengths, decoding in jobs.
+#
+# Reads: their options; original_set (train_set before a perturbation), decode_sets.
+
+# need_sets: ends a call without the names of its sets.
+need_sets() {
+    local name
+    for name in train_set valid_set test_sets; do
+        if [ -z "${!name}" ]; then
+            echo "$0: --${name} is needed (see --help)" >&2
+            exit 2
+        fi
+    done
+}
+
+# need_bundle STAGE...: ends a call that runs one of these without a bundle.
+need_bundle() {
+    local number
+    for number in "$@"; do
+        if [ "${number}" -ge "${stage}" ] && [ "${number}" -le "${stop_stage}" ] &&
+            [ ! -e "${bundle}/config.yaml" ]; then
+            echo "$0: stage ${number} needs a bundle, and ${bundle} is none: run a units1 recipe" \
+                "first, or give another --bundle" >&2
+            exit 2
+        fi
+    done
+}
+
+prepare_data() {
+    # shellcheck disable=SC2086
+    local/data.sh --output "${datadir}" ${data_args} ${source_args}
+}
+
+# Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
+dump_key_of_bundle() { grep -v '^ *calibration\.yaml:' "${bundle}/config.yaml" | hash_of; }
+
+# dump SET...
+dump() {
+    local set key set_key missing=""
+    # A new set is added without doing the others again: their key does not name the sets.
+    key=$({ marker stage1 && dump_key_of_bundle && echo "${num_shards}"; } | hash_of)
+    for set in "$@"; do
+        set_key=${key}
+        # The perturbed copy alone depends on the factors.
+        if [ "${set}" != "${original_set}" ] && [ "${set}" = "${train_set}" ]; then
+            set_key="${key} ${speed_perturb_factors}"
+        fi
+        fresh "${dumpdir}/raw/${set}" "${set_key}"
+        if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
+    done
+    if [[ " ${missing} " == *" ${original_set}_sp "* ]]; then
+        # Copies at other speeds are other waveforms, hence other units: made before the dump.
+        local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
+            --factors "${speed_perturb_factors// /,}" --output "${datadir}/${original_set}_sp"
+    fi
+    if [ -n "${missing}" ]; then
+        dump_sets "${dumpdir}/raw" dump "${missing}" --wav_scp "${datadir}/%set%/wav.scp" \
+            --bundle "${bundle}" --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
+            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%" \
+            --max_failed_utts "${max_failed_utts}"
+    fi
+    stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done"
+}
+
+# Apart, so that a new test set leaves trained models as they are.
+dump_for_training() { dump "${train_set}" "${valid_set}"; }
+
+dump_for_tests() {
+    # shellcheck disable=SC2086
+    dump ${test_sets}
+}
+
+# The recordings and what is made of them, whatever is then learned.
+run_data_stages() {
+    local dump_options
+    # shellcheck disable=SC2086
+    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
+    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
+    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
+    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
+        --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
+    # The sets stand in the name: models decoded on different ones do not undo each other's marker.
+    # shellcheck disable=SC2086
+    tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
+    # shellcheck disable=SC2086
+    makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
+    run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
+        --options "${test_sets} ${dump_options}" "${makes[@]}"
+}
+
+# collect_lengths DUMP COMMAND...: ESPnet's shape files of the training and validation sets in DUMP
+# by a training command, in ${stats_dir}.
+collect_lengths() {
+    local dump=$1 i logs=${stats_dir}/log dirs=()
+    shift
+    use_jobs "${stats_nj}"
+    fresh "${stats_dir}"
+    mkdir -p "${logs}"
+    # Attention is quadratic: a few long utterances would take most of an epoch.
+    awk -v most="${max_train_frames}" '$2 <= most' "${dump}/${train_set}/utt2num_samples" \
+        >"${logs}/train.frames"
+    split_keys "${logs}/train.frames" "${stats_nj}" "${logs}/train"
+    split_keys "${dump}/${valid_set}/wav.scp" "${stats_nj}" "${logs}/valid"
+    # Lengths alone: there is nothing to normalise in ids and entropies.
+    ${train_cmd} --num_threads "${OMP_NUM_THREADS}" JOB=1:"${stats_nj}" "${logs}/stats.JOB.log" \
+        "$@" --collect_stats true --ngpu 0 --model_conf extract_feats_in_collect_stats=false \
+        --train_shape_file "${logs}/train.JOB" --valid_shape_file "${logs}/valid.JOB" \
+        --output_dir "${logs}/stats.JOB"
+    for i in $(seq "${stats_nj}"); do dirs+=(--input_dir "${logs}/stats.${i}"); done
+    # shellcheck disable=SC2086
+    ${train_cmd} "${logs}/aggregate.log" ${python} -m espnet2.bin.aggregate_stats_dirs \
+        --skip_sum_stats "${dirs[@]}" --output_dir "${stats_dir}"
+    stage_summary "$(wc -l <"${logs}/train.frames") of" \
+        "$(wc -l <"${dump}/${train_set}/wav.scp") utterances have at most" \
+        "${max_train_frames} frames and are trained on"
+}
+
+# add_vocabulary NAME TOKEN_TYPE TOKENS: NAME_shape.TOKEN_TYPE, since batches counted in elements
+# (batch_type: numel) need both dimensions.
+add_vocabulary() {
+    local mode
+    for mode in train valid; do
+        awk -v n="$(wc -l <"$3")" '{ print $0 "," n }' "${stats_dir}/${mode}/$1_shape" \
+            >"${stats_dir}/${mode}/$1_shape.$2"
+    done
+}
+
+# decode_in_jobs DUMP DIR LOGS COMMAND...: an inference command over all of ${decode_sets} in DUMP;
+# the words are in DIR/text, where %set% is the set.
+decode_in_jobs() {
+    local dump=$1 dir=$2 logs=$3 set folder count splits split
+    shift 3
+    use_jobs "${nj}"
+    # An interrupted decoding begins again: the number of splits may have changed.
+    rm -rf "${logs}"
+    mkdir -p "${logs}"
+    for set in ${decode_sets}; do
+        folder=${dir//%set%/${set}}
+        rm -rf "${folder}"
+        mkdir -p "${folder}/split"
+        count=$(wc -l <"${dump}/${set}/wav.scp")
+        # Loading the model takes as long as decoding some dozens of utterances.
+        splits=$(((count + 49) / 50))
+        if [ "${splits}" -gt "${nj}" ]; then splits=${nj}; fi
+        split_keys "${dump}/${set}/wav.scp" "${splits}" "${folder}/split/keys"
+        for split in $(seq "${splits}"); do echo "${set} ${split}"; done
+    done >"${logs}/jobs"
+    # shellcheck disable=SC2086
+    ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+        JOB=1:"$(wc -l <"${logs}/jobs")" "${logs}/inference.JOB.log" \
+        utils/for_row.sh "${logs}/jobs" JOB "$@" \
+        --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
+        --data_path_and_name_and_type "${dump}/%set%/wav.scp,speech,kaldi_ark" \
+        --key_file "${dir}/split/keys.%shard%" --output_dir "${dir}/split/output.%shard%" \
+        ${inference_args}
+    for set in ${decode_sets}; do
+        folder=${dir//%set%/${set}}
+        combine "${folder}/text" "${folder}"/split/output.*/1best_recog/text
+    done
+    stage_summary "${decode_sets% }"
+}
+
+# config_at_rate CONFIG OUTPUT: the model's config for ${inference_rate}, if one is asked for; the
+# path of the config to decode with is in ${model_config}.
+config_at_rate() {
+    model_config=$1
+    if [ -n "${inference_rate}" ]; then
+        model_config=$2
+        entropy_cmd set_rate --model_config "$1" --rate "${inference_rate}" --output "$2"
+    fi
+}

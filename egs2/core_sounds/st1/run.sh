@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# English speech to text in other languages, on the bundle of ../units1 (run that first).
+#
+#   ./run.sh [--pairs "es fr it ru"] [--reduced true] [--data_dir DIR] [options of st.sh]
+#
+# --pairs: languages to translate into, one after the other (default: es). A prompt has the same
+# file name in every language, so all pairs share one dump.
+# --reduced true: a few dozen prompts and epochs into Italian, below {data,dump,exp}/reduced; it
+# shows that all stages work, not what they can do.
+set -euo pipefail
+
+# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
+folder() {
+    local path
+    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
+    if [[ "${path}" == *[[:space:]]* ]]; then
+        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
+        return 2
+    fi
+    echo "${path}"
+}
+
+pairs=
+reduced=false
+data_args=
+source_args=
+rest=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --pairs) pairs=${2:?--pairs needs languages, as in \"es fr\"} && shift 2 ;;
+        --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
+        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --help | -h) sed -n '2,9s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
+        *) rest+=("$1") && shift ;;
+    esac
+done
+# Anything else would be taken for false without a word.
+if [[ ! ${reduced} =~ ^(true|false)$ ]]; then
+    echo "$0: --reduced is true or false, not '${reduced}'" >&2
+    exit 2
+fi
+cd "$(dirname "$0")"
+
+options=(
+    --src_lang en
+    --train_set train_en --valid_set dev_en --test_sets test_en
+    --num_shards 1
+)
+if [ "${reduced}" = true ]; then
+    pairs=${pairs:-it}
+    options+=(
+        --datadir data/reduced --dumpdir dump/reduced --expdir exp/reduced
+        --bundle ../units1/exp/reduced/bundle
+        --src_nbpe 60 --tgt_nbpe 60
+        --st_args "--max_epoch 5 --frontend_conf num_units=50"
+    )
+    data_args+=" --reduced true"
+else
+    options+=(--speed_perturb_factors "0.9 1.1" --src_nbpe 100 --tgt_nbpe 200)
+fi
+for lang in ${pairs:-es}; do
+    ./st.sh "${options[@]}" --tgt_lang "${lang}" --data_args "${data_args}" \
+        --source_args "${source_args}" ${rest[@]+"${rest[@]}"}
+done
