@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "egs2" / "TEMPLATE"
+MODEL_SETS = "--train_set train --valid_set dev --test_sets test".split()
 SETS = {
     "units.sh": "--train_sets train --lm_valid_sets dev --calibration_set dev".split(),
-    "asr.sh": "--train_set train --valid_set dev --test_sets test".split(),
-    "st.sh": "--train_set train --valid_set dev --test_sets test --src_lang en --tgt_lang es".split(),
+    "asr.sh": MODEL_SETS,
+    "st.sh": [*MODEL_SETS, "--src_lang", "en", "--tgt_lang", "es"],
 }
 DATA_SH = """#!/bin/sh
 echo "data.sh $*" >>ran
