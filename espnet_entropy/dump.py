@@ -50,10 +50,21 @@ def read_dump(
             an utterance of `keys` is not there.
     """
     table = read_table(Path(folder) / "wav.scp")
-    for utt in table if keys is None else keys:
-        if utt not in table:
-            raise ValueError(f"{folder} has no utterance {utt}")
-        matrix = read_matrix(table[utt])
+    if keys is not None:
+        keys = list(keys)
+        missing = next((utt for utt in keys if utt not in table), None)
+        if missing is not None:
+            raise ValueError(f"{folder} has no utterance {missing}")
+        table = {utt: table[utt] for utt in keys}
+    yield from read_entries(table, folder)
+
+
+def read_entries(
+    table: dict[str, str], folder: Path | str
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """What `read_dump` gives, of rows of its `wav.scp`; errors name the folder."""
+    for utt, entry in table.items():
+        matrix = read_matrix(entry)
         if matrix.ndim != 2 or matrix.shape[1] != 2 or not np.isfinite(matrix).all():
             raise ValueError(f"{folder}, utt {utt}: not a finite (T, 2) matrix: {matrix.shape}")
         units = matrix[:, 0].astype(np.int64)

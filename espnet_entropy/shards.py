@@ -32,17 +32,26 @@ def shard_keys(
     """
     if not 1 <= shard <= num_shards:
         raise ValueError(f"shard {shard} is not between 1 and {num_shards}")
+    return cut_keys(keys, num_shards, sizes)[shard - 1]
+
+
+def cut_keys(
+    keys: Iterable[str], num_shards: int, sizes: dict[str, float] | None = None
+) -> list[list[str]]:
+    """`shard_keys` of all shards, at the cost of one."""
+    if num_shards < 1:
+        raise ValueError(f"--num_shards is {num_shards}: a dump has at least one; give its number")
     if sizes is None:
-        return sorted(keys)[shard - 1 :: num_shards]
+        ordered = sorted(keys)
+        return [ordered[first::num_shards] for first in range(num_shards)]
     # The longest first, each to the shard that has the least so far.
-    loads = [(0.0, number) for number in range(1, num_shards + 1)]
-    chosen = []
+    loads = [(0.0, shard) for shard in range(num_shards)]
+    shards: list[list[str]] = [[] for _ in range(num_shards)]
     for key in sorted(keys, key=lambda key: (-sizes[key], key)):
-        load, number = loads[0]
-        heapq.heapreplace(loads, (load + sizes[key], number))
-        if number == shard:
-            chosen.append(key)
-    return sorted(chosen)
+        load, shard = loads[0]
+        heapq.heapreplace(loads, (load + sizes[key], shard))
+        shards[shard].append(key)
+    return [sorted(shard) for shard in shards]
 
 
 def read_sizes(table: Path | str) -> dict[str, float] | None:
@@ -76,6 +85,39 @@ class Entry(NamedTuple):
 
     where: str
     shape: tuple[int, ...]
+
+
+def _rows_path(folder: Path | str, shard: int) -> Path:
+    return Path(folder) / "shards" / f"rows.{shard}"
+
+
+def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
+    """Cut a table once, so that the jobs of many shards need not each read all of it.
+
+    Args:
+        folder: the dump that is to be made of the table.
+        table: `wav.scp` or `units.scp`.
+        num_shards: of the dump.
+
+    Returns:
+        The number of utterances.
+    """
+    rows = read_table(table)
+    paths = [_rows_path(folder, shard) for shard in range(1, num_shards + 1)]
+    for path, keys in zip(paths, cut_keys(rows, num_shards, read_sizes(table)), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(path, {key: rows[key] for key in keys})
+    return len(rows)
+
+
+def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int) -> dict[str, str]:
+    """One shard's rows of a table, in C-locale order: of `write_rows`, or chosen here and now."""
+    path = _rows_path(folder, shard)
+    if path.exists():
+        return read_table(path)
+    rows = read_table(table)
+    keys = shard_keys(rows, shard, num_shards, read_sizes(table))
+    return {key: rows[key] for key in keys}
 
 
 def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
@@ -135,6 +177,10 @@ def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
     _, scp = shard_paths(folder, shard)
     if not scp.exists():
         raise ValueError(f"{scp} is missing; run the stage that writes this shard again")
+    for path in (scp, scp.with_suffix(".shape")):
+        # An offset that lost its last digit would be another one.
+        if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            raise ValueError(f"{path} is cut off; run the stage that writes this shard again")
     places, shapes = read_table(scp), read_table(scp.with_suffix(".shape"))
     try:
         table = {
@@ -150,6 +196,19 @@ def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
         # Where an ark was cut off after it had been written, its end is lost.
         read_matrix(max((entry.where for entry in table.values()), key=_offset))
     return table
+
+
+def is_whole(folder: Path | str, shard: int) -> bool:
+    """Whether a shard has been made; one that was damaged since is told, to be made again."""
+    if not shard_paths(folder, shard)[1].exists():
+        return False
+    try:
+        _read_shard(folder, shard)
+    except ValueError as error:
+        print(f"shard {shard} of {folder} is made again: {error}")
+        return False
+    print(f"shard {shard} of {folder} is there already")
+    return True
 
 
 def failed_path(folder: Path | str, shard: int) -> Path:

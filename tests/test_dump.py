@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_entropy import data, dump
-from espnet_entropy.shards import merge_shards, read_sizes, shard_keys, shard_paths, write_shard
+from espnet_entropy.shards import (
+    merge_shards,
+    read_rows,
+    read_sizes,
+    shard_keys,
+    shard_paths,
+    write_rows,
+    write_shard,
+)
 
 
 class Interrupted(Exception):
@@ -297,6 +305,25 @@ def test_shards_by_size_are_a_partition_and_even(sizes, num_shards, random):
     loads = [sum(sizes[key] for key in shard) for shard in shards]
     # The last one that was added to the fullest went where least was.
     assert max(loads) - min(loads) <= max(sizes.values(), default=0) + 1e-6
+
+
+@pytest.mark.parametrize("sizes", [None, {"a": 1, "b": 5, "c": 2, "d": 2, "e": 1}])
+@pytest.mark.parametrize("num_shards", [1, 2, 3, 7])
+def test_rows_cut_at_once_are_those_a_job_would_choose(tmp_path, sizes, num_shards):
+    data.write_table(tmp_path / "wav.scp", {key: f"{key}.wav" for key in "edcba"})
+    if sizes:
+        data.write_table(tmp_path / "utt2dur", {key: str(size) for key, size in sizes.items()})
+
+    def rows():
+        numbers = range(1, num_shards + 1)
+        return [read_rows(tmp_path / "set", tmp_path / "wav.scp", n, num_shards) for n in numbers]
+
+    chosen = rows()
+    assert write_rows(tmp_path / "set", tmp_path / "wav.scp", num_shards) == 5
+    data.write_table(tmp_path / "wav.scp", {"other": "x"})  # no job looks at it any more
+    assert rows() == chosen
+    assert all(list(part) == sorted(part) for part in chosen)
+    assert {k: v for part in chosen for k, v in part.items()} == {k: f"{k}.wav" for k in "abcde"}
 
 
 @pytest.mark.parametrize("name", ["utt2dur", "utt2num_samples", "text_shape"])

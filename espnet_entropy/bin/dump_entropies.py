@@ -14,14 +14,12 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bundle import FILES, file_hash, read_description
-from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_units_entry
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm
 from espnet_entropy.shards import (
-    read_sizes,
-    shard_keys,
-    shard_paths,
+    is_whole,
+    read_rows,
     write_codebook_hash,
     write_shard,
 )
@@ -45,8 +43,7 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Write one shard unless it is whole already."""
-    if shard_paths(args.output, args.shard)[1].exists():
-        print(f"shard {args.shard} of {args.output} is there already")
+    if is_whole(args.output, args.shard):
         return
     lm = load_trained_lm(args.unit_lm).to(usable_device(args.device))
     config = read_description(args.codebook)
@@ -55,13 +52,12 @@ def run(args) -> None:
             f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"
         )
     write_codebook_hash(args.output, file_hash(Path(args.codebook) / FILES[0]))
-    table = read_table(args.units_scp)
-    keys = shard_keys(table, args.shard, args.num_shards, read_sizes(args.units_scp))
+    rows = read_rows(args.output, args.units_scp, args.shard, args.num_shards)
     stopwatch, frames = Stopwatch(), []
 
     def arrays():
-        for utt in progress(keys, f"shard {args.shard}"):
-            units = read_units_entry(table[utt], f"{args.units_scp}, utt {utt}").astype(np.int64)
+        for utt, entry in progress(rows.items(), f"shard {args.shard}"):
+            units = read_units_entry(entry, f"{args.units_scp}, utt {utt}").astype(np.int64)
             batch = torch.from_numpy(units).unsqueeze(0).to(args.device)
             length = torch.tensor([len(units)], device=args.device)
             try:
@@ -73,7 +69,7 @@ def run(args) -> None:
 
     write_shard(args.output, args.shard, arrays())
     shift = config["frame_shift_sec"]
-    print(stopwatch.summary(f"shard {args.shard}", len(keys), sum(frames), shift))
+    print(stopwatch.summary(f"shard {args.shard}", len(rows), sum(frames), shift))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bundle import FILES, file_hash
-from espnet_entropy.data import read_audio, read_table, write_table
+from espnet_entropy.data import read_audio, write_table
 from espnet_entropy.shards import (
     failed_path,
-    read_sizes,
-    shard_keys,
-    shard_paths,
+    is_whole,
+    read_rows,
     write_codebook_hash,
     write_shard,
 )
@@ -54,17 +53,15 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
         tokenizer: what turns sound into Tokens.
         to_array: what of a one-utterance batch of Tokens is written.
     """
-    if shard_paths(args.output, args.shard)[1].exists():
-        print(f"shard {args.shard} of {args.output} is there already")
+    if is_whole(args.output, args.shard):
         return
-    recordings = read_table(args.wav_scp)
-    keys = shard_keys(recordings, args.shard, args.num_shards, read_sizes(args.wav_scp))
+    recordings = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     stopwatch, frames, failures = Stopwatch(), [], Failures(args.max_failed_utts)
 
     def arrays():
-        for utt in progress(keys, f"shard {args.shard}"):
+        for utt, path in progress(recordings.items(), f"shard {args.shard}"):
             try:
-                wave = torch.from_numpy(read_audio(recordings[utt], tokenizer.sample_rate))
+                wave = torch.from_numpy(read_audio(path, tokenizer.sample_rate))
                 array = to_array(tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)])))
             except ValueError as error:
                 failures.leave_out(utt, error)

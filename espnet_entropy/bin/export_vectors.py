@@ -16,9 +16,9 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.checkpoint import load_frontend
-from espnet_entropy.data import atomic_text, read_table
-from espnet_entropy.dump import read_dump
-from espnet_entropy.shards import read_sizes, shard_keys, shard_paths, times_path, write_shard
+from espnet_entropy.data import atomic_text
+from espnet_entropy.dump import read_entries
+from espnet_entropy.shards import is_whole, read_rows, times_path, write_shard
 from espnet_entropy.timing import segment_times
 
 
@@ -41,21 +41,19 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Write one shard unless it is whole already."""
-    if shard_paths(args.output, args.shard)[1].exists():
-        print(f"shard {args.shard} of {args.output} is there already")
+    if is_whole(args.output, args.shard):
         return
     frontend = load_frontend(args.model_config, args.model_file)
     if args.rate is not None:
         frontend.set_rate(args.rate)
     encoder = frontend.encoder.to(usable_device(args.device))
     frame_rate_hz = encoder.segmenter.frame_rate_hz
-    table = f"{args.dump}/wav.scp"
-    keys = shard_keys(read_table(table), args.shard, args.num_shards, read_sizes(table))
+    rows = read_rows(args.output, f"{args.dump}/wav.scp", args.shard, args.num_shards)
     stopwatch, frames, segments = Stopwatch(), 0, 0
 
     def arrays():
         nonlocal frames, segments
-        utterances = progress(read_dump(args.dump, keys), f"shard {args.shard}", len(keys))
+        utterances = progress(read_entries(rows, args.dump), f"shard {args.shard}", len(rows))
         # Whole before the shard's scp is, which says that all of it is there.
         with atomic_text(times_path(args.output, args.shard)) as times:
             for utt, units, entropies in utterances:
@@ -67,7 +65,7 @@ def run(args) -> None:
                 yield utt, vectors.cpu().numpy()
 
     write_shard(args.output, args.shard, arrays())
-    summary = stopwatch.summary(f"shard {args.shard}", len(keys), frames, 1 / frame_rate_hz)
+    summary = stopwatch.summary(f"shard {args.shard}", len(rows), frames, 1 / frame_rate_hz)
     print(f"{summary}; {segments} vectors, {segments * frame_rate_hz / max(frames, 1):.2f} Hz")
 
 

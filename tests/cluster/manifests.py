@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_entropy.data import write_table
 from espnet_entropy.dump import write_units_table
-from espnet_entropy.shards import merge_shards, shard_keys, write_shard
+from espnet_entropy.shards import merge_shards, read_rows, write_rows, write_shard
 
 
 def measure(folder: Path, num_utts: int, num_shards: int) -> None:
-    """Print seconds of one shard's choice of keys, of all shards' writing, and of their merging."""
+    """Print seconds of cutting the table, of all shards' writing, and of their merging."""
     utts = [f"utt{number:08}" for number in range(num_utts)]
-    sizes = dict.fromkeys(utts, 1.0)
+    write_table(folder / "data" / "wav.scp", dict.fromkeys(utts, "some/recording.flac"))
+    write_table(folder / "data" / "utt2dur", dict.fromkeys(utts, "1.0"))
     begin = time.time()
-    shard_keys(utts, num_shards, num_shards, sizes)
+    write_rows(folder, folder / "data" / "wav.scp", num_shards)
+    cut = time.time()
+    read_rows(folder, folder / "data" / "wav.scp", num_shards, num_shards)
     chosen = time.time()
     each = num_utts // num_shards
     for shard in range(1, num_shards + 1):
@@ -28,7 +32,8 @@ def measure(folder: Path, num_utts: int, num_shards: int) -> None:
     merged = time.time()
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
-        f"{num_utts} utterances, {num_shards} shards: keys of one {chosen - begin:.2f} s, writing "
+        f"{num_utts} utterances, {num_shards} shards: cutting the table {cut - begin:.1f} s, "
+        f"reading a shard's rows {1000 * (chosen - cut):.1f} ms, writing "
         f"{written - chosen:.1f} s, merging {merged - written:.1f} s, peak {peak_gb:.2f} GB",
         flush=True,
     )

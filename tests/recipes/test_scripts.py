@@ -294,15 +294,19 @@ train_cmd=fake nj=1 ngpu=0 num_shards=2 python=python OMP_NUM_THREADS=1
 use_jobs() {{ :; }}
 fake() {{ printf '%s ' "$@"; echo; }}
 . {UTILS}/jobs.sh
-dump_sets raw dump "a b" --bundle "x y" -- --expect %set%/wav.scp
+dump_sets raw dump %set%/wav.scp "a b" --bundle "x y" -- --data %set%
 """
 
 
 def test_dumping_and_merging_have_arguments_of_their_own(tmp_path):
-    dumped, merged = bash(DUMPING, folder=tmp_path).stdout.splitlines()
-    assert "--bundle x y --output raw/%set%" in dumped and "--expect" not in dumped
-    assert merged.rstrip().endswith("--num_shards 2 --expect %set%/wav.scp")
+    cut, dumped, merged = bash(DUMPING, folder=tmp_path).stdout.splitlines()
+    assert cut.rstrip().endswith(
+        "split_table --output raw/%set% --num_shards 2 --table %set%/wav.scp"
+    )
+    assert "--bundle x y --output raw/%set%" in dumped and "--data" not in dumped
+    assert merged.rstrip().endswith("--num_shards 2 --expect %set%/wav.scp --data %set%")
     assert "--bundle" not in merged
+    assert "JOB=1:2 " in cut and "JOB=1:4 " in dumped and "JOB=1:2 " in merged
 
 
 def test_calibration_does_not_change_the_dump(tmp_path):

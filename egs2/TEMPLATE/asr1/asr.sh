@@ -197,10 +197,11 @@ export_vectors() {
     sets=$(unique ${train_set} ${decode_sets})
     for set in ${sets}; do fresh "${vectors_dir}/${set}"; done
     if [ -n "${inference_rate}" ]; then rate_options=(--rate "${inference_rate}"); fi
-    dump_sets "${vectors_dir}" export_vectors "${sets}" --dump "${dumpdir}/raw/%set%" \
+    dump_sets "${vectors_dir}" export_vectors "${dumpdir}/raw/%set%/wav.scp" "${sets}" \
+        --dump "${dumpdir}/raw/%set%" \
         --model_config "${asr_exp}/config.yaml" --model_file "${asr_exp}/${inference_asr_model}" \
         --device "$(job_device)" ${rate_options[@]+"${rate_options[@]}"} \
-        -- --expect "${dumpdir}/raw/%set%/wav.scp" --data "${dumpdir}/raw/%set%"
+        -- --data "${dumpdir}/raw/%set%"
     stage_summary "${vectors_dir}"
 }
 

@@ -114,10 +114,10 @@ dump_units() {
         if [ ! -e "${dumpdir}/units/${set}/units.scp" ]; then missing+=" ${set}"; fi
     done
     if [ -n "${missing}" ]; then
-        dump_sets "${dumpdir}/units" dump_units "${missing}" \
+        dump_sets "${dumpdir}/units" dump_units "${datadir}/%set%/wav.scp" "${missing}" \
             --wav_scp "${datadir}/%set%/wav.scp" --codebook "${codebook}" \
             --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
-            -- --expect "${datadir}/%set%/wav.scp" --max_failed_utts "${max_failed_utts}"
+            -- --max_failed_utts "${max_failed_utts}"
     fi
     stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
 }
@@ -179,10 +179,10 @@ dump_entropies() {
         if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
     done
     if [ -n "${missing}" ]; then
-        dump_sets "${dumpdir}/raw" dump_entropies "${missing}" \
+        dump_sets "${dumpdir}/raw" dump_entropies "${dumpdir}/units/%set%/units.scp" "${missing}" \
             --units_scp "${dumpdir}/units/%set%/units.scp" --codebook "${codebook}" \
             --unit_lm "${lm_file}" --device "$(job_device)" \
-            -- --expect "${dumpdir}/units/%set%/units.scp" --data "${datadir}/%set%"
+            -- --data "${datadir}/%set%"
     fi
     entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
         --frame_rate "$(frame_rate)" --output "${calibration}"

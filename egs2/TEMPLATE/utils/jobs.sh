@@ -16,30 +16,40 @@ entropy_cmd() {
 job_gpus() { echo $((ngpu > 0 ? 1 : 0)); }
 job_device() { if [ "${ngpu}" -gt 0 ]; then echo cuda; else echo cpu; fi; }
 
-# dump_sets FOLDER NAME "SET..." ARGUMENT... -- ARGUMENT...: one of our commands on all shards of
-# all sets, then their merging, nj jobs at a time. The second arguments are for merge_shards. %set%
-# in an argument is the set; the output is FOLDER/%set%.
+# dump_sets FOLDER NAME TABLE "SET..." ARGUMENT... [-- ARGUMENT...]: one of our commands on all shards
+# of all sets, nj jobs at a time; TABLE is cut before, the shards are merged after it. The second
+# arguments are for merge_shards. %set% in an argument is the set; the output is FOLDER/%set%.
 dump_sets() {
-    local folder=$1 name=$2 sets=$3 table=$1/log/$2.jobs set shard dump_args=()
-    shift 3
-    while [ "$1" != -- ]; do dump_args+=("$1") && shift; done
-    shift
+    local folder=$1 name=$2 table=$3 sets=$4 set shard dump_args=()
+    shift 4
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do dump_args+=("$1") && shift; done
+    if [ $# -gt 0 ]; then shift; fi
     use_jobs "${nj}"
-    mkdir -p "${folder}/log"
+    # shellcheck disable=SC2086
+    over_sets "${folder}" split_table "${sets}" --table "${table}"
     for set in ${sets}; do
         for shard in $(seq "${num_shards}"); do echo "${set} ${shard}"; done
-    done >"${table}"
+    done >"${folder}/log/${name}.jobs"
     # shellcheck disable=SC2086
     ${train_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
-        JOB=1:"$(wc -l <"${table}")" "${folder}/log/${name}.JOB.log" \
-        utils/for_row.sh "${table}" JOB ${python} -m "espnet_entropy.bin.${name}" "${dump_args[@]}" \
+        JOB=1:"$(wc -l <"${folder}/log/${name}.jobs")" "${folder}/log/${name}.JOB.log" \
+        utils/for_row.sh "${folder}/log/${name}.jobs" JOB \
+        ${python} -m "espnet_entropy.bin.${name}" "${dump_args[@]}" \
         --output "${folder}/%set%" --num_shards "${num_shards}" --shard %shard%
+    over_sets "${folder}" merge_shards "${sets}" --expect "${table}" "$@"
+}
+
+# over_sets FOLDER NAME "SET..." ARGUMENT...: one of our commands on each FOLDER/SET, a job a set.
+over_sets() {
+    local folder=$1 name=$2 sets=$3
+    shift 3
+    mkdir -p "${folder}/log"
     # shellcheck disable=SC2086
-    printf '%s\n' ${sets} >"${table}"
+    printf '%s\n' ${sets} >"${folder}/log/${name}.jobs"
     # shellcheck disable=SC2086
     ${train_cmd} --max_jobs_run "${nj}" \
-        JOB=1:"$(wc -l <"${table}")" "${folder}/log/merge_shards.JOB.log" \
-        utils/for_row.sh "${table}" JOB ${python} -m espnet_entropy.bin.merge_shards \
+        JOB=1:"$(wc -l <"${folder}/log/${name}.jobs")" "${folder}/log/${name}.JOB.log" \
+        utils/for_row.sh "${folder}/log/${name}.jobs" JOB ${python} -m "espnet_entropy.bin.${name}" \
         --output "${folder}/%set%" --num_shards "${num_shards}" "$@"
 }
 

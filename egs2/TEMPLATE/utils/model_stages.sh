@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # What asr.sh and st.sh do alike: data, dump, lengths, decoding in jobs.
 #
 # Reads: their options; original_set (train_set before a perturbation), decode_sets.
@@ -55,10 +55,10 @@ dump() {
             --factors "${speed_perturb_factors// /,}" --output "${datadir}/${original_set}_sp"
     fi
     if [ -n "${missing}" ]; then
-        dump_sets "${dumpdir}/raw" dump "${missing}" --wav_scp "${datadir}/%set%/wav.scp" \
-            --bundle "${bundle}" --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
-            -- --expect "${datadir}/%set%/wav.scp" --data "${datadir}/%set%" \
-            --max_failed_utts "${max_failed_utts}"
+        dump_sets "${dumpdir}/raw" dump "${datadir}/%set%/wav.scp" "${missing}" \
+            --wav_scp "${datadir}/%set%/wav.scp" --bundle "${bundle}" --device "$(job_device)" \
+            --max_failed_utts "${max_failed_utts}" \
+            -- --data "${datadir}/%set%" --max_failed_utts "${max_failed_utts}"
     fi
     stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done"
 }

@@ -1,0 +1,23 @@
+"""Cut a table into the shards of a dump, once: each job then reads its own rows alone."""
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.shards import write_rows
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--table", required=True, help="wav.scp or units.scp")
+    parser.add_argument("--output", required=True, help="dump/units/SET, dump/raw/SET, vectors/SET")
+    parser.add_argument("--num_shards", type=int, default=1, help="into how many it is cut")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        count = write_rows(args.output, args.table, args.num_shards)
+        print(f"{args.table}: {count} utterances in {args.num_shards} shards of {args.output}")
+
+
+if __name__ == "__main__":
+    main()

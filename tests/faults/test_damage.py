@@ -1,0 +1,76 @@
+"""Shards cut off, or robbed of a file, after they were made: the same command again mends them."""
+
+import shutil
+
+import pytest
+import tiny
+
+from espnet_entropy.bin import dump, dump_entropies, dump_units, merge_shards
+from espnet_entropy.shards import shard_paths
+
+
+def cut_to(share):
+    def damage(ark, _):
+        ark.write_bytes(ark.read_bytes()[: int(share * ark.stat().st_size)])
+
+    return damage
+
+
+def lose_shapes(_, scp):
+    scp.with_suffix(".shape").unlink()
+
+
+def lose_ark(ark, _):
+    ark.unlink()
+
+
+def cut_table(_, scp):
+    scp.write_bytes(scp.read_bytes()[:-3])
+
+
+DAMAGES = {
+    "ark without its last byte": lambda ark, _: ark.write_bytes(ark.read_bytes()[:-1]),
+    "half an ark": cut_to(0.5),
+    "empty ark": cut_to(0),
+    "no ark": lose_ark,
+    "no shapes": lose_shapes,
+    "table cut off": cut_table,
+}
+
+
+def options(parts, module, output):
+    if module is dump:
+        return dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=output)
+    if module is dump_units:
+        return dict(wav_scp=parts.wav_scp, codebook=parts.codebook, output=output)
+    units = parts.units / "units.scp"
+    return dict(units_scp=units, codebook=parts.codebook, unit_lm=parts.checkpoint, output=output)
+
+
+@pytest.mark.parametrize("module", [dump, dump_units, dump_entropies])
+def test_a_damaged_shard_is_refused_and_made_again(parts, tmp_path, module, capsys):
+    merge = dict(num_shards=2, expect=parts.wav_scp, data=parts.data)
+
+    def run(folder):
+        for shard in (1, 2):
+            tiny.command(module, **options(parts, module, folder), num_shards=2, shard=shard)
+        tiny.command(merge_shards, output=folder, **merge)
+
+    run(tmp_path / "whole")
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "whole/shards").iterdir()}
+    for name, damage in DAMAGES.items():
+        folder = tmp_path / name.replace(" ", "_")
+        shutil.copytree(tmp_path / "whole", folder)
+        for scp in (folder / "shards").glob("*.scp"):
+            scp.write_text(scp.read_text().replace(str(tmp_path / "whole"), str(folder)))
+        before = {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}
+        damage(*shard_paths(folder, 2))
+        with pytest.raises(SystemExit, match="error: "):
+            tiny.command(merge_shards, output=folder, **merge)
+        capsys.readouterr()
+        run(folder)
+        told = capsys.readouterr().out
+        assert "shard 1 of" in told and "is there already" in told
+        assert f"shard 2 of {folder} is made again: " in told
+        after = {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}
+        assert after == before and after.keys() == expected.keys()
