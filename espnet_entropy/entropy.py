@@ -35,7 +35,8 @@ def predictive_entropies(lm: LlamaLM, units: Tensor, lengths: Tensor) -> Tensor:
     check_unit_range(units, lm.num_units)
     start = units.new_full((units.shape[0], 1), lm.sos)
     input = torch.cat([start, units[:, :-1]], dim=1)
-    entropies = lm.map_logits(input, lambda logits: _entropies(logits, lm.num_units))
+    with _own_precision(units):
+        entropies = lm.map_logits(input, lambda logits: _entropies(logits, lm.num_units))
     entropies = entropies.masked_fill(~valid, 0.0)
     _check_finite(entropies, first_frame=0)
     return entropies
@@ -81,11 +82,17 @@ class EntropyStream:
             raise ValueError(f"units of {len(units)} streams, but {len(self._last)} were begun")
         done = self._state.num_inputs if self._state is not None else 0
         input = torch.cat([self._last, units[:, :-1]], dim=1)
-        logits, self._state = self.lm.advance(input, self._state)
+        with _own_precision(units):
+            logits, self._state = self.lm.advance(input, self._state)
         self._last = units[:, -1:].clone()
         entropies = _entropies(logits, self.lm.num_units)
         _check_finite(entropies, first_frame=done)
         return entropies
+
+
+def _own_precision(tensor: Tensor) -> torch.autocast:
+    """That of the LM's weights, whatever a training in bf16 has around it: boundaries would flip."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def _check_eval(lm: LlamaLM) -> None:
