@@ -91,7 +91,7 @@ class EntropyStream:
 
 
 def _own_precision(tensor: Tensor) -> torch.autocast:
-    """That of the LM's weights, whatever a training in bf16 has around it: boundaries would flip."""
+    """That of the LM's weights, even within a training in bf16, which would flip boundaries."""
     return torch.autocast(tensor.device.type, enabled=False)
 
 

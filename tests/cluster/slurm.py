@@ -48,9 +48,12 @@ MaxArraySize=20
 MpiDefault=none
 SwitchType=switch/none
 GresTypes=gpu
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 {nodes}
 PartitionName=all Nodes={names} Default=YES MaxTime=1:00:00 State=UP OverTimeLimit=0
 PartitionName=short Nodes={names} MaxTime=0:01:00 State=UP
+PartitionName=urgent Nodes={names} MaxTime=1:00:00 State=UP PriorityTier=10
 """
 
 

@@ -196,6 +196,51 @@ def test_a_lost_node(start, cluster, tmp_path):
         until(lambda: cluster.ask("sinfo", "-h", "-o", "%t %D") == "idle 2", 60)
 
 
+@pytest.fixture
+def requeued(start, cluster, tmp_path):
+    """Start a job that ends when it runs a second time, and wait for its first; returns both."""
+    script = (
+        "echo $SLURMD_NODENAME; if [ -e half ]; then echo second; else touch half; sleep 300; fi"
+    )
+    (tmp_path / "work.sh").write_text(script)
+    process = start("--requeue", "true", "--num_threads", "4", "x.log", "bash", "work.sh")
+    until(lambda: (tmp_path / "half").exists())
+
+    def finish(job):
+        def pending_or_ended():
+            # Slurm keeps a job that was put back waiting for two minutes.
+            cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+            return process.poll() is not None
+
+        until(pending_or_ended, 120)
+        error = process.communicate()[1]
+        assert process.returncode == 0, error
+        assert "restart 1" in (tmp_path / "x.log").read_text()
+        assert body(tmp_path / "x.log")[-1] == "second"
+
+    return job_ids(cluster)[0], finish
+
+
+def test_preempted_by_a_partition_of_higher_priority(requeued, cluster, tmp_path):
+    job, finish = requeued
+    command = ["-p", "urgent", "-N", "2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 3"]
+    cluster.ask("sbatch", *command)
+    until(lambda: cluster.ask("squeue", "-h", "-j", job, "-o", "%T") == "PENDING")
+    finish(job)
+
+
+def test_a_lost_node_gives_its_job_back(requeued, cluster, tmp_path):
+    job, finish = requeued
+    node = body(tmp_path / "x.log")[0]
+    try:
+        cluster.stop_node(node)
+        finish(job)
+        assert body(tmp_path / "x.log")[-2] != node
+    finally:
+        cluster.start_node(node)
+        until(lambda: cluster.ask("sinfo", "-h", "-o", "%t %D") == "idle 2", 60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_cancels_all(start, cluster, tmp_path, number):
     process = start("--max_jobs_run", "1", "JOB=1:3", "x.JOB.log", "sleep", "300")
