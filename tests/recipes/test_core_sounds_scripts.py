@@ -168,7 +168,7 @@ def test_data_are_linked_from_units1(tmp_path, absolute):
 @pytest.fixture(scope="module")
 def results():
     """The modules that write RESULTS.md, by name."""
-    names = ("measure", "results", "write_results", "write_demo", "write_any_rate")
+    names = ("write_demo", "write_any_rate")
     sys.path.insert(0, str(RECIPE / "asr1/local"))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.pop(0)
@@ -177,50 +177,16 @@ def results():
 
 
 def add_model(expdir, system, seed, dev, test):
-    """A trained and scored model, as far as the table looks at it."""
+    """A trained and scored model, as far as the tables look at it."""
     model = expdir / f"asr_rates_{system}_seed{seed}"
     model.mkdir(parents=True)
-    segmenter, rate = (system[:-2], "15") if system.endswith("15") else (system, "null")
-    (model / "config.yaml").write_text(
-        f"max_epoch: 8\nseed: {seed}\nfrontend_conf: {{segmenter: {segmenter}, rate: {rate}}}\n"
-    )
-    (model / "valid.cer_ctc.ave.pth").touch()
+    (model / "config.yaml").write_text(f"max_epoch: 8\nseed: {seed}\n")
     for name, percent in (("dev", dev), ("test", test)):
         rate = {"percent": percent, "low": percent - 3, "high": percent + 3}
         (model / f"decode_{name}").mkdir()
         score = json.dumps({"wer": rate, "cer": rate})
         (model / f"decode_{name}/score.json").write_text(score)
     return model
-
-
-def write(results, monkeypatch, folder):
-    monkeypatch.setattr(results["write_results"], "reached_rate_hz", lambda *_: 15.04)
-    arguments = "--systems dense uniform15 global15 dp15 --seeds 0 1 --sets dev test".split()
-    arguments += ["--expdir", str(folder), "--output", str(folder / "RESULTS.md")]
-    results["write_results"].main([*arguments, "--command", "./run_rates.sh"])
-    return (folder / "RESULTS.md").read_text()
-
-
-def test_table_of_a_partial_comparison(results, monkeypatch, tmp_path):
-    for seed, (dense, uniform, plain, path) in enumerate([(50, 10, 49, 48), (52, 10, 51, 49)]):
-        add_model(tmp_path, "dense", seed, dense, dense)
-        add_model(tmp_path, "uniform15", seed, uniform, uniform)
-        add_model(tmp_path, "dp15", seed, path, path + 1.5)
-        if seed == 0:
-            add_model(tmp_path, "global15", seed, plain, plain)
-    text = write(results, monkeypatch, tmp_path)
-    assert "`./run_rates.sh`, commit " in text and "seeds 0 1, 8 epochs" in text
-    assert "| dense | 2 | 51.0 ± 1.4 | 51.0 ± 1.4 | 15.0 |" in text
-    assert "| global15 | 1 | 49.0 | 49.0 | 15.0 |" in text
-    # uniform15 is no entropy segmenter; the choice is on the seeds that both others have.
-    assert "chosen on dev: **dp15**, the lowest mean WER there (48.0 %)" in text
-    assert "1 of 2 seeds" in text
-    assert "seed 0 -0.5, seed 1 -1.5; mean -1.00, so by mean no worse than dense." in text
-
-
-def test_table_of_nothing(results, monkeypatch, tmp_path):
-    text = write(results, monkeypatch, tmp_path)
-    assert "| dp15 | not run |" in text and "no seed has been run" in text
 
 
 def test_table_of_one_model_for_many_rates(results, tmp_path):
@@ -240,6 +206,9 @@ def test_table_of_one_model_for_many_rates(results, tmp_path):
     assert "| 7 | one for all rates | not run |" in text
 
 
+SWEEP = RECIPE.parent / "TEMPLATE/utils/sweep.sh"
+
+
 @pytest.mark.parametrize(
     "system, conf",
     [
@@ -251,25 +220,44 @@ def test_table_of_one_model_for_many_rates(results, tmp_path):
     ],
 )
 def test_systems_of_the_comparison(system, conf):
-    script = (RECIPE / "asr1/run_rates.sh").read_text()
-    function = script[script.index("frontend_conf() {") : script.index("\n}\n") + 3]
-    command = ["bash", "-c", f'{function}\nfrontend_conf "$1"', "x"]
+    command = ["bash", "-c", f'. {SWEEP}\nfrontend_conf "$1"', "x"]
     result = subprocess.run([*command, system], capture_output=True, text=True)
     assert result.stdout == conf + "\n"
     result = subprocess.run([*command, f"no{system}"], capture_output=True, text=True)
     assert result.returncode == 1 and f"no system 'no{system}'" in result.stderr
 
 
-def test_blocks_of_results_stand_side_by_side(results, tmp_path):
-    path = tmp_path / "RESULTS.md"
-    for name, text in (("demo", "one"), ("run_rates", "two"), ("demo", "three")):
-        results["results"].insert(path, name, text)
-    path.write_text(path.read_text() + "\nBy hand.\n")
-    results["results"].insert(path, "run_rates", "four")
-    assert path.read_text() == (
-        "# Results\n\n<!-- demo: begin -->\nthree\n<!-- demo: end -->\n\n"
-        "<!-- run_rates: begin -->\nfour\n<!-- run_rates: end -->\n\nBy hand.\n"
-    )
+SWEPT = f"""
+. {SWEEP}
+systems="dense dp15" seeds="0 1" parallel=1 expdir=exp report_only=false job=
+while [ $# -gt 0 ]; do printf -v "${{1#--}}" %s "$2" && shift 2; done
+sweep_times=2
+first_job() {{ echo "first $*" >>ran; }}
+run_job() {{ echo "job $*" >>ran; }}
+run_sweep
+echo after >>ran
+"""
+
+
+def test_each_system_runs_with_each_seed(tmp_path):
+    (tmp_path / "utils").symlink_to(SWEEP.parent)
+    (tmp_path / "path.sh").touch()
+    (tmp_path / "run.sh").write_text(f"#!/usr/bin/env bash\nset -euo pipefail\n{SWEPT}")
+    (tmp_path / "run.sh").chmod(0o755)
+    subprocess.run(["./run.sh"], cwd=tmp_path, check=True, timeout=60)
+    one_language = ["dense 0", "dp15 0", "dense 1", "dp15 1"]
+    assert (tmp_path / "ran").read_text().splitlines() == [
+        "first dense 0",
+        *(f"job {run} {number}" for number, run in enumerate(2 * one_language, 1)),
+        "after",
+    ]
+
+
+def test_a_command_is_told_as_it_was_typed():
+    script = f'. {SWEEP}\ncommand_of ./run.sh "$@"'
+    words = ["--seeds", "0 1", "--report_only", "true", "--parallel", "2"]
+    result = subprocess.run(["bash", "-c", script, "x", *words], capture_output=True, text=True)
+    assert result.stdout == './run.sh --seeds "0 1" --parallel 2\n'
 
 
 def test_block_of_the_demo(results, monkeypatch, tmp_path):

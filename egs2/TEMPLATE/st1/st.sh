@@ -32,6 +32,7 @@ tgt_nbpe=200            # vocabulary of the translations; case and punctuation a
 st_config=conf/train_st.yaml
 # Further options for st_train; as for asr_train, see ../asr1/asr.sh.
 st_args=
+init_asr=               # a recogniser's checkpoint: its frontend and encoder are the start
 st_tag=                 # name of the model (default: name of st_config, languages, tokens, seed)
 inference_config=conf/decode_st.yaml
 inference_args=         # further options for st_inference
@@ -109,6 +110,14 @@ for part in train valid; do
     )
 done
 
+if [ -n "${init_asr}" ]; then
+    if [ ! -e "${init_asr}" ]; then
+        echo "$0: --init_asr ${init_asr} is missing: train that recogniser first (asr1)" >&2
+        exit 2
+    fi
+    init_args=(--init_param "${init_asr}:frontend:frontend" "${init_asr}:encoder:encoder")
+fi
+
 make_pairs() {
     local set
     fresh "${pairs_dir}"
@@ -161,7 +170,7 @@ train_st() {
     use_jobs 1
     # shellcheck disable=SC2086
     train "${st_exp}/train.log" "${st_train[@]}" "${shapes[@]}" \
-        --resume true --output_dir "${st_exp}" ${st_args}
+        ${init_args[@]+"${init_args[@]}"} --resume true --output_dir "${st_exp}" ${st_args}
     stage_summary "${st_exp}"
 }
 
@@ -198,7 +207,10 @@ run_stages() {
         --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
         --makes "${stats_dir}/valid/src_text_shape.bpe"
     # Read by stages 4 to 6; the bundle's thresholds are part of a model.
-    model_options="${valid_set} ${st_args} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
+    if [ -n "${init_asr}" ]; then
+        start_from=" ${init_asr} $(conf_hash "$(dirname "${init_asr}")/config.yaml")"
+    fi
+    model_options="${valid_set} ${st_args}${start_from:-} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
     run_stage 4 "segments against labels" check_lengths --marker "check_st_${tag}" \
         --after "st_stats_${train_set}_${tokens}" --options "${model_options} ${max_short_share}"
     run_stage 5 "training" train_st --after "st_stats_${train_set}_${tokens}" \

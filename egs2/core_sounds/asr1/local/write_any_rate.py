@@ -4,11 +4,10 @@
 import argparse
 from pathlib import Path
 
-from measure import load_score
-from results import insert, provenance, table
-from write_results import spread
-
+from espnet_entropy.bin.compare_systems import spread
 from espnet_entropy.data import read_yaml
+from espnet_entropy.outcome import load_score
+from espnet_entropy.results_page import insert, provenance, table
 
 
 def scores(args: argparse.Namespace, model: str, decoding: str, set_name: str) -> list[dict]:

@@ -1,4 +1,4 @@
-"""RESULTS.md: blocks of text between markers, each written by one script, and their provenance."""
+"""RESULTS.md of a recipe: blocks between markers, each written by one script, with provenance."""
 
 import os
 import platform

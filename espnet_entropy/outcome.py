@@ -1,18 +1,17 @@
-"""What a trained model of this recipe reached: error rates, segments per second, times."""
+"""What a trained model has reached: scores, segments per second, times."""
 
-import io
 import json
 import re
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 
 import torch
 
-from espnet_entropy.data import read_matrix, read_table, read_yaml
+from espnet_entropy.checkpoint import load_frontend
+from espnet_entropy.dump import padded_batches
 
 EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
-TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \(asr_inference:\d+\)")
+TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \((?:asr|st)_inference:\d+\)")
 
 
 def parse_time(text: str) -> datetime:
@@ -21,7 +20,16 @@ def parse_time(text: str) -> datetime:
 
 
 def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
-    """The numbers written by `espnet_entropy.bin.score` for a decoded set."""
+    """What `bin/score` or `bin/score_translation` has written for a decoded set.
+
+    Args:
+        model: its folder, `exp/asr_TAG`.
+        set_name: the decoded set.
+        decoding: name of the decoding.
+
+    Raises:
+        ValueError: it has not been scored.
+    """
     path = model / f"{decoding}_{set_name}" / "score.json"
     if not path.is_file():
         raise ValueError(f"{path}: no such file; run stages 5 to 7 for {model.name}")
@@ -63,22 +71,17 @@ def decoding_seconds(model: Path) -> float:
 
 
 def reached_rate_hz(model: Path, model_file: str, dump: Path) -> float:
-    """Segments per second that the model's own frontend makes of a dumped set."""
-    # ESPnet's modules print notes about optional packages while they are imported.
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        from espnet2.tasks.asr import ASRTask
+    """Segments per second that the model's own frontend makes of a dumped set.
 
-        import espnet_entropy  # noqa: F401  (registers the frontend)
-
-        config = model / "config.yaml"
-        asr, args = ASRTask.build_model_from_file(config, model / model_file, "cpu")
-    asr.eval()
-    bundle = read_yaml(Path(args.frontend_conf["bundle"]) / "config.yaml")
+    Args:
+        model: its folder, with `config.yaml`.
+        model_file: name of its checkpoint.
+        dump: `dump/raw/SET`.
+    """
+    encoder = load_frontend(model / "config.yaml", model / model_file).encoder
     frames = segments = 0
-    with torch.no_grad():
-        for entry in read_table(dump / "wav.scp").values():
-            speech = torch.tensor(read_matrix(entry))[None]
-            _, lengths = asr.frontend(speech, torch.tensor([speech.shape[1]]))
-            frames += speech.shape[1]
-            segments += int(lengths)
-    return segments / (frames * bundle["frame_shift_sec"])
+    for _, *batch in padded_batches(dump):
+        with torch.inference_mode():
+            segments += int(encoder.find_boundaries(*batch).sum())
+        frames += int(batch[-1].sum())
+    return segments / frames * encoder.segmenter.frame_rate_hz

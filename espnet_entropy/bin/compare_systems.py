@@ -1,0 +1,260 @@
+"""Trained systems compared: means over seeds as a table in RESULTS.md, and a picture by rate.
+
+What has not been trained and scored yet is marked so; the rest does not wait for it.
+"""
+
+import argparse
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.data import read_yaml
+from espnet_entropy.outcome import decoding_seconds, load_score, reached_rate_hz, training_minutes
+from espnet_entropy.results_page import insert, provenance, table
+
+# Those that a rate is reached with by entropies.
+ENTROPY_SEGMENTERS = ("global", "relative", "combined", "peaks", "dp")
+
+
+RATE_TICKS = (5, 7, 10, 15, 25, 50)  # Hz
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is read out of a score.json, and whether more of it is better."""
+
+    label: str
+    keys: tuple[str, str]
+    more_is_better: bool
+
+    def of(self, score: dict) -> float:
+        return score[self.keys[0]][self.keys[1]]
+
+    def best(self, values):
+        return max(values) if self.more_is_better else min(values)
+
+
+METRICS = {
+    "wer": Metric("WER %", ("wer", "percent"), False),
+    "cer": Metric("CER %", ("cer", "percent"), False),
+    "bleu": Metric("BLEU", ("bleu", "score"), True),
+    "chrf": Metric("chrF", ("chrf", "score"), True),
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """Its models by seed, of those that have run to the end."""
+
+    name: str
+    models: dict[str, Path]
+
+    @property
+    def config(self) -> dict:
+        return read_yaml(next(iter(self.models.values())) / "config.yaml")
+
+    def scores(self, metric: Metric, set_name: str, seeds=None) -> list[float]:
+        """One a seed."""
+        models = self.models if seeds is None else {seed: self.models[seed] for seed in seeds}
+        return [metric.of(load_score(model, set_name)) for model in models.values()]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system in numbers: by set, and for all."""
+
+    system: System
+    scores: dict[str, dict[str, list[float]]]  # set -> metric -> one a seed
+    rates_hz: dict[str, float]  # the segmenter does not depend on the seed
+    training_min: list[float]
+    decoding_sec: list[float]
+
+
+def find_system(name: str, args: argparse.Namespace) -> System:
+    """The models whose every set is scored."""
+    models = {}
+    for seed in args.seeds:
+        model = Path(args.models.replace("%system%", name).replace("%seed%", seed))
+        made = [model / args.model_file, *(model / f"decode_{s}" / "score.json" for s in args.sets)]
+        if all(path.is_file() for path in made):
+            models[seed] = model
+    return System(name, models)
+
+
+def measure(system: System, args: argparse.Namespace) -> Row:
+    """All that the table and the picture say of a system that has run."""
+    models = list(system.models.values())
+    return Row(
+        system,
+        {s: {m: system.scores(METRICS[m], s) for m in args.metrics} for s in args.sets},
+        {s: reached_rate_hz(models[0], args.model_file, Path(args.dump) / s) for s in args.sets},
+        [training_minutes(model) for model in models],
+        [decoding_seconds(model) for model in models],
+    )
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Mean and, of several seeds, standard deviation."""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def cells(row: Row, args: argparse.Namespace) -> list[str]:
+    """The row in Markdown's cells."""
+    made = [row.system.name, str(len(row.system.models))]
+    for set_name in args.sets:
+        made += [spread(row.scores[set_name][metric], 1) for metric in args.metrics]
+        made.append(f"{row.rates_hz[set_name]:.1f}")
+    return [*made, spread(row.training_min, 1), spread(row.decoding_sec, 1)]
+
+
+def by_entropy(system: System, rate_hz: float) -> bool:
+    """Whether entropies decide where its segments begin, at this rate."""
+    conf = system.config["frontend_conf"]
+    return conf.get("segmenter") in ENTROPY_SEGMENTERS and conf.get("rate") == rate_hz
+
+
+def recommendation(systems: list[System], args: argparse.Namespace) -> str:
+    """The best entropy segmenter by mean on the first set, against dense on the last.
+
+    Means are over the seeds that all of the compared systems have.
+    """
+    metric = METRICS[args.metrics[0]]
+    name = metric.label.removesuffix(" %")
+    unit = " %" if metric.label.endswith("%") else ""
+    dev, test = args.sets[0], args.sets[-1]
+    ran = [system for system in systems if system.models]
+    candidates = [system for system in ran if by_entropy(system, args.rate)]
+    seeds = [s for s in args.seeds if all(s in system.models for system in candidates)]
+    what = f"entropy segmenter at {args.rate:g} Hz"
+    if not candidates or not seeds:
+        return f"Recommended {what}: open, no seed has been run for comparison."
+    means = {s.name: statistics.mean(s.scores(metric, dev, seeds)) for s in candidates}
+    best = next(s for s in candidates if means[s.name] == metric.best(means.values()))
+    text = (
+        f"Recommended {what}, chosen on {dev}: **{best.name}**, the best mean {name} there "
+        f"({means[best.name]:.1f}{unit}) of those that have run ({', '.join(means)}; {len(seeds)} "
+        f"of {len(args.seeds)} seeds)."
+    )
+    dense = next((s for s in ran if s.config["frontend_conf"].get("segmenter") == "dense"), None)
+    seeds = [seed for seed in args.seeds if dense and seed in dense.models and seed in best.models]
+    if not seeds:
+        return f"{text} No seed of dense has been run to compare it with."
+    pairs = zip(best.scores(metric, test, seeds), dense.scores(metric, test, seeds), strict=True)
+    differences = [own - other for own, other in pairs]
+    mean = statistics.mean(differences)
+    single = ", ".join(f"seed {s} {d:+.1f}" for s, d in zip(seeds, differences, strict=True))
+    no_worse = mean >= 0 if metric.more_is_better else mean <= 0
+    return (
+        f"{text} Its {name} on {test} less that of {dense.name}, in points: {single}; mean "
+        f"{mean:+.2f}, so by mean {'no worse than dense' if no_worse else 'worse than dense'}."
+    )
+
+
+def block(rows: dict[str, Row], systems: list[System], args: argparse.Namespace) -> str:
+    """The table between what made it and what follows from it."""
+    header = ["system", "seeds"]
+    for name in args.sets:
+        header += [f"{name} {METRICS[metric].label}" for metric in args.metrics]
+        header.append(f"{name} segments/s")
+    header += ["training min", "decoding s"]
+    lines = [
+        cells(rows[s.name], args)
+        if s.name in rows
+        else [s.name, "not run"] + [""] * (len(header) - 2)
+        for s in systems
+    ]
+    epochs = sorted({row.system.config["max_epoch"] for row in rows.values()})
+    text = [
+        provenance(args.command, args.seeds, epochs)
+        + " Mean ± standard deviation over the seeds that have run; decoding is of all these sets, "
+        "without loading.",
+        "",
+        table([header, *lines]),
+    ]
+    if "bleu" in args.metrics and rows:
+        score = load_score(
+            next(iter(next(iter(rows.values())).system.models.values())), args.sets[0]
+        )
+        text += ["", *(f"{METRICS[m].label}: `{score[m]['signature']}`  " for m in args.metrics)]
+    if args.rate is not None:
+        text += ["", recommendation(systems, args)]
+    if args.picture and rows:
+        text += ["", f"![score by rate]({Path(args.picture).name})"]
+    return "\n".join(text)
+
+
+def draw(rows: dict[str, Row], args: argparse.Namespace) -> None:
+    """Scores of all systems by segments per second, a panel a set; the bars span the seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    metric = METRICS[args.metrics[0]]
+    figure, panels = pyplot.subplots(
+        1, len(args.sets), figsize=(4 * len(args.sets) + 1, 3.6), sharey=True, squeeze=False
+    )
+    for panel, set_name in zip(panels[0], args.sets, strict=True):
+        for (name, row), marker in zip(rows.items(), "osD^v<>PX*phd" * 9, strict=False):
+            values, rate = row.scores[set_name][args.metrics[0]], row.rates_hz[set_name]
+            mean = statistics.mean(values)
+            bars = [[mean - min(values)], [max(values) - mean]]
+            style = dict(marker=marker, color="black", mfc="none", capsize=3, ls="none")
+            panel.errorbar(rate, mean, yerr=bars, label=name, **style)
+        panel.set_xscale("log")
+        panel.set_xticks(RATE_TICKS, map(str, RATE_TICKS))
+        panel.minorticks_off()
+        panel.set_xlim(RATE_TICKS[0] * 0.9, RATE_TICKS[-1] * 1.1)
+        panel.set(title=set_name, xlabel="segments per second")
+        panel.grid(alpha=0.3)
+    panels[0][0].set_ylabel(metric.label)
+    panels[0][-1].legend(bbox_to_anchor=(1.02, 1), loc="upper left", frameon=False)
+    figure.tight_layout()
+    figure.savefig(args.picture, dpi=110)
+    pyplot.close(figure)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = make_parser(__doc__.split("\n")[0])
+    parser.add_argument(
+        "--models", required=True, help="a model's folder, with %%system%% and %%seed%% in its name"
+    )
+    parser.add_argument("--systems", nargs="+", required=True, help="rows, e.g. dense dp15")
+    parser.add_argument("--seeds", nargs="+", required=True)
+    parser.add_argument(
+        "--sets", nargs="+", required=True, help="the first is to choose on, the last to compare on"
+    )
+    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["wer", "cer"])
+    parser.add_argument("--dump", default="dump/raw", help="folder of the sets' dumps")
+    parser.add_argument("--rate", type=float, help="Hz, of a segmenter to be recommended")
+    parser.add_argument(
+        "--model_file", default="valid.cer_ctc.ave.pth", help="the checkpoint's name"
+    )
+    parser.add_argument("--command", required=True, help="what the reader would type")
+    parser.add_argument("--block", default="run_rates", help="name of the block in RESULTS.md")
+    parser.add_argument("--picture", help="PNG to draw beside it")
+    parser.add_argument("--output", type=Path, default=Path("RESULTS.md"))
+    return parser
+
+
+def main(cmd=None) -> None:
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, draw, write the block, print it."""
+    systems = [find_system(name, args) for name in args.systems]
+    rows = {system.name: measure(system, args) for system in systems if system.models}
+    if args.picture and rows:
+        draw(rows, args)
+    text = block(rows, systems, args)
+    insert(args.output, args.block, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
