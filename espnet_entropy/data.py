@@ -27,6 +27,13 @@ def atomic_text(path: Path | str) -> Iterator:
 
 
 @contextmanager
+def atomic_bytes(path: Path | str) -> Iterator:
+    """The same of a binary file."""
+    with _atomic(path, "wb") as file:
+        yield file
+
+
+@contextmanager
 def _atomic(path: Path | str, mode: str, **options) -> Iterator:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

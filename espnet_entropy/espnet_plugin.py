@@ -9,6 +9,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
@@ -49,8 +50,12 @@ def register(task: ModuleType) -> None:
         choices.classes[key] = cls
 
 
-class _RegisteringLoader(importlib.abc.Loader):
-    """Loads a task module as its own loader would, then registers."""
+# Module -> what is done with it right after it was imported.
+_after_import: dict[str, list[Callable[[ModuleType], None]]] = {}
+
+
+class _HookedLoader(importlib.abc.Loader):
+    """Loads a module as its own loader would, then does what was asked for."""
 
     def __init__(self, loader):
         self.loader = loader
@@ -60,20 +65,20 @@ class _RegisteringLoader(importlib.abc.Loader):
 
     def exec_module(self, module):
         self.loader.exec_module(module)
-        register(module)
+        for function in _after_import[module.__name__]:
+            function(module)
 
     def __getattr__(self, name):
         # inspect and runpy ask the loader for sources and file names
         return getattr(self.loader, name)
 
 
-class _TaskFinder(importlib.abc.MetaPathFinder):
+class _HookingFinder(importlib.abc.MetaPathFinder):
     def __init__(self):
-        self.tasks = frozenset(module for module, *_ in PLUGINS)
         self.searching = set()
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in self.tasks or fullname in self.searching:
+        if fullname not in _after_import or fullname in self.searching:
             return None
         self.searching.add(fullname)
         try:
@@ -81,14 +86,23 @@ class _TaskFinder(importlib.abc.MetaPathFinder):
         finally:
             self.searching.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _RegisteringLoader(spec.loader)
+            spec.loader = _HookedLoader(spec.loader)
         return spec
+
+
+def after_import(module: str, function: Callable[[ModuleType], None]) -> None:
+    """Call a function with a module when that is imported, or now if it was; once each."""
+    functions = _after_import.setdefault(module, [])
+    if function in functions:
+        return
+    functions.append(function)
+    if not any(isinstance(finder, _HookingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _HookingFinder())
+    if module in sys.modules:
+        function(sys.modules[module])
 
 
 def install() -> None:
     """Hook into the import of ESPnet's tasks; tasks imported earlier are extended at once."""
-    if not any(isinstance(finder, _TaskFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _TaskFinder())
     for module in {module for module, *_ in PLUGINS}:
-        if module in sys.modules:
-            register(sys.modules[module])
+        after_import(module, register)

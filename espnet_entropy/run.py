@@ -7,20 +7,47 @@ the registration.
 """
 
 import contextlib
+import functools
 import importlib
 import os
 import runpy
 import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
+from espnet_entropy.espnet_plugin import after_import
 
 # Options of ESPnet's commands that name checkpoints, which its loader may execute.
 CHECKPOINTS = ("model_file", "lm_file", "vocoder_file", "init_param")
 # The environment variable by which a user lets pickles be executed.
 TRUST = "ENTROPY_EXECUTE_PICKLE"
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
+
+
+def save_whole_files(trainer: ModuleType) -> None:
+    """Let `torch.save` write under another name first, as of the import of ESPnet's trainer.
+
+    A training that is killed while it writes `checkpoint.pth` would have lost all its epochs.
+    """
+    torch = trainer.torch
+    from espnet_entropy.data import atomic_bytes  # costs what commands without a trainer need not
+
+    save = torch.save
+
+    @functools.wraps(save)
+    def save_whole(obj, f, *args, **options):
+        if not isinstance(f, (str, os.PathLike)):
+            return save(obj, f, *args, **options)
+        with atomic_bytes(f) as file:
+            return save(obj, file, *args, **options)
+
+    torch.save = save_whole
+
+
+# Here, so that spawned children, one of which writes the checkpoints, do it too.
+after_import("espnet2.train.trainer", save_whole_files)
 
 
 def main(argv: list[str] | None = None) -> None:

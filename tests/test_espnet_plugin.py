@@ -42,7 +42,7 @@ assert "class ASRTask" in inspect.getsource(asr.ASRTask)
 importlib.reload(lm)
 assert lm.lm_choices.classes["llama"] is LlamaLM
 importlib.reload(importlib.import_module("espnet_entropy"))
-assert sum(type(f).__name__ == "_TaskFinder" for f in sys.meta_path) == 1
+assert sum(type(f).__name__ == "_HookingFinder" for f in sys.meta_path) == 1
 """
 TASKS = "import espnet2.tasks.asr, espnet2.tasks.lm, espnet2.tasks.st, espnet2.tasks.slu\n"
 

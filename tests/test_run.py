@@ -29,7 +29,7 @@ SCRIPT = """
 import sys
 import beside
 import espnet_entropy.espnet_plugin as plugin
-print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, plugin._TaskFinder)
+print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, plugin._HookingFinder)
       for f in sys.meta_path))
 sys.exit(int(sys.argv[1]))
 """
@@ -368,3 +368,33 @@ def test_abbreviations_and_configs_hide_no_checkpoint(tmp_path, monkeypatch, wor
     for text in ("[1, 2]", "a: [", "init_param: 5", "init_param: []"):
         (tmp_path / "other.yaml").write_text(text)
         run.check_checkpoints(["--config", "other.yaml"])
+
+
+SAVING = """
+import resource, signal, sys
+import espnet_entropy.run
+import espnet2.train.trainer
+import torch
+torch.save({"epoch": torch.ones(100)}, "checkpoint.pth")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+try:
+    torch.save({"epoch": torch.zeros(10000)}, "checkpoint.pth")
+except Exception as error:
+    print("not saved", file=sys.stderr)
+"""
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path):
+    """As where a training is killed meanwhile: what stands there is whole."""
+    done = subprocess.run(
+        [sys.executable, "-c", SAVING],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "not saved" in done.stderr, done.stderr
+    state = torch.load(tmp_path / "checkpoint.pth", weights_only=True)
+    assert torch.equal(state["epoch"], torch.ones(100))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pth"]

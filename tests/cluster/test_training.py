@@ -91,7 +91,8 @@ def test_a_preempted_training_goes_on_from_its_last_epoch(cluster, parts, tmp_pa
     cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
     while "restart 1" not in (tmp_path / "train.log").read_text():
         cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
-        assert time.time() < limit + 200 and process.poll() is None
+        assert time.time() < limit + 200
+        assert process.poll() is None, process.communicate()[0]
         time.sleep(0.5)
     output = process.communicate(timeout=400)[0]
     log = (tmp_path / "train.log").read_text()
