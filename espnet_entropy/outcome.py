@@ -11,7 +11,9 @@ from espnet_entropy.checkpoint import load_frontend
 from espnet_entropy.dump import padded_batches
 
 EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
-TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \((?:asr|st)_inference:\d+\)")
+TIMESTAMP = re.compile(
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \((?:asr_inference|\w*beam_search):\d+\)"
+)
 
 
 def parse_time(text: str) -> datetime:
@@ -61,7 +63,8 @@ def decoding_seconds(model: Path) -> float:
     for log in sorted((model / "decode_log").glob("inference.*.log")):
         times, begun = [], False
         for line in log.read_text(encoding="utf-8").splitlines():
-            begun = begun or "speech length:" in line
+            # asr_inference says the one, the beam search of all tasks the other.
+            begun = begun or "speech length:" in line or "decoder input length:" in line
             found = TIMESTAMP.search(line)
             if begun and found:
                 times.append(parse_time(found[1]))

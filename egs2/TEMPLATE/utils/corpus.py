@@ -1,0 +1,102 @@
+"""What the preparations of large corpora share: clips into data folders in Kaldi form."""
+
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import soundfile
+from tqdm import tqdm
+
+from espnet_entropy.data import write_table
+
+MAX_MISSING = 0.01  # of the clips that the transcripts name
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance of a corpus; `texts` by file name, such as `text` or `text.tc.fr`."""
+
+    utt: str  # begins with the speaker and a hyphen, so that both columns of utt2spk are sorted
+    speaker: str
+    audio: Path
+    texts: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None  # None: read from the file's header
+
+
+def write_set(folder: Path, clips: list[Clip], left_out: Counter, *, nj: int = 8) -> None:
+    """wav.scp, texts, utt2spk, spk2utt, utt2dur of clips whose sound is there.
+
+    Args:
+        folder: to write.
+        clips: of one set.
+        left_out: what was left out earlier, by reason; told with what is left out here.
+        nj: files whose headers are read at a time.
+
+    Raises:
+        ValueError: more than 1 % of the clips are missing, none is left, or ids repeat.
+    """
+    there = [clip for clip in clips if clip.audio.is_file()]
+    missing = [clip.utt for clip in clips if not clip.audio.is_file()]
+    left_out = left_out + Counter({"clip missing": len(missing)})
+    if len(missing) > MAX_MISSING * len(clips):
+        raise ValueError(
+            f"{folder.name}: {len(missing)} of {len(clips)} clips are missing ({missing[0]}, ...); "
+            "the copy is incomplete: unpack the archive again"
+        )
+    if not there:
+        raise ValueError(f"{folder.name}: no clips; is --data_dir the corpus that is asked for?")
+    if len({clip.utt for clip in there}) != len(there):
+        twice = Counter(clip.utt for clip in there).most_common(1)[0][0]
+        raise ValueError(
+            f"{folder.name}: utterance {twice} occurs more than once in the transcripts"
+        )
+    with ThreadPoolExecutor(nj) as pool:
+        found = tqdm(
+            pool.map(_seconds, there), desc=folder.name, total=len(there), file=sys.stderr,
+            mininterval=0.1 if sys.stderr.isatty() else 10,
+        )  # fmt: skip
+        seconds = dict(zip((clip.utt for clip in there), found, strict=True))
+    speakers: dict[str, list[str]] = {}
+    for clip in sorted(there, key=lambda clip: clip.utt.encode()):
+        speakers.setdefault(clip.speaker, []).append(clip.utt)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "wav.scp").unlink(missing_ok=True)
+    for name in sorted({name for clip in there for name in clip.texts}):
+        write_table(folder / name, {c.utt: c.texts[name] for c in there if name in c.texts})
+    write_table(folder / "utt2spk", {clip.utt: clip.speaker for clip in there})
+    write_table(folder / "spk2utt", {name: " ".join(utts) for name, utts in speakers.items()})
+    write_table(folder / "utt2dur", {utt: f"{value:.3f}" for utt, value in seconds.items()})
+    write_table(folder / "wav.scp", {clip.utt: str(clip.audio.resolve()) for clip in there})
+    told = "".join(f", {n} {reason}" for reason, n in sorted((+left_out).items()))
+    hours = sum(seconds.values()) / 3600
+    print(f"{folder}: {len(there)} utterances, {hours:.2f} hours, {len(speakers)} speakers{told}")
+
+
+def _seconds(clip: Clip) -> float:
+    if clip.seconds is not None:
+        return clip.seconds
+    try:
+        return soundfile.info(clip.audio).duration
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise ValueError(
+            f"utt {clip.utt}: {clip.audio} cannot be read ({error}); unpack its archive again"
+        ) from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a transcript without their ends (also CRLF) and without empty ones."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+
+
+def run(main) -> None:
+    """Bad input ends a preparation with its message."""
+    try:
+        main()
+    except ValueError as problem:
+        sys.exit(f"{Path(sys.argv[0]).name}: {problem}")

@@ -1,0 +1,1 @@
+../../librispeech/asr1/run_rates.sh

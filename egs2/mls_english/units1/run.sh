@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Multilingual LibriSpeech, English (44,660 hours): recordings -> exp/bundle, at the paper's size.
+#
+#   ./run.sh [--data_dir DIR] [--upstream NAME] [--upstream_path PATH] [--layer N] [--num_units K]
+#            [options of units.sh]
+#
+# --data_dir: a copy of the corpus at hand (see local/data.sh --help); it is downloaded otherwise.
+# --upstream: features by s3prl (default: hubert_base); --upstream_path: its weights at hand, for
+# names that end in _local or _custom (hf_hubert_custom takes a folder of Hugging Face's format).
+# --num_units: 500 (default) or 2000, as in the paper.
+set -euo pipefail
+
+# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
+folder() {
+    local path
+    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
+    if [[ "${path}" == *[[:space:]]* ]]; then
+        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
+        return 2
+    fi
+    echo "${path}"
+}
+
+upstream=hubert_base
+upstream_path=null
+layer=9
+num_units=500
+source_args=
+rest=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --upstream_path) upstream_path=$(folder "$@"); shift 2 ;;
+        --upstream) upstream=${2:?--upstream needs a name} && shift 2 ;;
+        --layer) layer=${2:?--layer needs a number} && shift 2 ;;
+        --num_units) num_units=${2:?--num_units needs a number} && shift 2 ;;
+        --help | -h) sed -n '2,10s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
+        *) rest+=("$1") && shift ;;
+    esac
+done
+cd "$(dirname "$0")"
+
+# Shards of about 20 hours: an hour's work for a GPU, and few enough for a folder. The codebook
+# learns from 2 million frames (11 hours).
+options=(
+    --train_sets train --lm_valid_sets dev --calibration_set dev --test_sets test
+    --num_shards 2000 --max_frames 2000000 --report_sets "dev test"
+)
+exec ./units.sh --extractor s3prl \
+    --extractor_conf "{upstream: ${upstream}, path: ${upstream_path}, layer: ${layer}}" \
+    --num_units "${num_units}" --lm_config conf/train_lm.yaml \
+    --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}

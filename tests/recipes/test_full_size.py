@@ -1,0 +1,86 @@
+"""Configurations at full size: they say how many parameters they have, and they train.
+
+The step of training is of a small model of the same kind, on the tiny dump of the tests.
+"""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+import yaml
+from launching import launch, prepare_speech, same_data
+
+from espnet_entropy.data import read_yaml
+
+EGS2 = Path(__file__).resolve().parents[2] / "egs2"
+CONFIGS = [
+    "librispeech/asr1/conf/train_asr_whisper.yaml",
+    "librispeech/asr1/conf/train_asr_ebranchformer.yaml",
+    "librispeech_100/asr1/conf/train_asr_ebranchformer.yaml",
+    "cvss/st1/conf/train_st_whisper.yaml",
+]
+VOCABULARY = 5002  # 5,000 pieces, <blank> and <sos/eos>; <unk> is a piece
+# What makes any of them small.
+SIZES = dict(
+    output_size=16, attention_heads=2, linear_units=16, num_blocks=1, cgmlp_linear_units=16,
+    cgmlp_conv_kernel=3, merge_conv_kernel=3, num_heads=2, num_layers=1,
+)  # fmt: skip
+
+
+def task_of(config):
+    """ESPnet's task and the recipe's name of it."""
+    with contextlib.redirect_stdout(io.StringIO()):  # notes about optional packages
+        from espnet2.tasks.asr import ASRTask
+        from espnet2.tasks.st import STTask
+    return (STTask, "st") if "/st1/" in config else (ASRTask, "asr")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_parameters_are_as_many_as_it_says(config):
+    task, _ = task_of(config)
+    args = task.get_parser().parse_args(["--config", str(EGS2 / config), "--output_dir", "x"])
+    args.token_list = args.src_token_list = [str(number) for number in range(VOCABULARY)]
+    args.frontend_conf["unit_init"] = "random"
+    model = task.build_model(args)
+    count = f"{sum(parameter.numel() for parameter in model.parameters()):,}"
+    head = (EGS2 / config).read_text().split("frontend:")[0]
+    assert re.findall(r"\d+,\d{3},\d{3}", head) == [count]
+    readme = (EGS2 / config).parents[1] / "README.md"
+    assert count in readme.read_text(encoding="utf-8")
+
+
+def smaller(value):
+    """The same config with the sizes of `SIZES`."""
+    if not isinstance(value, dict):
+        return value
+    return {key: SIZES.get(key, smaller(item)) for key, item in value.items()}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_small_model_of_the_kind_trains(parts, tmp_path, config):
+    _, name = task_of(config)
+    content = smaller(read_yaml(EGS2 / config))
+    content["frontend_conf"] |= dict(num_units=tiny.NUM_UNITS, bundle=str(parts.bundle))
+    content |= dict(max_epoch=1, batch_type="unsorted", batch_size=5, num_workers=0)
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(content))
+    words = prepare_speech(parts, tmp_path)
+    if name == "st":
+        words += ["--src_token_type", "char", "--src_token_list", "tokens.txt"]
+        source = f"{parts.dump}/text,src_text,text"
+        words += same_data(source, shape="speech_shape")
+    train = [
+        "-m",
+        f"espnet2.bin.{name}_train",
+        "--config",
+        "train.yaml",
+        "--use_tensorboard",
+        False,
+    ]
+    launch(*train, *words, "--output_dir", "model", cwd=tmp_path)
+    state = torch.load(tmp_path / "model/1epoch.pth", weights_only=True)
+    assert all(value.isfinite().all() for value in state.values())
+    assert state["frontend.encoder.embedding.weight"].shape == (tiny.NUM_UNITS, 16)
