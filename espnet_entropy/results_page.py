@@ -37,10 +37,12 @@ def provenance(command: str, seeds: list, epochs: list) -> str:
 
 
 def listed(noun: str, values: list) -> str:
+    """`seed 0` or `seeds 0 1`."""
     return f"{noun}{'s' if len(values) > 1 else ''} {' '.join(map(str, values))}"
 
 
 def cpu_model() -> str:
+    """The processor's name, as far as the system tells it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():
@@ -62,5 +64,6 @@ def commit() -> str:
 
 
 def git(*arguments: str) -> str:
+    """What git prints."""
     command = ["git", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -51,8 +51,8 @@ if [ "${reduced}" = true ]; then
     options+=(
         --datadir data/reduced --dumpdir dump/reduced --expdir exp/reduced
         --bundle ../units1/exp/reduced/bundle
-        --src_nbpe 60 --tgt_nbpe 60
-        --st_args "--max_epoch 5 --frontend_conf num_units=50"
+        --src_nbpe 60 --tgt_nbpe 200 --max_short_share 0.1
+        --st_args "--max_epoch 2 --num_iters_per_epoch 40 --frontend_conf num_units=50"
     )
     data_args+=" --reduced true"
 else
