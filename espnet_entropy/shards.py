@@ -273,7 +273,15 @@ def times_path(folder: Path | str, shard: int) -> Path:
 
 
 def write_codebook_hash(folder: Path | str, sha256: str) -> None:
-    """Say in a dump's folder which codebook its units are of."""
+    """Say in a dump's folder which codebook its units are of.
+
+    Raises:
+        ValueError: the folder holds units of another one.
+    """
+    if read_codebook_hash(folder) not in (None, sha256):
+        raise ValueError(
+            f"{folder} holds units of another codebook; choose another --output, or remove it"
+        )
     with atomic_text(Path(folder) / CODEBOOK_HASH) as file:
         file.write(sha256 + "\n")
 

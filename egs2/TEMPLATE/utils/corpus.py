@@ -25,7 +25,14 @@ class Clip:
     seconds: float | None = None  # None: read from the file's header
 
 
-def write_set(folder: Path, clips: list[Clip], left_out: Counter, *, nj: int = 8) -> None:
+def write_set(
+    folder: Path,
+    clips: list[Clip],
+    left_out: Counter,
+    *,
+    nj: int = 8,
+    max_missing: float = MAX_MISSING,
+) -> None:
     """wav.scp, texts, utt2spk, spk2utt, utt2dur of clips whose sound is there.
 
     Args:
@@ -33,14 +40,19 @@ def write_set(folder: Path, clips: list[Clip], left_out: Counter, *, nj: int = 8
         clips: of one set.
         left_out: what was left out earlier, by reason; told with what is left out here.
         nj: files whose headers are read at a time.
+        max_missing: share of the clips that may be missing.
 
     Raises:
-        ValueError: more than 1 % of the clips are missing, none is left, or ids repeat.
+        ValueError: more of the clips are missing, none is left, or ids repeat.
     """
-    there = [clip for clip in clips if clip.audio.is_file()]
-    missing = [clip.utt for clip in clips if not clip.audio.is_file()]
+    there, missing = [], []
+    for clip in clips:
+        if clip.audio.is_file():
+            there.append(clip)
+        else:
+            missing.append(clip.utt)
     left_out = left_out + Counter({"clip missing": len(missing)})
-    if len(missing) > MAX_MISSING * len(clips):
+    if len(missing) > max_missing * len(clips):
         raise ValueError(
             f"{folder.name}: {len(missing)} of {len(clips)} clips are missing ({missing[0]}, ...); "
             "the copy is incomplete: unpack the archive again"

@@ -9,7 +9,7 @@ seeds="0 1 2"
 parallel=1              # trainings at a time
 model=whisper           # see run.sh --help
 rest=                   # further options of run.sh, e.g. "--ngpu 8 --num_nodes 2"
-expdir=exp
+expdir=                 # default: exp, or exp/wavlm2000 of the ebranchformer
 output=RESULTS.md
 report_only=false       # true: no training, the table of what has run so far
 job=                    # (internal) run the job with this number
@@ -19,6 +19,12 @@ help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--par
 arguments=("$@")
 . utils/parse_options.sh
 . utils/sweep.sh
+dump=dump/raw
+if [ "${model}" = ebranchformer ]; then
+    dump=dump/wavlm2000/raw
+    expdir=${expdir:-exp/wavlm2000}
+fi
+expdir=${expdir:-exp}
 
 # recognise SYSTEM SEED [OPTION]...
 recognise() {
@@ -42,8 +48,6 @@ run_job() {
 run_sweep ${arguments[@]+"${arguments[@]}"}
 
 . ./path.sh
-dump=dump/raw
-if [ "${model}" = ebranchformer ]; then dump=dump/wavlm2000/raw; fi
 # shellcheck disable=SC2086
 python -m espnet_entropy.bin.compare_systems --systems ${systems} --seeds ${seeds} --dump "${dump}" \
     --models "${expdir}/asr_rates_${model}_%system%_seed%seed%" --model_file valid.acc.ave.pth \

@@ -25,7 +25,8 @@ upstream=hubert_base
 upstream_path=null
 layer=9
 num_units=500
-source_args=
+# One download serves all recipes of the corpus.
+source_args=" --downloads ../../librispeech/units1/downloads"
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in

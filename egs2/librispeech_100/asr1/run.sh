@@ -20,7 +20,8 @@ folder() {
 }
 
 model=whisper
-source_args=
+# One download serves all recipes of the corpus.
+source_args=" --downloads ../../librispeech/units1/downloads"
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -35,7 +36,8 @@ cd "$(dirname "$0")"
 options=(--bundle ../units1/exp/bundle)
 case "${model}" in
     whisper) ;;
-    ebranchformer) options=(--bundle ../units1/exp/wavlm2000/bundle --dumpdir dump/wavlm2000) ;;
+    ebranchformer) options=(--bundle ../units1/exp/wavlm2000/bundle --dumpdir dump/wavlm2000
+        --expdir exp/wavlm2000) ;;
     *) echo "$0: --model is whisper or ebranchformer, not '${model}'" >&2 && exit 2 ;;
 esac
 exec ./asr.sh --train_set train_clean_100 --valid_set dev \

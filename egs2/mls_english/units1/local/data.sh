@@ -22,7 +22,13 @@ esac
 . ./path.sh
 if [ -z "${data_dir}" ]; then
     data_dir=${downloads}
-    # Without a sum: none is published with the archive that we could check.
-    utils/download.sh "https://dl.fbaipublicfiles.com/mls/${archive}.tar.gz" "${downloads}"
+    address=https://dl.fbaipublicfiles.com/mls
+    # Published beside the archives, linked from openslr.org/94.
+    md5=$(curl --fail --silent --location "${address}/md5sum.txt" |
+        awk -v name="${archive}.tar.gz" '$2 ~ name "$" { print $1 }' || true)
+    if [ -z "${md5}" ]; then
+        echo "data.sh: ${address}/md5sum.txt has no sum of ${archive}.tar.gz; it is not checked" >&2
+    fi
+    utils/download.sh "${address}/${archive}.tar.gz" "${downloads}" "${md5}"
 fi
 local/prepare_data.py --data_dir "${data_dir}" --output "${output}"
