@@ -180,7 +180,7 @@ def block(rows: dict[str, Row], systems: list[System], args: argparse.Namespace)
         text += ["", *(f"{METRICS[m].label}: `{score[m]['signature']}`  " for m in args.metrics)]
     if args.rate is not None:
         text += ["", recommendation(systems, args)]
-    if args.picture and rows:
+    if args.picture and len(rows) > 1:
         text += ["", f"![score by rate]({Path(args.picture).name})"]
     return "\n".join(text)
 
@@ -249,7 +249,8 @@ def run(args: argparse.Namespace) -> None:
     """Measure, draw, write the block, print it."""
     systems = [find_system(name, args) for name in args.systems]
     rows = {system.name: measure(system, args) for system in systems if system.models}
-    if args.picture and rows:
+    # A single system is no comparison.
+    if args.picture and len(rows) > 1:
         draw(rows, args)
     text = block(rows, systems, args)
     insert(args.output, args.block, text)

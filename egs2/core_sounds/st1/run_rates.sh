@@ -62,7 +62,7 @@ run_sweep ${arguments[@]+"${arguments[@]}"}
 for lang in ${pairs}; do
     # shellcheck disable=SC2086
     python -m espnet_entropy.bin.compare_systems --metrics bleu chrf --block "en-${lang}" \
-        --model_file valid.acc.ave.pth --rate 15 \
+        --model_file valid.acc.ave.pth \
         --models "${expdir}/st_rates_%system%_en-${lang}_seed%seed%" --systems ${systems} \
         --seeds ${seeds} --sets dev_en test_en --dump "dump/en-${lang}" \
         --command "$(command_of ./run_rates.sh ${arguments[@]+"${arguments[@]}"})" \
