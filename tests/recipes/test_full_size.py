@@ -5,16 +5,22 @@ The step of training is of a small model of the same kind, on the tiny dump of t
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 import tiny
 import torch
 import yaml
 from launching import launch, prepare_speech, same_data
+from tiny_models import save_hubert
 
 from espnet_entropy.data import read_yaml
+from espnet_entropy.dump import read_units
 
 EGS2 = Path(__file__).resolve().parents[2] / "egs2"
 CONFIGS = [
@@ -84,3 +90,51 @@ def test_a_small_model_of_the_kind_trains(parts, tmp_path, config):
     state = torch.load(tmp_path / "model/1epoch.pth", weights_only=True)
     assert all(value.isfinite().all() for value in state.values())
     assert state["frontend.encoder.embedding.weight"].shape == (tiny.NUM_UNITS, 16)
+
+
+PAPERS_LM = EGS2 / "TEMPLATE/units1/conf/train_lm_paper.yaml"
+
+
+def test_a_small_unit_lm_of_the_papers_kind_trains(parts, tmp_path):
+    content = read_yaml(PAPERS_LM) | dict(max_epoch=1, num_workers=0, use_tensorboard=False)
+    content["lm_conf"] |= dict(hidden_size=16, num_layers=1, num_heads=2)
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(content))
+    units = f"{parts.units}/units.scp,text,kaldi_ark"
+    launch(
+        *("-m", "espnet2.bin.lm_train", "--config", "train.yaml", "--use_preprocessor", "false"),
+        *("--token_list", parts.codebook / "tokens.txt", "--output_dir", "model", "--ngpu", 0),
+        *same_data(units, shape=parts.units / "text_shape"),
+        cwd=tmp_path,
+    )
+    state = torch.load(tmp_path / "model/1epoch.pth", weights_only=True)
+    assert all(value.isfinite().all() for value in state.values())
+
+
+def test_units_of_a_full_size_recipe(tmp_path):
+    """librispeech_100/units1 from recordings to units, by a HuBERT that is small, through s3prl."""
+    pytest.importorskip("s3prl")
+    for number, part in enumerate(["train-clean-100", "dev-clean", "dev-other", "test-clean"]):
+        folder = tmp_path / "LibriSpeech" / part / str(number) / "1"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / f"{number}-1-0000.flac", tiny.wave(number, 1.5), 16000)
+        (folder / f"{number}-1.trans.txt").write_text(f"{number}-1-0000 HELLO\n")
+    sets = "train=train-clean-100,dev=dev-clean+dev-other,test=test-clean"
+    words = ["--data_args", f"--sets {sets}", "--train_sets", "train", "--lm_valid_sets", "dev"]
+    words += ["--calibration_set", "dev", "--test_sets", "test", "--num_units", "4"]
+    words += ["--num_shards", "2", "--nj", "2", "--stop_stage", "3", "--data_dir", tmp_path]
+    words += ["--upstream", "hf_hubert_custom", "--upstream_path", save_hubert(tmp_path / "hubert")]
+    words += ["--layer", "1", "--datadir", tmp_path / "data", "--dumpdir", tmp_path / "dump"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(word) for word in [EGS2 / "librispeech_100/units1/run.sh", *words]]
+        + ["--expdir", str(tmp_path / "exp")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": path},
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    for name, count in (("train", 1), ("dev", 2), ("test", 1)):
+        units = dict(read_units(tmp_path / f"dump/units/{name}/units.scp"))
+        assert len(units) == count
+        # ceil(1.5 s at 50 Hz)
+        assert all(len(u) == 75 and 0 <= u.min() and u.max() < 4 for u in units.values())
