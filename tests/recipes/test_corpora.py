@@ -1,9 +1,11 @@
 """Preparations of the large corpora, on small trees with their layout, names and quirks."""
 
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -333,6 +335,44 @@ def test_a_download_is_continued_checked_and_done_once(archive, tmp_path):
     assert (folder / "inside").read_text() == (tmp_path / "inside").read_text()
     assert not (folder / "corpus.tar.gz").exists()
     assert "unpacked already" in download("file:///nothing/corpus.tar.gz", folder).stdout
+
+
+class Ranges(http.server.BaseHTTPRequestHandler):
+    """A server that gives the rest of a file, and 416 where nothing is left."""
+
+    content = b""
+
+    def do_GET(self):
+        begin = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        rest = self.content[begin:]
+        self.send_response(416 if not rest else 206 if begin else 200)
+        if begin:
+            what = f"{begin}-{begin + len(rest) - 1}" if rest else "*"
+            self.send_header("Content-Range", f"bytes {what}/{len(self.content)}")
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_a_download_goes_on_over_http(archive, tmp_path, monkeypatch, share):
+    """Also one that was whole when its run was killed, before it had its name."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    content = archive.read_bytes()
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / "corpus.tar.gz.part").write_bytes(content[: round(share * len(content))])
+    handler = type("Handler", (Ranges,), {"content": content})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/corpus.tar.gz"
+        done = download(url, folder, md5_of(archive))
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert (folder / "inside").read_text() == (tmp_path / "inside").read_text()
 
 
 def test_a_wrong_or_cut_off_archive_is_removed(archive, tmp_path):

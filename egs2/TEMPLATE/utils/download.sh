@@ -14,15 +14,21 @@ if [ -e "${archive}.done" ]; then
     exit
 fi
 mkdir -p "${folder}"
+# has_sum FILE: whether there is a sum and the file has it.
+has_sum() { [ -n "${md5}" ] && echo "${md5}  $1" | md5sum --check --status 2>/dev/null; }
+
 if [ ! -e "${archive}" ]; then
-    if ! curl --fail --location --retry 5 --continue-at - --output "${archive}.part" "${url}"; then
+    # Servers call it an error (416) to be asked for what follows a whole file: one that was there
+    # when the last run was killed.
+    if ! curl --fail --location --retry 5 --continue-at - --output "${archive}.part" "${url}" &&
+        ! has_sum "${archive}.part"; then
         echo "download.sh: ${url} could not be fetched; the same command continues it, or give" \
             "--data_dir with a copy at hand" >&2
         exit 1
     fi
     mv "${archive}.part" "${archive}"
 fi
-if [ -n "${md5}" ] && ! echo "${md5}  ${archive}" | md5sum --check --status; then
+if [ -n "${md5}" ] && ! has_sum "${archive}"; then
     rm "${archive}"
     echo "download.sh: ${archive} had another md5 than ${md5} and was removed; try again" >&2
     exit 1
