@@ -182,6 +182,7 @@ def test_a_damaged_bundle_is_not_copied(parts, tmp_path, command):
 @pytest.mark.parametrize("command", ["verify", "calibrate"])
 def test_a_dump_of_another_codebook_is_refused(parts, tmp_path, command):
     shutil.copytree(parts.dump, tmp_path / "dump")
+    (tmp_path / "dump" / "codebook_sha256").unlink()
     write_codebook_hash(tmp_path / "dump", 64 * "0")
     options = dict(bundle=parts.bundle, dump=tmp_path / "dump")
     more = dict(wav_scp=parts.wav_scp) if command == "verify" else dict(output=tmp_path / "new")

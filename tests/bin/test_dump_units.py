@@ -101,3 +101,11 @@ def test_all_shards_together_may_fail_so_often(parts, tmp_path):
     with pytest.raises(SystemExit, match=message):
         dump_and_merge(parts, tmp_path / "wav.scp", tmp_path / "units", max_failed_utts=1)
     assert not (tmp_path / "units/units.scp").exists()
+
+
+def test_a_folder_of_another_codebook_is_left_alone(parts, tmp_path):
+    dump(parts, tmp_path)
+    (tmp_path / "codebook_sha256").write_text(64 * "0" + "\n")
+    with pytest.raises(SystemExit, match="holds units of another codebook"):
+        dump(parts, tmp_path)
+    assert (tmp_path / "codebook_sha256").read_text() == 64 * "0" + "\n"
