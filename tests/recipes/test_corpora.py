@@ -173,6 +173,20 @@ def test_librispeech_recipes_prepare_all_their_sets(tmp_path, corpus, recipe):
     assert made == one | {train: 3 if corpus == "librispeech" else 1, "dev": 2}
 
 
+def test_librispeech_at_other_speeds(librispeech, tmp_path):
+    """asr1's --model ebranchformer trains on copies, as ESPnet's asr2 does."""
+    done = prepare(LIBRI, tmp_path / "data", "--data_dir", librispeech, *SETS)
+    assert done.returncode == 0, done.stderr
+    command = ["local/perturb_speed.py", "--data", tmp_path / "data/train", "--nj", "1"]
+    command += ["--factors", "0.9,1.1", "--output", tmp_path / "data/train_sp"]
+    folder = ROOT / "egs2/librispeech/asr1"
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    copies = read_table(tmp_path / "data/train_sp/wav.scp")
+    assert len(copies) == 18 and is_sorted(tmp_path / "data/train_sp")
+    assert len(read_audio(copies["sp0.9-1034-99-0001"], 16000)) == 8889
+
+
 # Multilingual LibriSpeech
 
 MLS = "mls_english/units1"

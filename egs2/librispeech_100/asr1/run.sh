@@ -4,8 +4,10 @@
 #   ./run.sh [--data_dir DIR] [--model whisper|ebranchformer] [--bundle DIR] [options of asr.sh]
 #
 # --model: whisper is the paper's encoder-decoder (about 104 M parameters) on HuBERT units;
-# ebranchformer is comparable with ESPnet's asr2 recipe, on 2,000 units of WavLM large, layer 21:
-# ../units1/run.sh --upstream wavlm_large --layer 21 --num_units 2000 --expdir exp/wavlm2000
+# ebranchformer is comparable with ESPnet's asr2 recipe, on 2,000 units of WavLM large, layer 21, and
+# with copies at speeds 0.9 and 1.1 ("--speed_perturb_factors ''" for none), below dump/wavlm2000 and
+# exp/wavlm2000; its bundle is of ../units1/run.sh --upstream wavlm_large --layer 21
+# --num_units 2000 --expdir exp/wavlm2000 --dumpdir dump/wavlm2000
 set -euo pipefail
 
 # folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
@@ -27,7 +29,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
         --model) model=${2:?--model is whisper or ebranchformer} && shift 2 ;;
-        --help | -h) sed -n '2,8s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
+        --help | -h) sed -n '2,10s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
         *) rest+=("$1") && shift ;;
     esac
 done
@@ -36,8 +38,12 @@ cd "$(dirname "$0")"
 options=(--bundle ../units1/exp/bundle)
 case "${model}" in
     whisper) ;;
-    ebranchformer) options=(--bundle ../units1/exp/wavlm2000/bundle --dumpdir dump/wavlm2000
-        --expdir exp/wavlm2000) ;;
+    ebranchformer)
+        options=(
+            --bundle ../units1/exp/wavlm2000/bundle --dumpdir dump/wavlm2000 --expdir exp/wavlm2000
+            --speed_perturb_factors "0.9 1.1"
+        )
+        ;;
     *) echo "$0: --model is whisper or ebranchformer, not '${model}'" >&2 && exit 2 ;;
 esac
 exec ./asr.sh --train_set train_clean_100 --valid_set dev \
