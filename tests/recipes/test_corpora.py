@@ -247,6 +247,54 @@ def test_mls_refused(mls, tmp_path, file, content, message):
     assert "Traceback" not in done.stderr and not (tmp_path / "data/dev/wav.scp").exists()
 
 
+def lose_one_clip(mls):
+    next(mls.rglob("480_10_000000.*")).unlink()
+
+
+def test_mls_with_missing_clips(mls, tmp_path):
+    """Also the first one, which might tell the edition."""
+    for path in mls.rglob("480_10_000000.*"):
+        path.unlink()
+    done = prepare(MLS, tmp_path / "data", "--data_dir", mls)
+    assert done.returncode == 1 and "1 of 3 clips are missing (480-10-000000" in done.stderr
+    assert "train has 3 transcripts, the published one 10808037" in done.stderr
+    done = prepare(MLS, tmp_path / "data", "--data_dir", mls, "--max_missing", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "2 utterances" in done.stdout and "1 clip missing" in done.stdout
+
+
+@pytest.mark.parametrize("mls", ["opus"], indirect=True)
+@pytest.mark.parametrize("sum_is", ["right", "wrong", "not there"])
+def test_mls_is_checked_by_the_published_list(mls, tmp_path, sum_is):
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl")
+    archive = tmp_path / "mls_english_opus.tar.gz"
+    subprocess.run(["tar", "-czf", archive, "-C", mls, "mls_english_opus"], check=True)
+    listed = {"right": md5_of(archive), "wrong": "0" * 32}.get(sum_is)
+    lines = f"{'1' * 32}  mls_polish.tar.gz\n"
+    lines += f"{listed}  {archive.name}\n" if listed else ""
+    (tmp_path / "md5sum.txt").write_text(lines)
+    words = ("--url", f"file://{tmp_path}", "--downloads", tmp_path / "downloads")
+    done = prepare(MLS, tmp_path / "data", *words)
+    if sum_is == "right":
+        assert done.returncode == 0, done.stderr
+        assert "train: 3 utterances" in done.stdout
+    else:
+        said = {"wrong": "had another md5", "not there": "has no sum of mls_english_opus.tar.gz"}
+        assert done.returncode == 1 and said[sum_is] in done.stderr
+
+
+def test_mls_recipe_prepares_its_sets(mls, tmp_path):
+    command = [ROOT / "egs2/mls_english/units1/run.sh", "--stage", "1", "--stop_stage", "1"]
+    command += ["--data_dir", mls, "--max_missing", "0.5", "--datadir", tmp_path / "data"]
+    command += ["--expdir", tmp_path / "exp"]
+    lose_one_clip(mls)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    made = [len(read_table(tmp_path / "data" / name / "wav.scp")) for name in ("train", "dev")]
+    assert sum(made) + len(read_table(tmp_path / "data/test/wav.scp")) == 8
+
+
 # CVSS-C
 
 CVSS = "cvss/st1"

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from espnet_entropy.data import write_table
 MAX_MISSING = 0.01  # of the clips that the transcripts name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One utterance of a corpus; `texts` by file name, such as `text` or `text.tc.fr`."""
 
@@ -45,7 +46,8 @@ def write_set(
     Raises:
         ValueError: more of the clips are missing, none is left, or ids repeat.
     """
-    there, missing = [], []
+    there: list[Clip] = []
+    missing: list[str] = []
     for clip in clips:
         if clip.audio.is_file():
             there.append(clip)
@@ -64,12 +66,7 @@ def write_set(
         raise ValueError(
             f"{folder.name}: utterance {twice} occurs more than once in the transcripts"
         )
-    with ThreadPoolExecutor(nj) as pool:
-        found = tqdm(
-            pool.map(_seconds, there), desc=folder.name, total=len(there), file=sys.stderr,
-            mininterval=0.1 if sys.stderr.isatty() else 10,
-        )  # fmt: skip
-        seconds = dict(zip((clip.utt for clip in there), found, strict=True))
+    seconds = _durations(there, folder.name, nj)
     speakers: dict[str, list[str]] = {}
     for clip in sorted(there, key=lambda clip: clip.utt.encode()):
         speakers.setdefault(clip.speaker, []).append(clip.utt)
@@ -86,9 +83,19 @@ def write_set(
     print(f"{folder}: {len(there)} utterances, {hours:.2f} hours, {len(speakers)} speakers{told}")
 
 
-def _seconds(clip: Clip) -> float:
-    if clip.seconds is not None:
-        return clip.seconds
+def _durations(clips: list[Clip], name: str, nj: int) -> dict[str, float]:
+    """Seconds by utterance; headers are read where the corpus does not say."""
+    known = {clip.utt: clip.seconds for clip in clips if clip.seconds is not None}
+    unknown = [clip for clip in clips if clip.seconds is None]
+    with ThreadPoolExecutor(nj) as pool:
+        found = tqdm(
+            pool.map(_seconds_of_file, unknown), desc=name, total=len(unknown), file=sys.stderr,
+            mininterval=0.1 if sys.stderr.isatty() else 10, disable=not unknown,
+        )  # fmt: skip
+        return known | dict(zip((clip.utt for clip in unknown), found, strict=True))
+
+
+def _seconds_of_file(clip: Clip) -> float:
     try:
         return soundfile.info(clip.audio).duration
     except (soundfile.LibsndfileError, OSError) as error:
@@ -97,13 +104,15 @@ def _seconds(clip: Clip) -> float:
         ) from error
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a transcript without their ends (also CRLF) and without empty ones."""
+def read_lines(path: Path) -> Iterator[str]:
+    """Lines of a transcript, one after the other, without their ends (also CRLF) and empty ones."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig") as file:
+            for line in file:
+                if line.strip():
+                    yield line.rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 
 def run(main) -> None:

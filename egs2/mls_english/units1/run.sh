@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Multilingual LibriSpeech, English (44,660 hours): recordings -> exp/bundle, at the paper's size.
 #
-#   ./run.sh [--data_dir DIR] [--upstream NAME] [--upstream_path PATH] [--layer N] [--num_units K]
-#            [options of units.sh]
+#   ./run.sh [--data_dir DIR] [--max_missing SHARE] [--upstream NAME] [--upstream_path PATH]
+#            [--layer N] [--num_units K] [options of units.sh]
 #
-# --data_dir: a copy of the corpus at hand (see local/data.sh --help); it is downloaded otherwise.
+# --data_dir: a copy of the corpus at hand; it is downloaded otherwise. --max_missing: see
+# local/data.sh --help.
 # --upstream: features by s3prl (default: hubert_base); --upstream_path: its weights at hand, for
 # names that end in _local or _custom (hf_hubert_custom takes a folder of Hugging Face's format).
 # --num_units: 500 (default) or 2000, as in the paper.
@@ -25,16 +26,18 @@ upstream=hubert_base
 upstream_path=null
 layer=9
 num_units=500
+data_args=
 source_args=
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --max_missing) data_args+=" --max_missing ${2:?--max_missing needs a share}"; shift 2 ;;
         --upstream_path) upstream_path=$(folder "$@"); shift 2 ;;
         --upstream) upstream=${2:?--upstream needs a name} && shift 2 ;;
         --layer) layer=${2:?--layer needs a number} && shift 2 ;;
         --num_units) num_units=${2:?--num_units needs a number} && shift 2 ;;
-        --help | -h) sed -n '2,10s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
+        --help | -h) sed -n '2,11s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
         *) rest+=("$1") && shift ;;
     esac
 done
@@ -49,4 +52,4 @@ options=(
 exec ./units.sh --extractor s3prl \
     --extractor_conf "{upstream: ${upstream}, path: ${upstream_path}, layer: ${layer}}" \
     --num_units "${num_units}" --lm_config conf/train_lm.yaml \
-    --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}
+    --data_args "${data_args}" --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}

@@ -41,7 +41,7 @@ def read_sentences(path: Path) -> dict[str, str]:
     Quotation marks are text there, and no quoting.
     """
     csv.field_size_limit(10**6)
-    lines = read_lines(path)
+    lines = list(read_lines(path))  # read twice
     rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
     if not {"path", "sentence"} <= set(rows.fieldnames or ()):
         raise ValueError(

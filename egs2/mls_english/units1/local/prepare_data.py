@@ -14,11 +14,11 @@ from normalize import normalize
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "TEMPLATE/utils"))
 
-from corpus import Clip, read_lines, run, write_set  # noqa: E402
+from corpus import MAX_MISSING, Clip, read_lines, run, write_set  # noqa: E402
 
-PARTS = ("train", "dev", "test")
-# A public listing of the flac archive has 5.5 million of the 10.8 million clips.
-MAX_MISSING = 0.6
+# Lines of each part's transcripts.txt; another number is told.
+PARTS = {"train": 10_808_037, "dev": 3807, "test": 3769}
+SUFFIXES = (".flac", ".opus")
 
 
 def read_durations(path: Path) -> dict[str, float]:
@@ -51,11 +51,10 @@ def read_part(folder: Path) -> tuple[list[Clip], Counter]:
         elif not normalize(text):
             left_out["empty text"] += 1
         else:
-            audio = folder / "audio" / parts[0] / parts[1] / f"{name}.opus"
-            # All clips are of one edition; the first one that is there tells which.
-            if suffix is None and (audio.is_file() or audio.with_suffix(".flac").is_file()):
-                suffix = ".opus" if audio.is_file() else ".flac"
-            audio = audio.with_suffix(suffix or ".opus")
+            audio = folder / "audio" / parts[0] / parts[1] / name
+            # All clips are of one edition; the first that is there tells which.
+            suffix = suffix or next((s for s in SUFFIXES if Path(f"{audio}{s}").is_file()), None)
+            audio = audio.with_name(f"{name}{suffix or SUFFIXES[0]}")
             # '_' stands behind the digits in the C locale, '-' before them: speakers stay sorted.
             texts = {"text": normalize(text)}
             clips.append(Clip("-".join(parts), parts[0], audio, texts, durations[name]))
@@ -77,11 +76,24 @@ def main(cmd=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data_dir", type=Path, required=True, help="folder with the corpus")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--max_missing",
+        type=float,
+        default=MAX_MISSING,
+        help="share of a part's clips that may be missing",
+    )
     args = parser.parse_args(cmd)
     corpus = find_corpus(args.data_dir)
-    for part in PARTS:
+    for part, published in PARTS.items():
         clips, left_out = read_part(corpus / part)
-        write_set(args.output / part, clips, left_out, max_missing=MAX_MISSING)
+        lines = len(clips) + left_out.total()
+        if lines != published:
+            print(
+                f"prepare_data.py: warning: {part} has {lines} transcripts, the published one "
+                f"{published}",
+                file=sys.stderr,
+            )
+        write_set(args.output / part, clips, left_out, max_missing=args.max_missing)
 
 
 if __name__ == "__main__":
