@@ -1,0 +1,1 @@
+"""Voice conversion on segments of units."""
