@@ -116,7 +116,9 @@ def griffin_lim(mel: np.ndarray, config: MelConfig, num_iter: int = 32) -> np.nd
     """
     # The pseudo-inverse is exact enough beside what the phases lose, and far faster than NNLS.
     inverse = np.linalg.pinv(config.filters)
-    amplitudes = np.maximum(inverse @ np.power(10.0, mel.T), 0.0).astype(np.float32)
+    # One frame more, since M frames end at sample (M - 1) * hop_size.
+    longer = fit_frames(mel, len(mel) + 1)
+    amplitudes = np.maximum(inverse @ np.power(10.0, longer.T), 0.0).astype(np.float32)
     return librosa.griffinlim(
         amplitudes,
         n_iter=num_iter,

@@ -20,7 +20,9 @@ def test_a_tone_is_in_its_band_and_frames_follow_the_hop():
 
 def test_ten_times_as_loud_is_one_more():
     wave, config = tones(), MelConfig()
-    np.testing.assert_allclose(log_mel(wave, config) + 1, log_mel(10 * wave, config), atol=1e-3)
+    mel = log_mel(wave, config)
+    loud = mel > mel.max() - 4  # below is float32's rounding, not the tone
+    np.testing.assert_allclose(mel[loud] + 1, log_mel(10 * wave, config)[loud], atol=1e-3)
 
 
 def test_griffin_lim_gives_back_the_spectrogram():
