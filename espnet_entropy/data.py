@@ -133,12 +133,7 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
         ValueError: no such file, no sound in it, or it cannot be decoded; or the path is an
             address or a shell command, which FFmpeg would open, Kaldi's tools run, and we do not.
     """
-    if not str(path).strip():
-        raise ValueError("no sound file is named; give its path behind the utterance in wav.scp")
-    if "://" in str(path):
-        raise ValueError(f"{path} is an address; it is not opened. Download it and name the file")
-    if str(path).lstrip().startswith("|") or str(path).rstrip().endswith("|"):
-        raise _shell_command(path)
+    _refuse_all_but_files(path)
     import av
 
     # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow. Channels
@@ -161,6 +156,27 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
     if not np.isfinite(samples).all():
         raise ValueError(f"{path} holds NaN or infinite samples")
     return samples
+
+
+def _refuse_all_but_files(path: Path | str) -> None:
+    if not str(path).strip():
+        raise ValueError("no sound file is named; give its path behind the utterance in wav.scp")
+    if "://" in str(path):
+        raise ValueError(f"{path} is an address; it is not opened. Download it and name the file")
+    if str(path).lstrip().startswith("|") or str(path).rstrip().endswith("|"):
+        raise _shell_command(path)
+
+
+def sample_rate_of(path: Path | str) -> int:
+    """The rate in Hz at which a sound file was sampled; ValueError if it cannot be read."""
+    import av
+
+    _refuse_all_but_files(path)
+    try:
+        with av.open(os.path.abspath(path)) as container:
+            return container.streams.audio[0].rate
+    except (OSError, IndexError, av.FFmpegError) as error:
+        raise ValueError(f"{path} cannot be decoded: {error or 'no audio stream'}") from error
 
 
 def read_matrix(entry: str) -> np.ndarray:

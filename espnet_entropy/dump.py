@@ -132,6 +132,11 @@ def write_units_table(folder: Path | str, table: dict[str, Entry]) -> None:
     _write_scp(folder / "units.scp", table)
 
 
+def write_arrays_table(folder: Path | str, table: dict[str, Entry], name: str) -> None:
+    """`NAME.scp` of arrays that belong to no layout of ESPnet, such as spectrograms."""
+    _write_scp(Path(folder) / f"{name}.scp", table)
+
+
 def write_espnet_layout(folder: Path | str, table: dict[str, Entry], data: Path | str) -> None:
     """ESPnet's `dump/raw/SET` after its formatting stage, `wav.scp` last.
 

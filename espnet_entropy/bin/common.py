@@ -103,10 +103,14 @@ class Stopwatch:
     def __init__(self):
         self.start = time.monotonic()
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds, never zero."""
+        return max(time.monotonic() - self.start, 1e-9)
+
     def summary(self, what: str, num_utts: int, num_units: int, frame_shift_sec: float) -> str:
         """`what: utterances, hours, units/s, times real time`."""
-        elapsed = max(time.monotonic() - self.start, 1e-9)
-        audio = num_units * frame_shift_sec
+        elapsed, audio = self.elapsed, num_units * frame_shift_sec
         return (
             f"{what}: {num_utts} utterances, {audio / 3600:.3f} h, {num_units} units in "
             f"{elapsed:.1f} s ({num_units / elapsed:.0f} units/s, "

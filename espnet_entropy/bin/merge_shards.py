@@ -2,7 +2,12 @@
 
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
 from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import write_espnet_layout, write_features_layout, write_units_table
+from espnet_entropy.dump import (
+    write_arrays_table,
+    write_espnet_layout,
+    write_features_layout,
+    write_units_table,
+)
 from espnet_entropy.shards import merge_shards, read_failed, times_path
 
 
@@ -11,6 +16,7 @@ def get_parser():
     parser.add_argument("--output", required=True, help="dump/units/SET, dump/raw/SET, vectors/SET")
     parser.add_argument("--num_shards", type=int, default=1)
     parser.add_argument("--expect", required=True, help="table whose utterances must be there")
+    parser.add_argument("--name", help="of a table of arrays of any other kind, such as mel")
     parser.add_argument("--data", help="folder with text and utt2spk, not for units alone")
     add_failure_argument(parser)
     return parser
@@ -28,7 +34,9 @@ def run(args) -> None:
     expected = [utt for utt in read_table(args.expect) if utt not in failed]
     table = merge_shards(args.output, args.num_shards, expected)
     write_table(f"{args.output}/failed_utts", failed)
-    if len(next(iter(table.values())).shape) == 1:
+    if args.name:
+        write_arrays_table(args.output, table, args.name)
+    elif len(next(iter(table.values())).shape) == 1:
         write_units_table(args.output, table)
     elif args.data is None:
         raise ValueError(f"{args.output} holds matrices; give --data with text and utt2spk")

@@ -89,18 +89,19 @@ def log_mel(wave: np.ndarray, config: MelConfig) -> np.ndarray:
     return np.log10(np.maximum(mel, config.floor)).T.astype(np.float32)
 
 
-def fit_frames(mel: np.ndarray, num_frames: int) -> np.ndarray:
-    """Cut a spectrogram, or repeat its last frame, so that it has the frames of its units.
+def fit_frames(frames: np.ndarray, num_frames: int) -> np.ndarray:
+    """Cut a spectrogram or a curve, or repeat its last frame, to the length of its units.
 
     Args:
-        mel: (M, n_mels), M at least 1.
+        frames: (M, ...), M at least 1.
         num_frames: units times frames a unit.
 
     Returns:
-        (num_frames, n_mels).
+        (num_frames, ...).
     """
-    missing = max(0, num_frames - len(mel))
-    return np.pad(mel, ((0, missing), (0, 0)), mode="edge")[:num_frames]
+    missing = max(0, num_frames - len(frames))
+    padding = [(0, missing)] + [(0, 0)] * (frames.ndim - 1)
+    return np.pad(frames, padding, mode="edge")[:num_frames]
 
 
 def griffin_lim(mel: np.ndarray, config: MelConfig, num_iter: int = 32) -> np.ndarray:

@@ -1,29 +1,62 @@
-"""The ESPnet model of voice conversion: units, mel frames and speaker in, a loss out."""
+"""The ESPnet model of voice conversion: units, spectrogram and speaker in, a loss out."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from espnet_entropy.batch import valid_mask
-from espnet_entropy.vc.content import expand, positions
+from espnet_entropy.vc import prosody as prosody_values
+from espnet_entropy.vc.content import ContentDecoder, expand, positions, segment_means
 from espnet_entropy.vc.dit import DiT
 from espnet_entropy.vc.flow import flow_loss, guided, on_path, sample, velocity_on_path
 
+PROSODY = ("none", "segment", "unit")
+# Standard deviations of the normalised spectrogram that the regression leaves to the flow, about.
+RESIDUAL_SCALE = 0.5
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What the model is told of one utterance.
+
+    Attributes:
+        units: (T, 2) float32, unit id and entropy in nats.
+        mel: (T * R, F) float32, log10.
+        pitch: (T * R,) float32, natural logarithm of Hz, 0 where unvoiced.
+    """
+
+    units: Tensor
+    mel: Tensor
+    pitch: Tensor
+
 
 class ConversionModel(AbsESPnetModel):
-    """Flow matching on mel frames, given segments, a speaker and a prompt.
+    """Flow matching on spectrograms, given segments, a speaker and a prompt.
+
+    A step of the transformer is a unit's time, so R mel frames at once.
 
     Args:
         frontend: has `encode(input, lengths) -> Encoded` and `output_size()`, as EntropyFrontend.
         n_mels: F, bands.
-        speaker_dim: of the speaker embeddings.
         frames_per_unit: R, mel frames in the time of a unit.
-        mel_mean, mel_scale: log mels are shifted and divided by these, to be like the noise.
-        use_positions: tell each frame where in its segment it is, and that segment's length.
+        speaker_dim: of the speaker embeddings.
+        mel_stats: `mel_stats.npz` of ESPnet's statistics, by which bands are normalised. Needed to
+            train; a checkpoint brings them along.
+        regression: the flow describes what a regression of the spectrogram leaves; without, all of
+            it, as in Seed-VC.
+        prosody: relative pitch, voicing and loudness of the source as a further input: `none`, or
+            means over a `segment`, or of each `unit`.
+        use_positions: tell each unit where in its segment it is, and that segment's length.
+        use_units: let the embedding of each unit past the segments, which undoes the compression;
+            for comparison.
         drop_condition: share of the training utterances that learn without content, speaker and
             prompt, for guidance.
         max_prompt: the prompt's largest share of an utterance in training.
+        content_conf: further arguments of ContentDecoder.
         dit_conf: further arguments of DiT.
 
     Raises:
@@ -33,32 +66,57 @@ class ConversionModel(AbsESPnetModel):
     def __init__(
         self,
         frontend: nn.Module,
-        n_mels: int = 80,
-        speaker_dim: int = 256,
         *,
+        n_mels: int = 80,
         frames_per_unit: int = 2,
-        mel_mean: float = -2.0,
-        mel_scale: float = 1.0,
+        speaker_dim: int = 256,
+        mel_stats: str | None = None,
+        regression: bool = True,
+        prosody: str = "segment",
         use_positions: bool = True,
+        use_units: bool = False,
         drop_condition: float = 0.1,
         max_prompt: float = 0.5,
+        content_conf: dict | None = None,
         dit_conf: dict | None = None,
     ):
         super().__init__()
+        if prosody not in PROSODY:
+            raise ValueError(f"prosody {prosody!r} is none of {', '.join(PROSODY)}")
         if not (0 <= drop_condition < 1 and 0 <= max_prompt < 1):
             raise ValueError(
                 f"drop_condition {drop_condition} and max_prompt {max_prompt} must be in [0, 1)"
             )
-        if frames_per_unit < 1 or not mel_scale > 0:
-            raise ValueError(
-                f"frames_per_unit {frames_per_unit} must be >= 1 and mel_scale {mel_scale} > 0"
-            )
+        if frames_per_unit < 1:
+            raise ValueError(f"frames_per_unit {frames_per_unit} must be at least 1")
         self.frontend = frontend
-        self.frames_per_unit, self.use_positions = frames_per_unit, use_positions
-        self.mel_mean, self.mel_scale, self.n_mels = mel_mean, mel_scale, n_mels
+        self.n_mels, self.frames_per_unit = n_mels, frames_per_unit
+        self.regression, self.prosody = regression, prosody
+        self.use_positions, self.use_units = use_positions, use_units
         self.drop_condition, self.max_prompt = drop_condition, max_prompt
-        content_dim = frontend.output_size() + (2 if use_positions else 0)
-        self.dit = DiT(n_mels, content_dim, speaker_dim, **(dit_conf or {}))
+        step_dim = n_mels * frames_per_unit
+        content_dim = frontend.output_size() * (1 + use_units) + 2 * use_positions
+        content_dim += prosody_values.DIM * (prosody != "none")
+        self.content = ContentDecoder(content_dim, speaker_dim, step_dim, **(content_conf or {}))
+        if not regression:
+            # Training on several processes (DDP) refuses parameters that take no part in the loss.
+            self.content.to_mel.requires_grad_(False)
+        known_dim = self.content.dim + step_dim * regression
+        self.dit = DiT(step_dim, known_dim, speaker_dim, **(dit_conf or {}))
+        # NaN until statistics or a checkpoint gives them, so that neither is forgotten.
+        self.register_buffer("mel_mean", torch.full((n_mels,), float("nan")))
+        self.register_buffer("mel_scale", torch.full((n_mels,), float("nan")))
+        if mel_stats is not None and Path(mel_stats).exists():
+            self._read_stats(mel_stats)
+
+    def _read_stats(self, path: str) -> None:
+        with np.load(path, allow_pickle=False) as stats:
+            mean = stats["sum"] / stats["count"]
+            variance = stats["sum_square"] / stats["count"] - mean**2
+        if mean.shape != (self.n_mels,):
+            raise ValueError(f"{path} has {mean.shape} means, but the spectrogram {self.n_mels}")
+        self.mel_mean.copy_(torch.from_numpy(mean))
+        self.mel_scale.copy_(torch.from_numpy(variance).clamp(min=1e-6).sqrt())
 
     def forward(
         self,
@@ -67,6 +125,7 @@ class ConversionModel(AbsESPnetModel):
         mel: Tensor,
         mel_lengths: Tensor,
         speaker: Tensor,
+        pitch: Tensor | None = None,
         **kwargs,
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """The loss of a padded batch.
@@ -74,34 +133,47 @@ class ConversionModel(AbsESPnetModel):
         Args:
             units: (B, T, 2) float32, unit id and entropy in nats.
             units_lengths: (B,) int64.
-            mel: (B, M, F) float32, log10, R frames a unit.
+            mel: (B, T * R, F) float32, log10.
             mel_lengths: (B,) int64.
             speaker: (B, speaker_dim) float32.
-            kwargs: what ESPnet passes besides, such as names.
+            pitch: (B, T * R) float32, for models with prosody.
+            kwargs: what ESPnet passes besides, such as other lengths.
 
         Returns:
-            () loss, what ESPnet logs, and (1,) weight.
+            () loss, what ESPnet logs, and (B,) weight.
 
         Raises:
-            ValueError: an utterance whose frames are not R times its units.
+            ValueError: an utterance whose frames are not R times its units; no pitch where it is
+                needed; no statistics.
         """
         self._check_lengths(units_lengths, mel_lengths)
-        content = self._content(units, units_lengths)
-        target = (mel - self.mel_mean) / self.mel_scale
-        valid = valid_mask(mel_lengths, mel.shape[1])
-        in_prompt, kept = self._draw_conditions(mel_lengths, mel.shape[1])
+        valid = valid_mask(units_lengths, units.shape[1])
+        given = self._known(units, units_lengths, mel, mel_lengths, pitch)
+        hidden, blurred = self.content(given, speaker, valid)
+        target = self._steps(mel)
+        steps = target
+        if self.regression:
+            target = (target - blurred.detach()) / RESIDUAL_SCALE
+            hidden = torch.cat([hidden, blurred], dim=-1)
+        in_prompt, kept = self._draw_conditions(units_lengths, units.shape[1])
         noise, time = torch.randn_like(target), torch.rand(len(mel), device=mel.device)
         predicted = self.dit(
             on_path(noise, target, time),
             time,
-            content=content * kept.view(-1, 1, 1),
+            content=hidden * kept.view(-1, 1, 1),
             speaker=speaker * kept.view(-1, 1),
-            prompt=target,
+            prompt=steps,
             in_prompt=in_prompt & kept.view(-1, 1),
             valid=valid,
         )
-        loss = flow_loss(predicted, velocity_on_path(noise, target), valid & ~in_prompt)
-        return loss, {"loss": loss.detach()}, loss.new_tensor([float(len(mel))])
+        flow = flow_loss(predicted, velocity_on_path(noise, target), valid & ~in_prompt)
+        loss, logged = flow, {"flow": flow.detach()}
+        if self.regression:
+            error = flow_loss(blurred, steps, valid)
+            loss = loss + error
+            logged["regression"] = error.detach()
+        logged["loss"] = loss.detach()
+        return loss, logged, loss.new_tensor([float(len(mel))])
 
     def collect_feats(self, mel: Tensor, mel_lengths: Tensor, **kwargs) -> dict[str, Tensor]:
         """What ESPnet takes statistics of."""
@@ -110,74 +182,112 @@ class ConversionModel(AbsESPnetModel):
     @torch.no_grad()
     def convert(
         self,
-        units: Tensor,
-        prompt_units: Tensor,
-        prompt_mel: Tensor,
+        source: Utterance,
+        prompt: Utterance,
         speaker: Tensor,
         *,
         num_steps: int = 10,
-        guidance: float = 0.7,
+        guidance: float = 0.5,
+        temperature: float = 0.6,
         solver: str = "euler",
     ) -> Tensor:
-        """Say the units of one utterance in the voice of a prompt.
+        """Say what was said in one utterance in the voice of another.
 
         Args:
-            units: (T, 2) float32, of the source.
-            prompt_units: (P, 2) float32, P at least 1.
-            prompt_mel: (P * R, F) float32, log10.
+            source: of T units.
+            prompt: of P units, at least 1.
             speaker: (speaker_dim,) float32, of the prompt.
             num_steps, solver: see `flow.sample`.
             guidance: see `flow.guided`.
+            temperature: factor of the noise that the flow begins with; less is smoother.
 
         Returns:
             (T * R, F) float32, log10. Random: the noise is torch's.
 
         Raises:
-            ValueError: the prompt's frames are not R times its units.
+            ValueError: frames that are not R times the units.
         """
-        shift = len(prompt_mel)
-        count = torch.tensor([len(prompt_units)], device=units.device)
-        self._check_lengths(count, torch.tensor([shift], device=units.device))
-        # Segmented apart, so that the source's segments do not depend on the prompt.
-        parts = (prompt_units.unsqueeze(0), units.unsqueeze(0))
-        lengths = [torch.tensor([part.shape[1]], device=units.device) for part in parts]
-        content = torch.cat([self._content(*pair) for pair in zip(parts, lengths, strict=True)], 1)
-        total = content.shape[1]
-        given = (prompt_mel - self.mel_mean) / self.mel_scale
-        prompt = pad(given, (0, 0, 0, total - shift)).unsqueeze(0)
-        in_prompt = torch.arange(total, device=units.device).unsqueeze(0) < shift
-        valid = torch.ones_like(in_prompt)
+        device, speakers = source.units.device, speaker.unsqueeze(0)
+        hiddens, blurs = [], []
+        # Each for itself, so that the source's segments do not depend on the prompt.
+        for part in (prompt, source):
+            lengths = (torch.tensor([len(x)], device=device) for x in (part.units, part.mel))
+            units_lengths, mel_lengths = lengths
+            self._check_lengths(units_lengths, mel_lengths)
+            given = self._known(
+                part.units.unsqueeze(0),
+                units_lengths,
+                part.mel.unsqueeze(0),
+                mel_lengths,
+                part.pitch.unsqueeze(0),
+            )
+            valid = torch.ones(given.shape[:2], dtype=torch.bool, device=device)
+            hidden, blurred = self.content(given, speakers, valid)
+            hiddens.append(torch.cat([hidden, blurred], -1) if self.regression else hidden)
+            blurs.append(blurred)
+        hidden = torch.cat(hiddens, dim=1)
+        total, shift = hidden.shape[1], len(prompt.units)
+        steps = hidden.new_zeros(1, total, self.n_mels * self.frames_per_unit)
+        steps[:, :shift] = self._steps(prompt.mel.unsqueeze(0))
+        in_prompt = torch.arange(total, device=device).unsqueeze(0) < shift
         # With and without the conditions, in one batch.
-        kept = torch.tensor([1.0, 0.0], device=units.device).view(2, 1, 1)
+        kept = torch.tensor([1.0, 0.0], device=device).view(2, 1, 1)
         conditions = {
-            "content": content * kept,
-            "speaker": speaker.unsqueeze(0) * kept[:, 0],
-            "prompt": prompt.expand(2, -1, -1),
+            "content": hidden * kept,
+            "speaker": speakers * kept[:, 0],
+            "prompt": steps.expand(2, -1, -1),
             "in_prompt": in_prompt & kept[:, 0].bool(),
-            "valid": valid.expand(2, -1),
+            "valid": torch.ones(2, total, dtype=torch.bool, device=device),
         }
 
         def field(x: Tensor, time: Tensor) -> Tensor:
             velocities = self.dit(x.expand(2, -1, -1), time.expand(2), **conditions)
             return guided(velocities[:1], velocities[1:], guidance)
 
-        noise = torch.randn(1, total, self.n_mels, device=units.device)
-        frames = sample(field, noise, num_steps, solver=solver)[0, shift:]
+        noise = temperature * torch.randn_like(steps)
+        made = sample(field, noise, num_steps, solver=solver)[:, shift:]
+        if self.regression:
+            made = blurs[1] + RESIDUAL_SCALE * made
+        frames = made.unflatten(-1, (self.frames_per_unit, self.n_mels)).flatten(1, 2)[0]
         return frames * self.mel_scale + self.mel_mean
 
-    def _content(self, units: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T * R, D): vectors of mel frames."""
-        encoded = self.frontend.encode(units, lengths)
-        content = expand(encoded, self.frames_per_unit)
-        if not self.use_positions:
-            return content
-        return torch.cat([content, positions(encoded, self.frames_per_unit)], dim=-1)
+    def _known(
+        self,
+        units: Tensor,
+        units_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        pitch: Tensor | None,
+    ) -> Tensor:
+        """(B, T, C): all that is told of what is said."""
+        encoded = self.frontend.encode(units, units_lengths)
+        parts = [expand(encoded)]
+        if self.use_positions:
+            parts.append(positions(encoded))
+        if self.use_units:
+            parts.append(self.frontend.encoder.embedding(units[..., 0].round().long()))
+        if self.prosody != "none":
+            if pitch is None:
+                raise ValueError(f"prosody: {self.prosody} needs the pitch; dump it (stage 2)")
+            values = prosody_values.prosody(pitch, mel, mel_lengths, self.frames_per_unit)
+            parts.append(segment_means(values, encoded) if self.prosody == "segment" else values)
+        return torch.cat(parts, dim=-1)
 
-    def _draw_conditions(self, lengths: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-        """(B, M) bool, the prompts, at the start; and (B,) bool, which utterances are told all."""
+    def _steps(self, mel: Tensor) -> Tensor:
+        """(B, T * R, F) log10 -> (B, T, R * F), normalised."""
+        if self.mel_mean.isnan().any():
+            raise ValueError(
+                "no statistics of the spectrogram and no checkpoint loaded; give "
+                "model_conf.mel_stats (stage 4)"
+            )
+        normed = (mel - self.mel_mean) / self.mel_scale
+        return normed.unflatten(1, (-1, self.frames_per_unit)).flatten(2)
+
+    def _draw_conditions(self, lengths: Tensor, num_units: int) -> tuple[Tensor, Tensor]:
+        """(B, T) bool, the prompts, at the start; and (B,) bool, which utterances are told all."""
         shares = self.max_prompt * torch.rand(len(lengths), device=lengths.device)
         ends = (shares * lengths).long().unsqueeze(1)
-        in_prompt = torch.arange(num_frames, device=lengths.device) < ends
+        in_prompt = torch.arange(num_units, device=lengths.device) < ends
         kept = torch.rand(len(lengths), device=lengths.device) >= self.drop_condition
         return in_prompt, kept
 

@@ -1,0 +1,1 @@
+../units1/cmd.sh

@@ -1,0 +1,239 @@
+#!/usr/bin/env bash
+# Voice conversion on the units and entropies of a bundle: dump, train, convert, score.
+set -euo pipefail
+
+stage=1                 # first stage to run
+stop_stage=6            # last stage to run
+force=false             # true: run finished stages again
+nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
+ngpu=0                  # GPUs of a training, and of each job of stages 2, 5 and 6 (one at most)
+num_nodes=1             # machines of a training
+num_shards=8            # pieces of each data set
+max_failed_utts=0       # unreadable recordings of a set that are left out and listed
+stats_nj=1              # jobs of the statistics in stage 4
+seed=0
+python=python
+datadir=data
+dumpdir=dump
+expdir=exp
+data_args=              # options for local/data.sh
+source_args=            # the same, but only where the data come from: no reason to start over
+train_set=train         # folders with wav.scp, text, utt2spk; of all voices together
+valid_set=dev
+pairs=                  # what is converted into whose voice (default: DATADIR/pairs.tsv)
+bundle=../units1/exp/bundle
+max_train_frames=500    # longer training utterances are left out (10 s at 50 Hz)
+vocoder=griffin_lim     # griffin_lim, train (a HiFi-GAN, stage 3), or a checkpoint's path
+vocoder_config=conf/hifigan.yaml
+vc_config=conf/train_vc.yaml
+vc_args=                # further options for vc_train; as for asr_train, see ../asr1/asr.sh
+vc_tag=                 # name of the model (default: name of vc_config, seed)
+inference_vc_model=valid.loss.ave.pth
+rates="50 24 15 7"      # segments per second of the conversions; a model of one rate takes its own
+inference_args=         # further options for convert_pairs
+inference_tag=converted # name of the conversions
+judge=                  # folder of a Whisper model of CTranslate2, which writes down what it hears
+score_args=             # further options for score_conversion
+num_examples=10         # pairs on the page
+help_message=$(
+    cat <<EOF
+usage: $0 [--name value]...
+
+Stages: 1 data, 2 dump with spectrograms, pitch and speakers, 3 vocoder, 4 statistics and training,
+5 conversion, 6 evaluation. Finished stages are skipped, interrupted ones continued.
+
+Options and defaults:
+$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+EOF
+)
+
+. utils/parse_options.sh
+whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames \
+    max_failed_utts num_examples
+. ./path.sh
+. ./cmd.sh
+. utils/stage.sh
+. utils/jobs.sh
+. utils/model_stages.sh
+
+# Conversions read the bundle too: they start from sound.
+need_bundle 2 4 5
+
+marker_dir=${expdir}/.stages
+original_set=${train_set}   # waveforms at other speeds would be other voices: there are no copies
+speed_perturb_factors=
+pairs=${pairs:-${datadir}/pairs.tsv}
+acoustics="mel pitch speaker"
+stats_dir=${expdir}/vc_stats_${train_set}
+tag=${vc_tag:-$(basename "${vc_config}" .yaml)_seed${seed}}
+vc_exp=${expdir}/vc_${tag}
+results=${vc_exp}/${inference_tag}
+systems="source copy ${rates}"
+case "${vocoder}" in
+    griffin_lim) vocoder_path= ;;
+    train) vocoder_path=${expdir}/vocoder_${train_set} ;;
+    *) vocoder_path=${vocoder} ;;
+esac
+if [ -n "${vocoder_path}" ] && [ "${vocoder}" != train ] && [ ! -e "${vocoder_path}" ]; then
+    echo "$0: --vocoder is griffin_lim, train or a checkpoint's path; ${vocoder} is none" >&2
+    exit 2
+fi
+
+# The command that statistics and training share.
+# shellcheck disable=SC2206
+vc_train=(
+    ${python} -m espnet_entropy.run -m espnet_entropy.bin.vc_train --config "${vc_config}"
+    --seed "${seed}" --frontend_conf "bundle=${bundle}"
+    --model_conf "mel_stats=${stats_dir}/train/mel_stats.npz"
+)
+for part in train valid; do
+    set_name=${part}_set
+    vc_train+=("--${part}_data_path_and_name_and_type"
+        "${dumpdir}/raw/${!set_name}/wav.scp,units,kaldi_ark")
+    for name in ${acoustics}; do
+        vc_train+=("--${part}_data_path_and_name_and_type"
+            "${dumpdir}/${name}/${!set_name}/${name}.scp,${name},kaldi_ark")
+    done
+done
+
+mel_conf() {
+    ${python} -c 'import sys, yaml; print(yaml.safe_dump(yaml.safe_load(
+        open(sys.argv[1])).get("mel_conf", {}), default_flow_style=True, width=10**6).strip())' \
+        "${vc_config}"
+}
+
+dump_acoustics() {
+    local name set missing conf
+    conf=$(mel_conf)
+    for name in ${acoustics}; do
+        missing=""
+        for set in "${train_set}" "${valid_set}"; do
+            fresh "${dumpdir}/${name}/${set}"
+            if [ ! -e "${dumpdir}/${name}/${set}/${name}.scp" ]; then missing+=" ${set}"; fi
+        done
+        if [ -z "${missing}" ]; then continue; fi
+        dump_sets "${dumpdir}/${name}" dump_acoustics "${datadir}/%set%/wav.scp" "${missing}" \
+            --what "${name}" --wav_scp "${datadir}/%set%/wav.scp" --mel_conf "${conf}" \
+            --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
+            -- --name "${name}" --max_failed_utts "${max_failed_utts}"
+    done
+    stage_summary "${acoustics}"
+}
+
+train_vocoder() {
+    local options=() part set
+    for part in train dev; do
+        if [ "${part}" = train ]; then set=${train_set}; else set=${valid_set}; fi
+        options+=("--${part}-wav-scp" "${datadir}/${set}/wav.scp"
+            "--${part}-feats-scp" "${dumpdir}/mel/${set}/mel.scp")
+    done
+    local last
+    last=$(find "${vocoder_path}" -name 'checkpoint-*steps.pkl' | sort -V | tail -n 1)
+    if [ -n "${last}" ]; then options+=(--resume "${last}"); fi
+    # shellcheck disable=SC2086
+    ${cuda_cmd} --gpu "${ngpu}" --num_threads "${OMP_NUM_THREADS}" "${vocoder_path}/train.log" \
+        ${python} -m espnet_entropy.run -m parallel_wavegan.bin.train \
+        --config "${vocoder_config}" --outdir "${vocoder_path}" "${options[@]}"
+    stage_summary "${vocoder_path}"
+}
+
+collect_stats() {
+    collect_lengths "${dumpdir}/raw" "${vc_train[@]}"
+}
+
+train_vc() {
+    use_jobs 1
+    # shellcheck disable=SC2086
+    train "${vc_exp}/train.log" "${vc_train[@]}" \
+        --train_shape_file "${stats_dir}/train/units_shape" \
+        --valid_shape_file "${stats_dir}/valid/units_shape" \
+        --resume true --output_dir "${vc_exp}" ${vc_args}
+    stage_summary "${vc_exp}"
+}
+
+# Rates and comparisons, each cut into jobs.
+convert() {
+    local system count splits split
+    fresh "${results}"
+    mkdir -p "${results}/log"
+    count=$(($(wc -l <"${pairs}") - 1))
+    # Loading the models takes as long as a few conversions.
+    splits=$(((count + 19) / 20))
+    if [ "${splits}" -gt "${nj}" ]; then splits=${nj}; fi
+    for system in ${systems}; do
+        for split in $(seq "${splits}"); do echo "${system} ${split}"; done
+    done >"${results}/log/jobs"
+    use_jobs "${nj}"
+    # shellcheck disable=SC2086
+    ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+        JOB=1:"$(wc -l <"${results}/log/jobs")" "${results}/log/convert.JOB.log" \
+        utils/for_row.sh "${results}/log/jobs" JOB \
+        ${python} -m espnet_entropy.bin.convert_pairs --model "${vc_exp}" \
+        --checkpoint "${inference_vc_model}" --bundle "${bundle}" \
+        ${vocoder_path:+--vocoder "${vocoder_path}"} --device "$(job_device)" \
+        --pairs "${pairs}" --system %set% --output "${results}/%set%" \
+        --num_shards "${splits}" --shard %shard% ${inference_args}
+    stage_summary "${count} pairs, ${systems}"
+}
+
+evaluate() {
+    local system
+    if [ -z "${judge}" ]; then
+        echo "$0: stage 6 needs --judge, a Whisper model of CTranslate2" >&2
+        return 2
+    fi
+    for system in ${systems}; do echo "${system} 1"; done >"${results}/log/score.jobs"
+    use_jobs "${nj}"
+    # shellcheck disable=SC2086
+    ${decode_cmd} --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+        JOB=1:"$(wc -l <"${results}/log/score.jobs")" "${results}/log/score.JOB.log" \
+        utils/for_row.sh "${results}/log/score.jobs" JOB \
+        ${python} -m espnet_entropy.bin.score_conversion --pairs "${pairs}" \
+        --folder "${results}/%set%" --judge "${judge}" --output "${results}/%set%/scores.tsv" \
+        ${score_args}
+    # shellcheck disable=SC2086
+    entropy_cmd report_conversion --pairs "${pairs}" --folder "${results}" --systems ${systems} \
+        --num_examples "${num_examples}" --model "${vc_exp}" --output "${results}"
+    stage_summary "${results}/table.md, ${results}/listen.html"
+}
+
+run_stages() {
+    local options
+    makes_of "${datadir}/%set%/wav.scp" "${train_set}" "${valid_set}"
+    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
+    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
+    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
+        --options "${train_set} ${valid_set} ${options}" "${makes[@]}"
+    makes=()
+    for name in ${acoustics}; do
+        makes+=(--makes "${dumpdir}/${name}/${train_set}/${name}.scp"
+            --makes "${dumpdir}/${name}/${valid_set}/${name}.scp")
+    done
+    run_stage 2 "spectrograms, pitch, speakers" dump_acoustics --after stage1 \
+        --marker "acoustics_${train_set}" \
+        --options "${train_set} ${valid_set} ${num_shards} $(mel_conf)" "${makes[@]}"
+    if [ "${vocoder}" = train ]; then
+        run_stage 3 "vocoder" train_vocoder --after "acoustics_${train_set}" \
+            --marker "vocoder_${train_set}" --options "$(conf_hash "${vocoder_config}")" \
+            --training "${vocoder_path}" --makes "${vocoder_path}/config.yml"
+    fi
+    run_stage 4 "statistics" collect_stats --after "dump_${train_set}" \
+        --after "acoustics_${train_set}" --marker "vc_stats_${train_set}" \
+        --options "${valid_set} ${max_train_frames}" --makes "${stats_dir}/train/mel_stats.npz"
+    run_stage 4 "training" train_vc --after "vc_stats_${train_set}" --marker "train_vc_${tag}" \
+        --options "${vc_args} ${seed} $(conf_hash "${vc_config}" "${bundle}"/*.yaml)" \
+        --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag
+    options="${systems} ${inference_args} ${inference_vc_model} ${vocoder}"
+    # shellcheck disable=SC2086
+    makes_of "${results}/%set%/info.1.yaml" ${systems}
+    run_stage 5 "conversion" convert --after "train_vc_${tag}" --after "vocoder_${train_set}" \
+        --marker "${inference_tag}_vc_${tag}" \
+        --options "${options} $(conf_hash "${pairs}" "${bundle}"/*.yaml)" "${makes[@]}"
+    run_stage 6 "evaluation" evaluate --after "${inference_tag}_vc_${tag}" \
+        --marker "score_${inference_tag}_vc_${tag}" \
+        --options "${judge} ${score_args} ${num_examples}" --makes "${results}/listen.html"
+}
+
+check_trainings run_stages
+run_stages

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Voice conversion among the voices of core_sounds, on the bundle of ../units1 (run that first).
+#
+#   ./run.sh [--reduced true] [--data_dir DIR] [options of vc.sh]
+#
+# --reduced true: a few dozen prompts and epochs, below {data,dump,exp}/reduced; it shows that all
+# stages work, not what they can do.
+set -euo pipefail
+
+# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
+folder() {
+    local path
+    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
+    if [[ "${path}" == *[[:space:]]* ]]; then
+        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
+        return 2
+    fi
+    echo "${path}"
+}
+
+reduced=false
+data_args=
+source_args=
+rest=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
+        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        *) rest+=("$1") && shift ;;
+    esac
+done
+# Anything else would be taken for false without a word.
+if [[ ! ${reduced} =~ ^(true|false)$ ]]; then
+    echo "$0: --reduced is true or false, not '${reduced}'" >&2
+    exit 2
+fi
+cd "$(dirname "$0")"
+
+options=(
+    --num_shards 1
+    --judge ../units1/downloads/whisper-tiny.en
+)
+if [ "${reduced}" = true ]; then
+    options+=(
+        --datadir data/reduced --dumpdir dump/reduced --expdir exp/reduced
+        --bundle ../units1/exp/reduced/bundle
+        --rates "50 15" --num_examples 2
+        --vc_args "--max_epoch 1 --num_iters_per_epoch 10 --frontend_conf num_units=50"
+    )
+    data_args+=" --reduced true"
+fi
+exec ./vc.sh "${options[@]}" --data_args "${data_args}" --source_args "${source_args}" \
+    ${rest[@]+"${rest[@]}"}

@@ -1,0 +1,61 @@
+"""Spectrograms, pitch or speaker embeddings of recordings: one shard."""
+
+from espnet_entropy.bin.common import (
+    Failures,
+    Stopwatch,
+    add_failure_argument,
+    add_shard_arguments,
+    make_parser,
+    mapping,
+    progress,
+    usable_device,
+    user_errors,
+)
+from espnet_entropy.data import write_table
+from espnet_entropy.shards import failed_path, is_whole, read_rows, write_shard
+from espnet_entropy.vc.acoustics import ACOUSTICS
+from espnet_entropy.vc.mel import MelConfig
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--what", required=True, choices=list(ACOUSTICS))
+    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
+    parser.add_argument("--output", required=True, help="dump/WHAT/SET")
+    add_shard_arguments(parser)
+    add_failure_argument(parser)
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Write one shard unless it is whole already."""
+    if is_whole(args.output, args.shard):
+        return
+    config, device = MelConfig(**args.mel_conf), usable_device(args.device)
+    recordings = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    failures, stopwatch = Failures(args.max_failed_utts), Stopwatch()
+
+    def arrays():
+        for utt, path in progress(recordings.items(), f"{args.what}, shard {args.shard}"):
+            try:
+                array = ACOUSTICS[args.what](path, config, device)
+            except ValueError as error:
+                failures.leave_out(utt, error)
+                continue
+            yield utt, array
+        # Before the shard's scp, which says that all of it is there.
+        write_table(failed_path(args.output, args.shard), failures.reasons)
+
+    table = write_shard(args.output, args.shard, arrays())
+    print(f"shard {args.shard}: {args.what} of {len(table)} recordings, {stopwatch.elapsed:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
