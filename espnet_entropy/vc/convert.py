@@ -93,7 +93,11 @@ class VoiceConverter:
         self.model.frontend.set_rate(rate_hz)
 
     def __call__(
-        self, source: Path | str | np.ndarray, target: Path | str | np.ndarray, *, seed: int = 0,
+        self,
+        source: Path | str | np.ndarray,
+        target: Path | str | np.ndarray,
+        *,
+        seed: int = 0,
         **sampling,
     ) -> Converted:
         """Convert one recording.

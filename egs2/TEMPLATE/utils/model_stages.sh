@@ -90,10 +90,16 @@ run_data_stages() {
         --options "${test_sets} ${dump_options}" "${makes[@]}"
 }
 
-# collect_lengths DUMP COMMAND...: ESPnet's shape files of the training and validation sets in DUMP
-# by a training command, in ${stats_dir}.
+# collect_lengths [--sums] DUMP COMMAND...: ESPnet's shape files of the training and validation sets
+# in DUMP by a training command, in ${stats_dir}; with --sums also sums of what the model's
+# collect_feats gives.
 collect_lengths() {
-    local dump=$1 i logs=${stats_dir}/log dirs=()
+    local dump i logs=${stats_dir}/log dirs=() lengths_alone skip_sums
+    # There is nothing to normalise in ids and entropies.
+    lengths_alone=(--model_conf extract_feats_in_collect_stats=false)
+    skip_sums=--skip_sum_stats
+    if [ "$1" = --sums ]; then lengths_alone=() && skip_sums="" && shift; fi
+    dump=$1
     shift
     use_jobs "${stats_nj}"
     fresh "${stats_dir}"
@@ -103,15 +109,14 @@ collect_lengths() {
         >"${logs}/train.frames"
     split_keys "${logs}/train.frames" "${stats_nj}" "${logs}/train"
     split_keys "${dump}/${valid_set}/wav.scp" "${stats_nj}" "${logs}/valid"
-    # Lengths alone: there is nothing to normalise in ids and entropies.
     ${train_cmd} --num_threads "${OMP_NUM_THREADS}" JOB=1:"${stats_nj}" "${logs}/stats.JOB.log" \
-        "$@" --collect_stats true --ngpu 0 --model_conf extract_feats_in_collect_stats=false \
+        "$@" --collect_stats true --ngpu 0 ${lengths_alone[@]+"${lengths_alone[@]}"} \
         --train_shape_file "${logs}/train.JOB" --valid_shape_file "${logs}/valid.JOB" \
         --output_dir "${logs}/stats.JOB"
     for i in $(seq "${stats_nj}"); do dirs+=(--input_dir "${logs}/stats.${i}"); done
     # shellcheck disable=SC2086
     ${train_cmd} "${logs}/aggregate.log" ${python} -m espnet2.bin.aggregate_stats_dirs \
-        --skip_sum_stats "${dirs[@]}" --output_dir "${stats_dir}"
+        ${skip_sums} "${dirs[@]}" --output_dir "${stats_dir}"
     stage_summary "$(wc -l <"${logs}/train.frames") of" \
         "$(wc -l <"${dump}/${train_set}/wav.scp") utterances have at most" \
         "${max_train_frames} frames and are trained on"

@@ -138,7 +138,7 @@ train_vocoder() {
 }
 
 collect_stats() {
-    collect_lengths "${dumpdir}/raw" "${vc_train[@]}"
+    collect_lengths --sums "${dumpdir}/raw" "${vc_train[@]}"
 }
 
 train_vc() {

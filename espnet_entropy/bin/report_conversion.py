@@ -1,0 +1,121 @@
+"""Sum up scored conversions: a table, and a page on which one hears them side by side."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.data import atomic_text, read_audio
+from espnet_entropy.outcome import training_minutes
+from espnet_entropy.results_page import commit, cpu_model, table
+from espnet_entropy.vc.listening_page import Example, Sound, make_page
+from espnet_entropy.vc.mel import MelConfig
+from espnet_entropy.vc.pairs import Pair, read_pairs
+from espnet_entropy.vc.summary import Summary, read_scores, summarize
+
+LABELS = {"source": "source recordings", "copy": "copy-synthesis"}
+HEADER = (
+    "system",
+    "segments/s",
+    "WER % (Whisper)",
+    "CER %",
+    "WER % (PocketSphinx)",
+    "cosine to target",
+    "to source",
+    "closer to target %",
+    "by spectrum %",
+    "pitch correlation",
+    "DNSMOS",
+    "times real time",
+)
+NOTES = (
+    "Whisper is also the encoder that the units are made of, so its error rates favour what units "
+    "keep; PocketSphinx shares nothing with them. The speaker embedding (Resemblyzer) is an input "
+    "of the model too, so its cosines favour the conversion; the mean spectrum is no input.",
+    "Error rates are of the pairs with an English source. Prompts are test recordings, which no "
+    "part of the model was trained on.",
+)
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--pairs", required=True, help="table: name, source, target, ...")
+    parser.add_argument("--folder", required=True, help="with a folder of every system")
+    parser.add_argument("--systems", nargs="+", required=True, help="source, copy, or rates in Hz")
+    parser.add_argument("--model", required=True, help="folder of the training")
+    parser.add_argument("--num_examples", type=int, default=10, help="pairs on the page")
+    parser.add_argument("--output", required=True, help="folder for table.md and listen.html")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Table and page."""
+    pairs, folder, config = read_pairs(args.pairs), Path(args.folder), MelConfig()
+    summaries = [summarize(folder / system, system, pairs) for system in args.systems]
+    rows = [list(HEADER), *map(_row, summaries)]
+    notes = [_origin(summaries, Path(args.model)), *NOTES]
+    output = Path(args.output)
+    with atomic_text(output / "table.md") as file:
+        file.write(table(rows) + "\n\n" + "\n\n".join(notes) + "\n")
+    chosen = np.linspace(0, len(pairs) - 1, min(args.num_examples, len(pairs)), dtype=int)
+    examples = [_example(pairs[index], folder, args.systems, config) for index in chosen]
+    with atomic_text(output / "listen.html") as file:
+        file.write(make_page("Voice conversion by segments", rows, notes, examples, config))
+    print(table([[row[i] for i in (0, 1, 2, 4, 7)] for row in rows]))
+    print(f"{output}/table.md, {output}/listen.html ({len(examples)} pairs)")
+
+
+def _row(summary: Summary) -> list[str]:
+    name = LABELS.get(summary.system, f"{summary.system} Hz")
+    return [
+        name,
+        _number(summary.rate_hz, 1),
+        _number(summary.wer["whisper"], 1),
+        _number(summary.cer["whisper"], 1),
+        _number(summary.wer["sphinx"], 1),
+        _number(summary.to_target, 3),
+        _number(summary.to_source, 3),
+        _number(summary.closer, 0),
+        _number(summary.spectrum_closer, 0),
+        _number(summary.pitch_correlation, 2),
+        _number(summary.dnsmos, 2),
+        _number(summary.times_real, 2),
+    ]
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _origin(summaries: list[Summary], model: Path) -> str:
+    last = summaries[-1]
+    vocoders = sorted({summary.vocoder for summary in summaries} - {""})
+    return (
+        f"{last.num_files} pairs, {last.num_judged} of them judged; sound by "
+        f"{' and '.join(vocoders)}; {training_minutes(model):.0f} minutes of training; commit "
+        f"{commit()}, {cpu_model()}."
+    )
+
+
+def _example(pair: Pair, folder: Path, systems: list[str], config: MelConfig) -> Example:
+    sounds = []
+    if "source" not in systems:
+        sounds.append(Sound("source", read_audio(pair.source, config.sample_rate)))
+    sounds.append(Sound("prompt: the voice", read_audio(pair.target, config.sample_rate)))
+    for system in systems:
+        wave = read_audio(folder / system / f"{pair.name}.wav", config.sample_rate)
+        heard = read_scores(folder / system / "scores.tsv")[pair.name]["whisper"]
+        sounds.append(Sound(LABELS.get(system, f"{system} Hz"), wave, heard))
+    said = f": “{pair.text}”" if pair.text else ""
+    return Example(f"{pair.source_speaker} to {pair.target_speaker}{said}", sounds)
+
+
+if __name__ == "__main__":
+    main()

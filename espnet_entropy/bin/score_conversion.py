@@ -1,0 +1,96 @@
+"""Score a folder of converted recordings: what is understood, whose voice it is, how it sounds."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from espnet_entropy.bin.common import make_parser, progress, user_errors
+from espnet_entropy.data import atomic_text, read_audio
+from espnet_entropy.vc.judges import normalize, sphinx_judge, whisper_judge
+from espnet_entropy.vc.measures import (
+    Voice,
+    dnsmos,
+    measure_voice,
+    pitch_correlation,
+    speaker_similarity,
+    spectrum_distance,
+)
+from espnet_entropy.vc.mel import MelConfig
+from espnet_entropy.vc.pairs import Pair, read_pairs
+
+COLUMNS = (
+    "name",
+    "whisper",
+    "sphinx",
+    "to_target",
+    "to_source",
+    "spectrum_to_target",
+    "spectrum_to_source",
+    "pitch_correlation",
+    "dnsmos",
+)
+
+
+def get_parser():
+    parser = make_parser(__doc__)
+    parser.add_argument("--pairs", required=True, help="table: name, source, target, ...")
+    parser.add_argument("--folder", required=True, help="with NAME.wav of every pair")
+    parser.add_argument("--judge", required=True, help="Whisper model of CTranslate2")
+    parser.add_argument("--num_dnsmos", type=int, default=20, help="files that DNSMOS hears")
+    parser.add_argument("--output", required=True, help="table to write, a line a file")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """All files of a folder."""
+    pairs, folder, config = read_pairs(args.pairs), Path(args.folder), MelConfig()
+    absent = [pair.name for pair in pairs if not (folder / f"{pair.name}.wav").is_file()]
+    if absent:
+        raise ValueError(
+            f"{folder} lacks {len(absent)} of {len(pairs)} files ({absent[0]}.wav, ...); convert "
+            "them first (stage 5)"
+        )
+    judges = (whisper_judge(args.judge), sphinx_judge())
+    voices: dict[str, Voice] = {}
+
+    def voice_of(path: str) -> Voice:
+        if path not in voices:
+            voices[path] = measure_voice(read_audio(path, config.sample_rate), config)
+        return voices[path]
+
+    # Evenly over the table, in which neighbours are alike.
+    heard = set(np.linspace(0, len(pairs) - 1, min(args.num_dnsmos, len(pairs)), dtype=int))
+    rows = []
+    for index, pair in enumerate(progress(pairs, f"scoring {folder}")):
+        wave = read_audio(folder / f"{pair.name}.wav", config.sample_rate)
+        row = _score(pair, wave, config, voice_of, judges)
+        quality = dnsmos(wave, config.sample_rate) if index in heard else float("nan")
+        rows.append((*row, f"{quality:.3f}"))
+    with atomic_text(args.output) as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([COLUMNS, *rows])
+    print(f"{args.output}: {len(rows)} files")
+
+
+def _score(pair: Pair, wave: np.ndarray, config: MelConfig, voice_of, judges) -> tuple[str, ...]:
+    voice = measure_voice(wave, config)
+    source, target = voice_of(pair.source), voice_of(pair.target)
+    heard = [normalize(judge(wave)) if pair.text else "" for judge in judges]
+    numbers = (
+        speaker_similarity(voice, target),
+        speaker_similarity(voice, source),
+        spectrum_distance(voice, target),
+        spectrum_distance(voice, source),
+        pitch_correlation(voice, source),
+    )
+    return (pair.name, *heard, *(f"{number:.4f}" for number in numbers))
+
+
+if __name__ == "__main__":
+    main()
