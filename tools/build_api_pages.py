@@ -12,8 +12,8 @@ import espnet_entropy
 def public_modules() -> list[str]:
     """The package and its modules; espnet3's data set only where espnet3 is."""
     names = [espnet_entropy.__name__]
-    for module in pkgutil.iter_modules(espnet_entropy.__path__, "espnet_entropy."):
-        if module.name in ("espnet_entropy.__main__", "espnet_entropy.bin"):
+    for module in pkgutil.walk_packages(espnet_entropy.__path__, "espnet_entropy."):
+        if module.name.startswith(("espnet_entropy.__main__", "espnet_entropy.bin")):
             continue  # commands: their --help says more
         if module.name == "espnet_entropy.espnet3_dataset" and not has_espnet3():
             continue
@@ -39,7 +39,8 @@ def main() -> None:
         __import__(name)
     pdoc.render.configure(docformat="google", show_source=True, footer_text="espnet_entropy")
     warnings.simplefilter("error")
-    pdoc.pdoc(*names, output_directory=output)
+    # It walks into packages itself.
+    pdoc.pdoc(*(name for name in names if name.count(".") < 2), output_directory=output)
     print(f"{len(names)} modules: {output / 'espnet_entropy.html'}")
 
 

@@ -19,7 +19,7 @@ from importlib import metadata
 DISTRIBUTIONS = (
     "torch torchaudio espnet espnet-s3prl transformers parallel-wavegan numpy scipy librosa "
     "kaldiio sentencepiece jiwer sacrebleu safetensors av soundfile matplotlib lightning "
-    "setuptools pip pytest ruff"
+    "setuptools pip pytest ruff Resemblyzer faster-whisper pocketsphinx"
 ).split()
 
 
@@ -60,11 +60,9 @@ def check_imports(*modules: str) -> Callable[[], str]:
 
 
 def check_vocoder() -> str:
-    import scipy.signal
+    from espnet_entropy.vc.vocoder import mend_scipy
 
-    # parallel_wavegan 0.6.1 imports scipy.signal.kaiser, which SciPy 1.13 removed.
-    if not hasattr(scipy.signal, "kaiser"):
-        scipy.signal.kaiser = scipy.signal.windows.kaiser
+    mend_scipy()
     from parallel_wavegan.models import HiFiGANGenerator
 
     return f"parallel_wavegan.models.{HiFiGANGenerator.__name__}"
@@ -83,6 +81,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "s3prl": check_imports("s3prl.nn", "s3prl.hub", "transformers.models.hubert.modeling_hubert"),
     "vocoder": check_vocoder,
     "data": check_imports("av", "kaldiio", "soundfile", "sentencepiece", "jiwer", "sacrebleu"),
+    "voices": check_imports("resemblyzer", "speechmos", "faster_whisper", "pocketsphinx"),
 }
 
 

@@ -202,6 +202,9 @@ install_espnet() {
     # --no-deps, espnet-s3prl: plain `s3prl` breaks on calls that torchaudio 2.9 removed, ESPnet's
     # fork (same module name) does not; it lists torch and torchaudio, which are settled above.
     install --no-deps "espnet==${espnet_version}" "espnet-s3prl==${s3prl_version}"
+    # Resemblyzer wants `webrtcvad`, which is compiled and whose wheels go by another name, and PyPI's
+    # `typing`, a part of Python 2; speechmos lists nothing. What they need is in requirements.txt.
+    install --no-deps Resemblyzer speechmos
     # parallel-wavegan 0.6.1: its setup.py needs the environment's setuptools and pip (hence
     # --no-build-isolation), and its list names packages for training from its own recipes.
     install --no-deps --no-build-isolation "parallel-wavegan==${parallel_wavegan_version}"
@@ -229,7 +232,7 @@ main() {
     install -r "tools/requirements-espnet${espnet_version}.txt" -r tools/requirements.txt \
         "torch==${torch_version}" --build-constraint tools/constraints-build.txt
     strip_torchaudio
-    step "ESPnet ${espnet_version}, espnet-s3prl, parallel-wavegan"
+    step "ESPnet ${espnet_version}, espnet-s3prl, parallel-wavegan, Resemblyzer"
     install_espnet
     step "this package, editable"
     install --no-deps --no-build-isolation --editable .

@@ -18,6 +18,7 @@ from espnet_entropy.vc.measures import (
 )
 from espnet_entropy.vc.mel import MelConfig
 from espnet_entropy.vc.pairs import Pair, read_pairs
+from espnet_entropy.vc.summary import NOT_HEARD
 
 COLUMNS = (
     "name",
@@ -36,7 +37,7 @@ def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--pairs", required=True, help="table: name, source, target, ...")
     parser.add_argument("--folder", required=True, help="with NAME.wav of every pair")
-    parser.add_argument("--judge", required=True, help="Whisper model of CTranslate2")
+    parser.add_argument("--judge", help="Whisper model of CTranslate2; PocketSphinx alone if none")
     parser.add_argument("--num_dnsmos", type=int, default=20, help="files that DNSMOS hears")
     parser.add_argument("--output", required=True, help="table to write, a line a file")
     return parser
@@ -57,7 +58,8 @@ def run(args) -> None:
             f"{folder} lacks {len(absent)} of {len(pairs)} files ({absent[0]}.wav, ...); convert "
             "them first (stage 5)"
         )
-    judges = (whisper_judge(args.judge), sphinx_judge())
+    whisper = whisper_judge(args.judge) if args.judge else None
+    judges = (whisper, sphinx_judge())
     voices: dict[str, Voice] = {}
 
     def voice_of(path: str) -> Voice:
@@ -81,7 +83,7 @@ def run(args) -> None:
 def _score(pair: Pair, wave: np.ndarray, config: MelConfig, voice_of, judges) -> tuple[str, ...]:
     voice = measure_voice(wave, config)
     source, target = voice_of(pair.source), voice_of(pair.target)
-    heard = [normalize(judge(wave)) if pair.text else "" for judge in judges]
+    heard = [_hear(judge, wave) if pair.text else "" for judge in judges]
     numbers = (
         speaker_similarity(voice, target),
         speaker_similarity(voice, source),
@@ -90,6 +92,10 @@ def _score(pair: Pair, wave: np.ndarray, config: MelConfig, voice_of, judges) ->
         pitch_correlation(voice, source),
     )
     return (pair.name, *heard, *(f"{number:.4f}" for number in numbers))
+
+
+def _hear(judge, wave: np.ndarray) -> str:
+    return normalize(judge(wave)) if judge else NOT_HEARD
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from espnet_entropy.vc.judges import normalize
 from espnet_entropy.vc.pairs import Pair
 
 JUDGES = ("whisper", "sphinx")
+# Where a judge was not asked; what one writes down has no such sign.
+NOT_HEARD = "-"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def summarize(folder: Path | str, system: str, pairs: Sequence[Pair]) -> Summary
 
 
 def _errors(rate, judged: list[tuple[str, dict]], judge: str) -> float:
-    if not judged:
+    if not judged or judged[0][1][judge] == NOT_HEARD:
         return math.nan
     references, hypotheses = zip(*((text, row[judge]) for text, row in judged), strict=True)
     return 100 * rate(list(references), list(hypotheses))

@@ -1,12 +1,8 @@
-"""The diffusion transformer and its content: shapes, and that neither batch nor padding matters."""
-
-import math
+"""The diffusion transformer: shapes, and that neither batch nor padding matters."""
 
 import pytest
 import torch
 
-from espnet_entropy.encode import Encoded
-from espnet_entropy.vc.content import expand, positions
 from espnet_entropy.vc.dit import DiT, rotate
 
 
@@ -74,16 +70,3 @@ def test_rotary_products_depend_on_distance_only():
 def test_heads_must_fit():
     with pytest.raises(ValueError, match="twice the 3 heads"):
         DiT(5, 6, 4, dim=16, num_heads=3)
-
-
-def test_content_of_segments_of_two_and_one_unit():
-    encoded = Encoded(
-        vectors=torch.tensor([[[1.0], [2.0]], [[3.0], [0.0]]]),
-        segment_lengths=torch.tensor([[2, 1], [1, 0]]),
-        segment_ids=torch.tensor([[0, 0, 1], [0, -1, -1]]),
-    )
-    assert expand(encoded, 2)[..., 0].tolist() == [[1, 1, 1, 1, 2, 2], [3, 3, 0, 0, 0, 0]]
-    share, length = positions(encoded, 2).unbind(-1)
-    assert share[0].tolist() == [0.125, 0.375, 0.625, 0.875, 0.25, 0.75]
-    assert share[1].tolist() == [0.25, 0.75, 0, 0, 0, 0]
-    assert length[0].tolist() == pytest.approx([math.log(2)] * 4 + [0, 0])

@@ -1,10 +1,11 @@
 """The model learns two utterances, converts, and refuses what does not fit."""
 
+import numpy as np
 import pytest
 import torch
 
 from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.vc.model import ConversionModel
+from espnet_entropy.vc.model import PROSODY, ConversionModel, Utterance
 
 
 def tiny(**conf) -> ConversionModel:
@@ -14,8 +15,12 @@ def tiny(**conf) -> ConversionModel:
     )
     # Fixed segments need no threshold, but without a bundle the frontend asks for a known one.
     frontend.encoder.threshold_record.zero_()
+    conf = {"content_conf": {"dim": 16, "num_layers": 1}} | conf
     dit_conf = {"dim": 32, "num_blocks": 2, "num_heads": 2}
-    return ConversionModel(frontend, 4, 3, dit_conf=dit_conf, **conf)
+    model = ConversionModel(frontend, n_mels=4, speaker_dim=3, dit_conf=dit_conf, **conf)
+    model.mel_mean.fill_(-2.0)
+    model.mel_scale.fill_(0.5)
+    return model
 
 
 def batch() -> dict:
@@ -26,14 +31,22 @@ def batch() -> dict:
     return {
         "units": units,
         "units_lengths": lengths,
-        "mel": mel,
+        "mel": mel.contiguous(),
         "mel_lengths": 2 * lengths,
         "speaker": torch.randn(2, 3),
+        "pitch": 5 + torch.rand(2, 20),
     }
 
 
-def test_loss_falls_and_padding_does_not_matter():
-    model, given = tiny(), batch()
+def utterance(given: dict, index: int) -> Utterance:
+    length = int(given["units_lengths"][index])
+    frames = {name: given[name][index, : 2 * length] for name in ("mel", "pitch")}
+    return Utterance(given["units"][index, :length], **frames)
+
+
+@pytest.mark.parametrize("regression", [True, False])
+def test_loss_falls(regression):
+    model, given = tiny(regression=regression), batch()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(150):
@@ -41,30 +54,95 @@ def test_loss_falls_and_padding_does_not_matter():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(stats["loss"].item())
+        losses.append(stats["flow"].item())
     assert weight.item() == 2
-    assert sum(losses[-20:]) < 0.7 * sum(losses[:20])
-    model.eval()
+    assert sum(losses[-20:]) < 0.8 * sum(losses[:20])
+    used = {name for name, p in model.named_parameters() if p.requires_grad and p.grad is None}
+    assert not used, "DDP refuses parameters without a gradient"
+
+
+@pytest.mark.parametrize("prosody", PROSODY)
+def test_padding_does_not_matter(prosody):
+    model, given = tiny(prosody=prosody).eval(), batch()
     torch.manual_seed(2)
     loss = model(**given)[0]
-    given["mel"] = given["mel"].clone()
     given["mel"][1, 14:] = float("nan")
+    given["pitch"][1, 14:] = 3.0
     torch.manual_seed(2)
     torch.testing.assert_close(model(**given)[0], loss)
 
 
-@pytest.mark.parametrize("use_positions", [True, False])
-def test_convert_gives_frames_of_the_source(use_positions):
-    model, given = tiny(use_positions=use_positions).eval(), batch()
-    units, prompt = given["units"][0], given["units"][1, :7]
-    conf = {"num_steps": 2, "solver": "midpoint"}
-    mel = model.convert(units, prompt, given["mel"][1, :14], given["speaker"][1], **conf)
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {},
+        {"use_positions": False},
+        {"use_units": True},
+        {"regression": False},
+        *({"prosody": prosody} for prosody in PROSODY),
+    ],
+)
+def test_convert_gives_frames_of_the_source(conf):
+    model, given = tiny(**conf).eval(), batch()
+    source, prompt = utterance(given, 0), utterance(given, 1)
+    options = {"num_steps": 2, "solver": "midpoint"}
+    torch.manual_seed(3)
+    mel = model.convert(source, prompt, given["speaker"][1], **options)
     assert mel.shape == (20, 4) and mel.isfinite().all()
+    torch.manual_seed(3)
+    other = model.convert(source, prompt, -given["speaker"][1], **options)
+    assert not torch.equal(mel, other)
+
+
+def test_without_noise_it_is_the_regression_that_a_new_model_gives():
+    """The gates of a new transformer are zero, but its last layer is not: temperature scales it."""
+    model, given = tiny().eval(), batch()
+    torch.nn.init.zeros_(model.dit.to_velocity.weight)
+    torch.nn.init.zeros_(model.dit.to_velocity.bias)
+    source, prompt, voice = utterance(given, 0), utterance(given, 1), given["speaker"][1]
+    mel = model.convert(source, prompt, voice, temperature=0.0)
+    known = model._known(
+        *(
+            part[:1]
+            for part in (
+                given["units"],
+                given["units_lengths"],
+                given["mel"],
+                given["mel_lengths"],
+                given["pitch"],
+            )
+        )
+    )
+    blurred = model.content(known, voice.unsqueeze(0), torch.ones(1, 10, dtype=torch.bool))[1]
+    torch.testing.assert_close(mel, blurred.view(20, 4) * 0.5 - 2.0)
+
+
+def test_statistics(tmp_path):
+    frames = np.random.default_rng(0).normal(3.0, 2.0, (500, 4)).astype(np.float32)
+    sums = {"count": 500, "sum": frames.sum(0), "sum_square": (frames**2).sum(0)}
+    np.savez(tmp_path / "mel_stats.npz", **sums)
+    model = ConversionModel(
+        tiny().frontend, n_mels=4, speaker_dim=3, mel_stats=str(tmp_path / "mel_stats.npz")
+    )
+    np.testing.assert_allclose(model.mel_mean, frames.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(model.mel_scale, frames.std(0), rtol=1e-4)
+    with pytest.raises(ValueError, match=r"\(4,\) means, but the spectrogram 5"):
+        ConversionModel(tiny().frontend, n_mels=5, mel_stats=str(tmp_path / "mel_stats.npz"))
 
 
 def test_refused():
     model, given = tiny(), batch()
     with pytest.raises(ValueError, match="utterance 1 .* 7 units but 13 mel frames"):
         model(**given | {"mel_lengths": torch.tensor([20, 13])})
-    with pytest.raises(ValueError, match="drop_condition 1"):
-        tiny(drop_condition=1.0)
+    with pytest.raises(ValueError, match="needs the pitch"):
+        model(**given | {"pitch": None})
+    for conf, message in (
+        ({"drop_condition": 1.0}, "drop_condition 1"),
+        ({"prosody": "all"}, "'all' is none of"),
+        ({"frames_per_unit": 0}, "frames_per_unit 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tiny(**conf)
+    model.mel_mean.fill_(float("nan"))
+    with pytest.raises(ValueError, match="no statistics"):
+        model(**given)

@@ -1,0 +1,239 @@
+"""From recordings to converted ones: dump, ESPnet's training, conversion, scores, page."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import tiny
+import torch
+import yaml
+
+from espnet_entropy.bin import (
+    convert_pairs,
+    dump_acoustics,
+    merge_shards,
+    report_conversion,
+    score_conversion,
+    vc_inference,
+    vc_train,
+)
+from espnet_entropy.data import read_matrix, read_table, read_yaml
+from espnet_entropy.vc.convert import VoiceConverter
+from espnet_entropy.vc.mel import MelConfig, log_mel
+from espnet_entropy.vc.pairs import Pair, write_pairs
+from espnet_entropy.vc.task import FitFrames
+
+CONFIG = {
+    "frontend": "entropy",
+    "frontend_conf": {
+        "num_units": tiny.NUM_UNITS,
+        "segmenter": "dp",
+        "rate": 15,
+        "rate_range": [7, 50],
+        "aggregator": "mean",
+        "output_size": 8,
+    },
+    "mel_conf": {"n_mels": 20},
+    "model_conf": {
+        "content_conf": {"dim": 16, "num_layers": 1},
+        "dit_conf": {"dim": 16, "num_blocks": 1, "num_heads": 2},
+    },
+    "batch_type": "length",
+    "batch_bins": 200,
+    "max_epoch": 1,
+    "num_workers": 0,
+    "use_matplotlib": False,
+    "best_model_criterion": [["valid", "loss", "min"]],
+}
+
+
+@pytest.fixture(scope="module")
+def trained(parts, tmp_path_factory) -> SimpleNamespace:
+    """A model of one epoch, as the recipe trains it."""
+    root = tmp_path_factory.mktemp("vc")
+    data = [f"{parts.dump}/wav.scp,units,kaldi_ark"]
+    for what in ("mel", "pitch", "speaker"):
+        folder = root / what
+        for shard in (1, 2):
+            tiny.command(
+                dump_acoustics,
+                what=what,
+                wav_scp=parts.wav_scp,
+                mel_conf="{n_mels: 20}",
+                output=folder,
+                num_shards=2,
+                shard=shard,
+            )
+        tiny.command(merge_shards, output=folder, num_shards=2, expect=parts.wav_scp, name=what)
+        data.append(f"{folder}/{what}.scp,{what},kaldi_ark")
+    (root / "train.yaml").write_text(yaml.safe_dump(CONFIG))
+    common = ["--config", str(root / "train.yaml"), "--frontend_conf", f"bundle={parts.bundle}"]
+    for part in ("train", "valid"):
+        for item in data:
+            common += [f"--{part}_data_path_and_name_and_type", item]
+    shapes = str(parts.dump / "utt2num_samples")
+    stats = root / "stats"
+    vc_train.main(
+        [*common, "--collect_stats", "true", "--output_dir", str(stats)]
+        + ["--train_shape_file", shapes, "--valid_shape_file", shapes]
+    )
+    model = root / "model"
+    vc_train.main(
+        [*common, "--model_conf", f"mel_stats={stats}/train/mel_stats.npz"]
+        + ["--train_shape_file", str(stats / "train/units_shape")]
+        + ["--valid_shape_file", str(stats / "valid/units_shape"), "--output_dir", str(model)]
+    )
+    return SimpleNamespace(root=root, model=model, recordings=read_table(parts.wav_scp))
+
+
+def test_what_was_dumped(trained, parts):
+    config = MelConfig(n_mels=20)
+    mels = read_table(trained.root / "mel/mel.scp")
+    assert set(mels) == set(tiny.SECONDS)
+    wave = tiny.wave(0, tiny.SECONDS["utt-a"])
+    np.testing.assert_allclose(read_matrix(mels["utt-a"]), log_mel(wave, config), atol=1e-5)
+    assert read_matrix(read_table(trained.root / "speaker/speaker.scp")["utt-a"]).shape == (256,)
+    pitch = read_table(trained.root / "pitch/pitch.scp")
+    assert read_matrix(pitch["utt-b"]).shape == (1 + round(0.7 * 16000) // 160,)
+
+
+def test_statistics_reach_the_checkpoint(trained):
+    state = torch.load(trained.model / "valid.loss.best.pth", weights_only=True)
+    frames = np.concatenate(
+        [read_matrix(entry) for entry in read_table(trained.root / "mel/mel.scp").values()]
+    )
+    np.testing.assert_allclose(state["mel_mean"], frames.mean(0), atol=0.05)
+
+
+def test_command_and_python_give_the_same(trained, tmp_path, capsys):
+    source, target = trained.recordings["utt-c"], trained.recordings["utt-a"]
+    output = tmp_path / "out.wav"
+    tiny.command(
+        vc_inference, model=trained.model, source=source, target=target, output=output, rate=15
+    )
+    assert "by Griffin-Lim" in capsys.readouterr().out
+    samples, rate = soundfile.read(output, dtype="float32")
+    converter = VoiceConverter(trained.model, rate_hz=15)
+    made = converter(source, target)
+    assert rate == made.sample_rate == 16000
+    # The units of one second; its last half frame may be cut.
+    assert abs(len(samples) - 16000) <= 320
+    np.testing.assert_allclose(samples, made.wave, atol=1e-4)
+    assert made.rate_hz < converter_rate(trained, source, target, 50) == 50.0
+    other_noise = converter(source, target, seed=1)
+    assert not np.allclose(made.mel, other_noise.mel)
+
+
+def converter_rate(trained, source, target, rate_hz) -> float:
+    return VoiceConverter(trained.model, rate_hz=rate_hz)(source, target, num_steps=1).rate_hz
+
+
+def test_long_sources_are_made_in_parts(trained):
+    converter = VoiceConverter(trained.model)
+    wave = tiny.wave(7, 40.0)
+    made = converter(wave, trained.recordings["utt-a"], num_steps=1)
+    assert abs(len(made.wave) - len(wave)) <= 320 and np.isfinite(made.wave).all()
+
+
+def write(path: Path, wave: np.ndarray, sample_rate: int = 16000) -> Path:
+    soundfile.write(path, wave, sample_rate)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("seconds", "factor", "sample_rate", "message"),
+    [
+        (0.8, 1.0, 16000, r"has 0\.80 s of sound; a voice needs 1 s"),
+        (2.0, 0.0, 16000, "is silent"),
+        (2.0, 1.0, 8000, "sampled at 8000 Hz, but the model makes 16000 Hz"),
+    ],
+)
+def test_refused_prompts(trained, tmp_path, seconds, factor, sample_rate, message):
+    wave = factor * tiny.wave(3, seconds, sample_rate)
+    target = write(tmp_path / "target.wav", wave, sample_rate)
+    with pytest.raises(ValueError, match=message):
+        VoiceConverter(trained.model)(trained.recordings["utt-c"], target)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vocoder": "none"}, "the vocoder none is missing; leave it out for Griffin-Lim"),
+        ({"checkpoint": "none.pth"}, "has no none.pth"),
+        ({"bundle": "none"}, "the bundle none is missing"),
+        ({"rate": 60}, "60"),
+        ({"output": "out.mp3"}, "the result is a WAV"),
+        ({"target": "none.wav"}, "none.wav cannot be decoded"),
+    ],
+)
+def test_refused_calls(trained, tmp_path, options, message):
+    given = {
+        "model": trained.model,
+        "source": trained.recordings["utt-c"],
+        "target": trained.recordings["utt-a"],
+        "output": tmp_path / "out.wav",
+    }
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(vc_inference, **given | options)
+
+
+def test_refused_samples(trained):
+    converter, target = VoiceConverter(trained.model), trained.recordings["utt-a"]
+    for samples in (np.zeros((2, 16000), np.float32), np.zeros(16000), np.full(16000, np.nan)):
+        with pytest.raises(ValueError, match="expected finite float32 samples"):
+            converter(samples, target)
+
+
+def test_frames_of_another_recording():
+    data = {"units": np.zeros((10, 2)), "mel": np.zeros((21, 4)), "pitch": np.zeros(19)}
+    fitted = FitFrames(2)("utt", data)
+    assert fitted["mel"].shape == (20, 4) and fitted["pitch"].shape == (20,)
+    with pytest.raises(ValueError, match="utt b: 40 frames of mel, but 20 belong to its 10 units"):
+        FitFrames(2)("b", {"units": np.zeros((10, 2)), "mel": np.zeros((40, 4))})
+
+
+def test_pairs_scores_and_page(trained, tmp_path, capsys):
+    sounds = trained.recordings
+    pairs = [
+        Pair(f"{utt}_to_a", sounds[utt], sounds["utt-a"], f"spk{utt[-1]}", "spka", text)
+        for utt, text in (("utt-c", "one two"), ("utt-d", ""))
+    ]
+    write_pairs(tmp_path / "pairs.tsv", pairs)
+    common = {"pairs": tmp_path / "pairs.tsv", "model": trained.model}
+    for system in ("source", "copy", "15"):
+        folder = tmp_path / system
+        for shard in (1, 2):
+            options = {"num_shards": 2, "shard": shard, "num_steps": 1}
+            tiny.command(convert_pairs, system=system, output=folder, **common, **options)
+        tiny.command(
+            score_conversion,
+            pairs=tmp_path / "pairs.tsv",
+            folder=folder,
+            num_dnsmos=1,
+            output=folder / "scores.tsv",
+        )
+    source, _ = soundfile.read(tmp_path / "source/utt-c_to_a.wav", dtype="float32")
+    np.testing.assert_allclose(source, tiny.wave(2, 1.0), atol=1e-4)
+    assert read_yaml(tmp_path / "15/info.1.yaml")["vocoder"] == "Griffin-Lim"
+    capsys.readouterr()
+    tiny.command(convert_pairs, system=15, output=tmp_path / "15", **common)
+    assert "all 2 files are there already" in capsys.readouterr().out
+    words = ["--systems", "source", "copy", "15"]
+    tiny.command(report_conversion, *words, folder=tmp_path, output=tmp_path, **common)
+    table = (tmp_path / "table.md").read_text()
+    assert "| copy-synthesis | - | - |" in table and "| 15 Hz |" in table
+    page = (tmp_path / "listen.html").read_text()
+    # The prompt, and three systems, of two pairs.
+    assert page.count("<audio") == 8 and "spkc to spka" in page
+    (tmp_path / "15/utt-d_to_a.wav").unlink()
+    with pytest.raises(SystemExit, match="lacks 1 of 2 files"):
+        tiny.command(
+            score_conversion,
+            pairs=tmp_path / "pairs.tsv",
+            folder=tmp_path / "15",
+            output=tmp_path / "15/scores.tsv",
+        )
+    with pytest.raises(SystemExit, match="'fast' is neither a rate"):
+        tiny.command(convert_pairs, system="fast", output=tmp_path / "fast", **common)
