@@ -73,6 +73,11 @@ def main(argv: list[str] | None = None) -> None:
     if name.startswith("espnet2."):
         check_checkpoints(arguments)
         set_broken_checkpoint_aside(arguments)
+    if name.startswith("parallel_wavegan."):
+        # Here, since a vocoder's training must not need ESPnet.
+        from espnet_entropy.vc.vocoder import mend_scipy
+
+        mend_scipy()
     module = importlib.import_module(name)
     sys.argv = [module.__file__ or name, *arguments]
     if hasattr(module, "main"):

@@ -160,7 +160,8 @@ class VoiceConverter:
 
     def _utterance(self, wave: np.ndarray) -> Utterance:
         config = self.mel_config
-        tokens = self.tokenizer(torch.from_numpy(wave).unsqueeze(0), torch.tensor([len(wave)]))
+        heard = torch.from_numpy(self._resampled(wave, self.tokenizer.sample_rate))
+        tokens = self.tokenizer(heard.unsqueeze(0), torch.tensor([len(heard)]))
         units = torch.stack([tokens.units[0].float(), tokens.entropies[0]], dim=-1)
         wanted = len(units) * self.model.frames_per_unit
         mel = fit_frames(log_mel(wave, config), wanted)
@@ -170,12 +171,16 @@ class VoiceConverter:
         return Utterance(*(part.to(self.device) for part in parts))
 
     def _voice(self, wave: np.ndarray) -> np.ndarray:
-        rate = self.mel_config.sample_rate
-        if rate != speaker.SAMPLE_RATE:
-            import librosa
+        heard = self._resampled(wave, speaker.SAMPLE_RATE)
+        return speaker.embed_speaker(heard, device=self.device)
 
-            wave = librosa.resample(wave, orig_sr=rate, target_sr=speaker.SAMPLE_RATE)
-        return speaker.embed_speaker(wave, device=self.device)
+    def _resampled(self, wave: np.ndarray, sample_rate: int) -> np.ndarray:
+        """From the spectrogram's rate to another."""
+        if sample_rate == self.mel_config.sample_rate:
+            return wave
+        import librosa
+
+        return librosa.resample(wave, orig_sr=self.mel_config.sample_rate, target_sr=sample_rate)
 
     def _parts(self, whole: Utterance) -> list[Utterance]:
         """Equal parts of at most LONGEST_PART_SEC."""

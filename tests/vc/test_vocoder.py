@@ -1,0 +1,97 @@
+"""A HiFi-GAN that parallel_wavegan trains through the launcher on our spectrograms, and loads."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import tiny
+import torch
+import yaml
+from launching import LAUNCHER, execute
+
+from espnet_entropy.bin import dump_acoustics, merge_shards
+from espnet_entropy.data import read_audio, read_table, write_table
+from espnet_entropy.vc.mel import MelConfig, log_mel
+from espnet_entropy.vc.vocoder import find_checkpoint, load_vocoder
+
+RECIPE = Path(__file__).resolve().parents[2] / "egs2/core_sounds/vc1/conf/hifigan.yaml"
+
+
+@pytest.fixture(scope="module")
+def trained(parts, tmp_path_factory) -> SimpleNamespace:
+    """The recipe's vocoder in small, three steps long."""
+    root = tmp_path_factory.mktemp("vocoder")
+    # parallel_wavegan reads recordings of 16 bits, by kaldiio.
+    recordings = {}
+    for utt, path in read_table(parts.wav_scp).items():
+        recordings[utt] = str(root / f"{utt}.wav")
+        soundfile.write(recordings[utt], read_audio(path, 16000), 16000, subtype="PCM_16")
+    write_table(root / "wav.scp", recordings)
+    tiny.command(dump_acoustics, what="mel", wav_scp=parts.wav_scp, output=root / "mel")
+    tiny.command(merge_shards, output=root / "mel", expect=parts.wav_scp, name="mel")
+    config = yaml.safe_load(RECIPE.read_text())
+    config["generator_params"] |= {"channels": 32}
+    config["discriminator_params"]["scale_discriminator_params"] |= {
+        "channels": 16,
+        "max_downsample_channels": 16,
+        "max_groups": 4,
+    }
+    config["discriminator_params"]["period_discriminator_params"] |= {
+        "channels": 4,
+        "max_downsample_channels": 8,
+    }
+    config |= {"batch_size": 2, "num_workers": 0, "train_max_steps": 3, "save_interval_steps": 1}
+    config |= {"eval_interval_steps": 100, "log_interval_steps": 1}
+    (root / "hifigan.yaml").write_text(yaml.safe_dump(config))
+    arguments = ["-m", "parallel_wavegan.bin.train", "--config", root / "hifigan.yaml"]
+    for part in ("train", "dev"):
+        arguments += [f"--{part}-wav-scp", root / "wav.scp"]
+        arguments += [f"--{part}-feats-scp", root / "mel/mel.scp"]
+    done = execute(*LAUNCHER, *arguments, "--outdir", root / "exp", cwd=root)
+    assert done.returncode == 0, done.stderr
+    return SimpleNamespace(folder=root / "exp")
+
+
+def test_it_is_loaded_and_makes_sound(trained):
+    assert find_checkpoint(trained.folder).name == "checkpoint-3steps.pkl"
+    vocoder = load_vocoder(trained.folder, MelConfig())
+    mel = log_mel(tiny.wave(0, 1.0), MelConfig())[:100]
+    wave = vocoder.synthesize(mel)
+    assert vocoder.name == "HiFi-GAN"
+    assert wave.shape == (16000,) and wave.dtype == np.float32 and np.abs(wave).max() <= 1
+    # An earlier checkpoint is another vocoder.
+    first = load_vocoder(trained.folder / "checkpoint-1steps.pkl", MelConfig())
+    assert not np.allclose(first.synthesize(mel), wave)
+
+
+def test_statistics_of_its_training_are_used(trained, tmp_path):
+    import h5py
+
+    for name in ("config.yml", "checkpoint-3steps.pkl"):
+        (tmp_path / name).symlink_to(trained.folder / name)
+    with h5py.File(tmp_path / "stats.h5", "w") as file:
+        file["mean"], file["scale"] = np.full(80, -2.0), np.full(80, 0.5)
+    mel = log_mel(tiny.wave(0, 0.5), MelConfig())
+    with_stats = load_vocoder(tmp_path, MelConfig()).synthesize(mel)
+    without = load_vocoder(trained.folder, MelConfig()).synthesize((mel + 2.0) / 0.5)
+    np.testing.assert_allclose(with_stats, without, atol=1e-5)
+
+
+def test_refused(trained, tmp_path):
+    with pytest.raises(
+        ValueError, match="trained with hop_size 160, but the spectrograms have 200"
+    ):
+        load_vocoder(trained.folder, MelConfig(hop_size=200))
+    with pytest.raises(ValueError, match="holds no checkpoint-"):
+        load_vocoder(tmp_path, MelConfig())
+    with pytest.raises(ValueError, match="none.pkl is missing"):
+        load_vocoder(tmp_path / "none.pkl", MelConfig())
+    (tmp_path / "config.yml").write_text((trained.folder / "config.yml").read_text())
+    torch.save({"model": {"generator": {}}}, tmp_path / "checkpoint-1steps.pkl")
+    with pytest.raises(ValueError, match="does not fit its config.yml"):
+        load_vocoder(tmp_path, MelConfig())
+    torch.save({"model": Path("x")}, tmp_path / "checkpoint-1steps.pkl")
+    with pytest.raises(ValueError, match="no checkpoint of weights alone"):
+        load_vocoder(tmp_path, MelConfig())
