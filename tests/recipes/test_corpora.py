@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.vc.pairs import read_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {
@@ -359,6 +360,54 @@ def test_cvss_refused(cvss, tmp_path, file, content, message):
 def test_cvss_says_what_has_to_be_fetched_by_hand(tmp_path):
     done = prepare(CVSS, tmp_path, "--tgt_lang", "zh")
     assert done.returncode == 2 and "commonvoice.mozilla.org" in done.stderr
+
+
+# LibriTTS
+
+LIBRITTS = "libritts/vc1"
+
+
+@pytest.fixture
+def libritts(tmp_path):
+    """A clip of 4 s of each speaker and part, one without a text and one of 1 s besides."""
+    parts = ("train-clean-100", "train-clean-360", "dev-clean", "test-clean")
+    for number, part in enumerate(parts):
+        for speaker in (f"1{number}", f"1{number}3"):
+            folder = tmp_path / "LibriTTS" / part / speaker / "7"
+            folder.mkdir(parents=True)
+            for sentence, seconds in enumerate((4.0, 4.0, 1.0)):
+                name = f"{speaker}_7_000001_{sentence:06}"
+                clip(folder / f"{name}.wav", seconds, rate=24000)
+                if sentence != 1:
+                    (folder / f"{name}.normalized.txt").write_text("“It’s Mr. Bell,” he said.\n")
+    return tmp_path
+
+
+def test_libritts(libritts, tmp_path):
+    done = prepare(LIBRITTS, tmp_path / "data", "--data_dir", libritts)
+    assert done.returncode == 0, done.stderr
+    train = tmp_path / "data/train"
+    assert "2 clips without text" in done.stdout
+    assert len(read_table(train / "wav.scp")) == 8 and is_sorted(train)
+    assert read_table(train / "text")["10-7-000001-000000"] == "it's mr bell he said"
+    pairs = read_pairs(tmp_path / "data/pairs.tsv")
+    assert [(p.source_speaker, p.target_speaker) for p in pairs] == [("13", "133"), ("133", "13")]
+    assert pairs[0].text == "it's mr bell he said"
+    assert pairs[0].source.endswith("13_7_000001_000000.wav")
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ("train-clean-360", "holds no SPEAKER/CHAPTER/*.wav with texts"),
+        ("test-clean/133", "has one speaker alone"),
+    ],
+)
+def test_libritts_refused(libritts, tmp_path, lost, message):
+    shutil.rmtree(libritts / "LibriTTS" / lost)
+    done = prepare(LIBRITTS, tmp_path / "data", "--data_dir", libritts)
+    assert done.returncode == 1 and message in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # Downloads

@@ -19,7 +19,7 @@ import yaml
 from launching import launch, prepare_speech, same_data
 from tiny_models import save_hubert
 
-from espnet_entropy.data import read_yaml
+from espnet_entropy.data import read_matrix, read_table, read_yaml
 from espnet_entropy.dump import read_units
 
 EGS2 = Path(__file__).resolve().parents[2] / "egs2"
@@ -90,6 +90,50 @@ def test_a_small_model_of_the_kind_trains(parts, tmp_path, config):
     state = torch.load(tmp_path / "model/1epoch.pth", weights_only=True)
     assert all(value.isfinite().all() for value in state.values())
     assert state["frontend.encoder.embedding.weight"].shape == (tiny.NUM_UNITS, 16)
+
+
+def build_conversion(config, **frontend):
+    """ESPnet's model of a configuration of `vc_train`."""
+    with contextlib.redirect_stdout(io.StringIO()):  # notes about optional packages
+        from espnet_entropy.vc.task import ConversionTask
+    args = ConversionTask.get_parser().parse_args(["--config", str(config), "--output_dir", "x"])
+    args.frontend_conf |= frontend
+    return ConversionTask.build_model(args)
+
+
+@pytest.mark.parametrize("recipe", ["libritts/vc1", "core_sounds/vc1"])
+def test_a_conversion_has_as_many_parameters_as_it_says(recipe):
+    config = EGS2 / recipe / "conf/train_vc.yaml"
+    model = build_conversion(config, unit_init="random")
+    count = f"{sum(parameter.numel() for parameter in model.parameters()):,}"
+    assert re.findall(r"\d+,\d{3},\d{3}", config.read_text().split("frontend:")[0]) == [count]
+    assert count in (EGS2 / recipe / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_small_conversion_of_the_full_size_kind_trains(parts, tmp_path):
+    content = read_yaml(EGS2 / "libritts/vc1/conf/train_vc.yaml")
+    content["frontend_conf"]["aggregator_conf"] |= dict(num_layers=1, num_heads=2)
+    content["frontend_conf"] |= dict(output_size=16, num_units=tiny.NUM_UNITS)
+    content["model_conf"]["content_conf"] |= dict(dim=16, num_layers=1)
+    content["model_conf"]["dit_conf"] |= dict(dim=16, num_blocks=1, num_heads=2)
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(content))
+    torch.manual_seed(0)
+    model = build_conversion(tmp_path / "train.yaml", bundle=str(parts.bundle))
+    model.mel_mean.zero_()
+    model.mel_scale.fill_(1.0)
+    units = read_matrix(read_table(parts.dump / "wav.scp")["utt-a"])
+    length, frames = len(units), len(units) * model.frames_per_unit
+    loss, _, _ = model(
+        units=torch.tensor(units).unsqueeze(0),
+        units_lengths=torch.tensor([length]),
+        mel=torch.randn(1, frames, 80),
+        mel_lengths=torch.tensor([frames]),
+        pitch=torch.rand(1, frames),
+        speaker=torch.randn(1, 256),
+    )
+    loss.backward()
+    missing = [n for n, p in model.named_parameters() if p.grad is None and p.requires_grad]
+    assert loss.isfinite() and not missing
 
 
 PAPERS_LM = EGS2 / "TEMPLATE/units1/conf/train_lm_paper.yaml"
