@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_entropy.bundle import Bundle, load_extractor
+from espnet_entropy.chunks import pieces_of
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_audio
 from espnet_entropy.entropy import predictive_entropies
@@ -126,6 +127,16 @@ class UnitTokenizer:
             )
         return self(waveform.unsqueeze(0), torch.tensor([len(waveform)]))
 
+    def _assign(self, features: Tensor, num_samples: int) -> Tensor:
+        """(T, D) -> (T,), piece by piece as they were encoded, as they are when audio streams in.
+
+        The number of rows in a matrix product changes its rounding, and copies do not depend on
+        where a piece lies in memory.
+        """
+        pieces = pieces_of(self.extractor, num_samples)
+        frames = [self.extractor.num_frames(piece) for piece in pieces]
+        return torch.cat([self.codebook.assign(part.clone()) for part in features.split(frames)])
+
     def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
         if len(waveforms) == 0 or len(waveforms) != len(lengths):
             raise ValueError(
@@ -136,7 +147,7 @@ class UnitTokenizer:
         for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
             waveform = waveform[:length].unsqueeze(0).to(self.device)
             features, frames = self.extractor(waveform, torch.tensor([length]))
-            units.append(self.codebook.assign(features[0]))
+            units.append(self._assign(features[0], length))
             if self.unit_lm is not None:
                 entropies.append(
                     predictive_entropies(
