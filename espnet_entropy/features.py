@@ -1,8 +1,9 @@
 """Waveform to frame features: Whisper encoders, s3prl upstreams (HuBERT, WavLM, ...) and MFCC.
 
 Every extractor is an ``nn.Module`` with ``name``, ``conf`` (rebuilds it), ``sample_rate`` (Hz),
-``frame_shift_sec``, ``dim``, ``batch_invariant``, ``chunk_samples`` (or None), ``shortest`` (samples),
-``num_frames`` and ``content_hash``; calling it takes waveforms (B, N) to features (B, T, D). See :func:`build_extractor`.
+``frame_shift_sec``, ``dim``, ``batch_invariant``, ``chunk_samples`` (or None), ``shortest``
+(samples), ``num_frames`` and ``content_hash``; calling it takes waveforms (B, N) to features
+(B, T, D). See :func:`build_extractor`.
 
 With ``chunk_sec`` long audio is encoded in pieces that do not see each other, which bounds memory
 and lets units come while audio arrives; see ``chunks.py``.

@@ -128,7 +128,7 @@ def find_boundaries(
     if config.min_rate_hz is not None:
         boundaries = _raise_to_min_rate(boundaries, entropies, lengths, config)
     if config.max_segment is not None:
-        boundaries = _cut_long_segments(boundaries, config.max_segment) & valid
+        boundaries = cut_long_segments(boundaries, config.max_segment) & valid
     return boundaries
 
 
@@ -267,24 +267,51 @@ def _dedup(units, entropies, lengths, config, thresholds):
 
 
 def _fixed(units, entropies, lengths, config, thresholds):
-    every = max(1, round(config.frame_rate_hz / config.rate_hz))
-    frames = torch.arange(units.shape[1], device=units.device)
-    return (frames % every == 0).expand_as(units).clone()
+    return every_frames(torch.arange(units.shape[1], device=units.device), config).expand_as(units)
 
 
 def _uniform(units, entropies, lengths, config, thresholds):
-    frames = torch.arange(-1, units.shape[1], device=units.device, dtype=torch.float64)
-    steps = torch.floor(frames * config.rate_hz / config.frame_rate_hz)
-    return (steps[1:] > steps[:-1]).expand_as(units).clone()
+    return even_frames(torch.arange(units.shape[1], device=units.device), config).expand_as(units)
 
 
 def _random(units, entropies, lengths, config, thresholds):
-    """Frames drawn independently; the draw is a hash of the units up to the frame and its index."""
     frames = torch.arange(units.shape[1], device=units.device)
-    prefix = (_hash(units * 1_000_003 + frames)).cumsum(1)
-    uniform = (_hash(prefix + frames) & ((1 << 53) - 1)).double() / (1 << 53)
+    return drawn_frames(units, frames, units.new_zeros(len(units), 1), config)[0]
+
+
+# Segmenters that count frames, by the frames' numbers (n,), so that they can go on in a stream.
+
+
+def every_frames(frames: Tensor, config: SegmenterConfig) -> Tensor:
+    """fixed: (n,) bool, True every n-th frame, the whole number nearest to the rate."""
+    return frames % max(1, round(config.frame_rate_hz / config.rate_hz)) == 0
+
+
+def even_frames(frames: Tensor, config: SegmenterConfig) -> Tensor:
+    """uniform: (n,) bool, True where floor(frame * rate / frame rate) takes a step."""
+    share = config.rate_hz, config.frame_rate_hz
+    now, before = (torch.floor(f.double() * share[0] / share[1]) for f in (frames, frames - 1))
+    return now > before
+
+
+def drawn_frames(
+    units: Tensor, frames: Tensor, prefix: Tensor, config: SegmenterConfig
+) -> tuple[Tensor, Tensor]:
+    """random: frames drawn independently, by a hash of the units up to the frame and its number.
+
+    Args:
+        units: (B, n) int64.
+        frames: (n,) int64, their numbers.
+        prefix: (B, 1) int64, what this function returned for the units before; zeros at first.
+        config: its rate is that of the draws.
+
+    Returns:
+        (B, n) bool, and the (B, 1) prefix for the units that follow.
+    """
+    sums = prefix + _hash(units * 1_000_003 + frames).cumsum(1)
+    uniform = (_hash(sums + frames) & ((1 << 53) - 1)).double() / (1 << 53)
     # t = 0 is a boundary anyway; with one in 50 taken off, short utterances would come out low
-    return uniform < config.rate_hz / config.frame_rate_hz
+    return uniform < config.rate_hz / config.frame_rate_hz, sums[:, -1:]
 
 
 def _stored(units, entropies, lengths, config, thresholds):
@@ -318,7 +345,8 @@ def _raise_to_min_rate(boundaries, entropies, lengths, config):
     return boundaries | ((rank < needed.unsqueeze(1)) & valid)
 
 
-def _cut_long_segments(boundaries, max_segment):
+def cut_long_segments(boundaries: Tensor, max_segment: int) -> Tensor:
+    """(B, T) bool, True at t = 0; adds a boundary wherever max_segment frames passed."""
     frames = torch.arange(boundaries.shape[1], device=boundaries.device).expand(boundaries.shape)
     starts = frames.masked_fill(~boundaries, 0).cummax(1).values
     return boundaries | ((frames - starts) % max_segment == 0)
