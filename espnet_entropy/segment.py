@@ -144,14 +144,12 @@ def segments_of(boundaries: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         in frames, 0 on the padding, where S is the largest number of segments in the batch.
     """
     valid = valid_mask(lengths, boundaries.shape[1])
-    ids = (boundaries.long().cumsum(1) - 1).masked_fill(~valid, -1)
-    num_segments = boundaries.sum(1)
-    counts = torch.zeros(
-        len(lengths), int(num_segments.max()) + 1, dtype=torch.long, device=ids.device
-    )
-    # Padding has id -1; it is counted in a column of its own, which is dropped.
-    counts.scatter_add_(1, ids + 1, torch.ones_like(ids))
-    return ids, counts[:, 1:]
+    # In place: at a million units, new memory costs more than what is computed in it.
+    ids = boundaries.cumsum(1).masked_fill_(~valid, 0)
+    counts = ids.new_zeros(len(ids), int(ids.max()) + 1)
+    # Padding is counted in a column of its own, which is dropped.
+    counts.scatter_add_(1, ids, ids.new_ones(1, 1).expand_as(ids))
+    return ids.sub_(1), counts[:, 1:]
 
 
 def _check_batch(units: Tensor, entropies: Tensor, lengths: Tensor) -> None:
@@ -190,23 +188,35 @@ def score(units: Tensor, entropies: Tensor, config: SegmenterConfig) -> tuple[Te
     Returns:
         One (B, T) tensor a threshold, in the order of CALIBRATED[segmenter].
     """
-    relative = torch.full_like(entropies, NEVER)
-    relative[:, 1:] = entropies[:, 1:] - entropies[:, :-1]
-    # -inf minus -inf, on the padding
-    relative = relative.masked_fill(entropies == NEVER, NEVER)
-    following = torch.nn.functional.pad(entropies[:, 1:], (0, 1), value=NEVER)
-    is_peak = (relative > 0) & (entropies >= following)
-    peaks = torch.where(is_peak, entropies, entropies - PEAKS_FIRST_NATS)
-    scores = {
-        "global": (entropies,),
-        "relative": (relative,),
-        "combined": (entropies, relative),
-        "peaks": (peaks,),
-        "dp": (entropies,),
-    }[config.segmenter]
-    keep = changed(units) if config.on_change else torch.ones_like(units, dtype=torch.bool)
+    scores = SCORES[config.segmenter](entropies)
+    keep = changed(units) if config.on_change else torch.ones_like(units[:1], dtype=torch.bool)
     keep[:, 0] = False
     return tuple(s.masked_fill(~keep, NEVER) for s in scores)
+
+
+def _relative(entropies: Tensor) -> Tensor:
+    """Entropy less that of the unit before; -inf at t = 0 and on the padding."""
+    relative = torch.full_like(entropies, NEVER)
+    torch.sub(entropies[:, 1:], entropies[:, :-1], out=relative[:, 1:])
+    # -inf minus -inf, on the padding
+    return relative.masked_fill_(entropies == NEVER, NEVER)
+
+
+def _peaks(entropies: Tensor) -> Tensor:
+    """Entropies; those that are no local maximum are lower by PEAKS_FIRST_NATS."""
+    following = torch.nn.functional.pad(entropies[:, 1:], (0, 1), value=NEVER)
+    is_peak = (_relative(entropies) > 0) & (entropies >= following)
+    return torch.where(is_peak, entropies, entropies - PEAKS_FIRST_NATS)
+
+
+# (B, T) entropies, -inf on the padding, to one score a threshold.
+SCORES = {
+    "global": lambda entropies: (entropies,),
+    "relative": lambda entropies: (_relative(entropies),),
+    "combined": lambda entropies: (entropies, _relative(entropies)),
+    "peaks": lambda entropies: (_peaks(entropies),),
+    "dp": lambda entropies: (entropies,),
+}
 
 
 def _above_threshold(units, entropies, lengths, config, thresholds):

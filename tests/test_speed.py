@@ -42,7 +42,7 @@ def test_turns_are_taken():
     timing = compare(
         lambda: calls.append("ours"), lambda: calls.append("peer"), device="cpu", repeats=2
     )
-    assert calls == ["ours", "peer"] * 3
+    assert calls == ["ours", "peer"] * 3  # the first turn does not count
     assert min(timing.ours_sec, timing.peer_sec, timing.ratio) >= 0
 
 
@@ -97,4 +97,4 @@ def test_a_part_is_reported(tmp_path, monkeypatch):
     speed.main(["--only", "segmentation", "--output", str(output)])
     text = output.read_text()
     assert "`python -m benchmarks.speed --only segmentation`, commit " in text
-    assert text.count("a Python loop | ≥ 100 | ") == 3
+    assert text.count("a Python loop over ") == 5

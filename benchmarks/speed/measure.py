@@ -96,14 +96,15 @@ def time_of(work: Callable[[], object], device: str) -> float:
 def compare(
     ours: Callable[[], object], peer: Callable[[], object], *, device: str, repeats: int = 5
 ) -> Timing:
-    """Time two works by turns, after one call of each that does not count.
+    """Time two works by turns; of several turns, the first does not count.
 
     Args:
         ours, peer: the works.
         device: `cpu` (seconds of this process, on one thread) or `cuda` (wall clock).
         repeats: turns.
     """
-    ours(), peer()
+    if repeats > 1:
+        ours(), peer()
     times = [(time_of(ours, device), time_of(peer, device)) for _ in range(repeats)]
     return Timing(
         statistics.median(o for o, _ in times),
