@@ -20,7 +20,7 @@ from espnet_entropy.features import build_extractor
 from espnet_entropy.shards import write_shard
 from espnet_entropy.tokenizer import UnitTokenizer
 
-NUM_UTTS, UTT_SEC, NUM_UNITS = 10, 5.0, 100
+NUM_UTTS, UTT_SEC, NUM_UNITS = 6, 5.0, 100
 Corpus = dict[str, Tensor]
 
 
