@@ -1,11 +1,12 @@
 """python -m benchmarks.speed [--device cuda] [--quick] [--only cale assign] [--output FILE]
 
-Writes one block of benchmarks/RESULTS.md. --quick only checks, at small sizes, that what would be
+Writes a block of benchmarks/RESULTS.md a part. --quick only checks, at small sizes, that what would be
 timed computes the right thing; it times and writes nothing.
 """
 
 import argparse
 import os
+import time
 from pathlib import Path
 
 # Before torch: one thread, whose seconds are counted, so that other work on the machine counts
@@ -24,7 +25,7 @@ from benchmarks.speed import (  # noqa: E402
     streams,
     units,
 )
-from benchmarks.speed.measure import Row, not_run, time_of  # noqa: E402
+from benchmarks.speed.measure import Row, not_run  # noqa: E402
 from espnet_entropy.results_page import insert, provenance, table  # noqa: E402
 
 # In the order of the report, with the names that stand there for what was not run at all.
@@ -40,6 +41,15 @@ PARTS = {
 }
 HEADER = ["what", "against", "limit", "ratio", "verdict", "sizes, medians (ours against it)",
           "checked against, largest difference"]  # fmt: skip
+
+
+TITLE = """# Speed
+
+Written by `make bench` and `make bench-gpu`. Both sides of a ratio take turns in one process; the
+ratio is the median over the turns. Where the limit is ≥, it says how many times faster ours is, or
+which share it reaches. What is timed is compared in the same run with float64, with plain loops or
+with offline; a row whose result is wrong ends the run.
+"""
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -61,45 +71,56 @@ def main(cmd=None) -> None:
                 print(f"{name}: {line}", flush=True)
         return
     there = args.device == "cpu" or torch.cuda.is_available()
-    found: list[Row] = []
+    keep_places(args.output, args.device)
     for name in args.only:
         part, title = PARTS[name]
-        if not there:
-            found.append(not_run(title, "–", "no GPU here"))
-            continue
-        torch.manual_seed(0)
-        sec = time_of(lambda part=part: found.extend(part.rows(args.device)), args.device)
-        print(f"{name}: {sec:.0f} s", flush=True)
-        if args.device == "cuda":
+        begin = time.monotonic()
+        if there:
+            torch.manual_seed(0)
+            found = part.rows(args.device)
+        else:
+            found = [not_run(title, "–", "no GPU here")]
+        # Part by part, so that an interrupted run keeps what it has.
+        text = report(args.device, name, found)
+        insert(args.output, f"{args.device}-{name}", text)
+        print(text, f"\n({time.monotonic() - begin:.0f} s)\n", flush=True)
+        if there and args.device == "cuda":
             torch.cuda.empty_cache()
-    text = report(args, found)
-    insert(args.output, f"speed-{args.device}", text)
-    print(text)
 
 
-def report(args: argparse.Namespace, found: list[Row]) -> str:
-    """The block: how it was made, and the table."""
-    command = "python -m benchmarks.speed"
-    command += f" --device {args.device}" if args.device != "cpu" else ""
-    if len(args.only) < len(PARTS):
-        command += f" --only {' '.join(args.only)}"
-    where = provenance(command, [0], []).replace(" no epochs of training,", "")
-    if args.device == "cpu":
-        how = "One thread; seconds are those the process computed (CPU time)."
+def keep_places(output: Path, device: str) -> None:
+    """Blocks for all parts, in their order, whichever is run first."""
+    text = output.read_text(encoding="utf-8") if output.is_file() else ""
+    if not text:
+        output.write_text(TITLE, encoding="utf-8")
+    for name, (_, title) in PARTS.items():
+        if f"<!-- {device}-{name}: begin -->" not in text:
+            row = not_run(
+                title, "–", f"`python -m benchmarks.speed{options(device, name)}` does it"
+            )
+            insert(output, f"{device}-{name}", block(device, name, [], [row]))
+
+
+def options(device: str, name: str) -> str:
+    """Of the command that makes one block."""
+    return (f" --device {device}" if device != "cpu" else "") + f" --only {name}"
+
+
+def report(device: str, name: str, found: list[Row]) -> str:
+    """A block: how it was made, and the table."""
+    where = provenance(f"python -m benchmarks.speed{options(device, name)}", [0], [])
+    where = where.replace(" no epochs of training,", "")
+    if device == "cpu":
+        how = "one thread, seconds of CPU time."
     else:
-        name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: nothing run"
-        how = f"{name}; wall clock."
-    heading = f"## {'CPU' if args.device == 'cpu' else 'GPU'}"
-    lines = [
-        heading,
-        "",
-        f"{where} torch {torch.__version__}. {how}",
-        "Both sides take turns in one process; a ratio is the median over the turns. Where the",
-        "limit is ≥, it says how many times faster ours is (or which share it reaches).",
-        "",
-        table([HEADER, *(row.cells() for row in found)]),
-    ]
-    return "\n".join(lines)
+        how = f"{torch.cuda.get_device_name()}, wall clock." if torch.cuda.is_available() else ""
+    return block(device, name, [f"{where} torch {torch.__version__}, {how}".rstrip(), ""], found)
+
+
+def block(device: str, name: str, made: list[str], found: list[Row]) -> str:
+    """Heading, provenance, table."""
+    heading = f"### {PARTS[name][1]} ({device.upper().replace('CUDA', 'GPU')})"
+    return "\n".join([heading, "", *made, table([HEADER, *(row.cells() for row in found)])])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ CONF = (
     Path(__file__).resolve().parents[2]
     / "egs2/librispeech_100/asr1/conf/train_asr_ebranchformer.yaml"
 )
-VOCABULARY, TOKENS_PER_SEC, BEAM = 500, 3, 10
+VOCABULARY, TOKENS_PER_SEC, BEAM = 500, 2, 10
 
 
 def recogniser(rate_hz: float, device: str, **changes) -> torch.nn.Module:
@@ -140,7 +140,7 @@ def rows(device: str) -> list[Row]:
 
     checked = check(device)
     slow, fast = recogniser(50.0, device), recogniser(15.0, device)
-    batch = batch_of(2 if device == "cpu" else 32, device)
+    batch = batch_of(1 if device == "cpu" else 32, device)
     training = compare(
         lambda: train(fast, batch), lambda: train(slow, batch), device=device, repeats=3
     )
@@ -163,7 +163,7 @@ def rows(device: str) -> list[Row]:
         hubert(wave)
         search_slow(*one)
 
-    whole = compare(with_lm, without, device=device, repeats=2)
+    whole = compare(with_lm, without, device=device, repeats=1)
     peer = "the same model at 50 Hz"
     size = f"E-Branchformer of librispeech_100, {len(batch[0])} x {SECONDS:g} s from a dump"
     search = f"beam {BEAM}, {TOKENS_PER_SEC} tokens a second of {SECONDS:g} s"

@@ -72,8 +72,8 @@ def rows(device: str) -> list[Row]:
 
     checked = check(lm, units, lengths)
     small = unit_lm(device, hidden_size=256, num_layers=4, num_heads=4, context=1024)
-    beside_hubert = compare(entropies(lm), encode, device=device, repeats=5)
-    beside_llama = compare(entropies(lm), bare, device=device, repeats=7)
+    beside_hubert = compare(entropies(lm), encode, device=device, repeats=3)
+    beside_llama = compare(entropies(lm), bare, device=device, repeats=5)
     smaller = compare(entropies(small), encode, device=device, repeats=3)
     return [
         _row("entropy pass, paper's LM", "HuBERT base's forward", beside_hubert, 0.7, checked),
