@@ -1,7 +1,7 @@
 """python -m benchmarks.speed [--device cuda] [--quick] [--only cale assign] [--output FILE]
 
-Writes a block of benchmarks/RESULTS.md a part. --quick only checks, at small sizes, that what would be
-timed computes the right thing; it times and writes nothing.
+Writes a block of benchmarks/RESULTS.md a part. --quick only checks, at small sizes, that what would
+be timed computes the right thing; it times and writes nothing.
 """
 
 import argparse
