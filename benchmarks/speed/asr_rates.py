@@ -81,8 +81,12 @@ def train(model: torch.nn.Module, batch: tuple[Tensor, ...]) -> None:
 
 def decoder_of(model: torch.nn.Module):
     """Joint CTC and attention search for a fixed number of tokens: random weights end nowhere."""
-    from espnet2.legacy.nets.batch_beam_search import BatchBeamSearch
-    from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
+    try:
+        from espnet2.legacy.nets.batch_beam_search import BatchBeamSearch
+        from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
+    except ModuleNotFoundError:  # before ESPnet 202609
+        from espnet.nets.batch_beam_search import BatchBeamSearch
+        from espnet.nets.scorers.ctc import CTCPrefixScorer
 
     model.eval()
     last = VOCABULARY - 1
@@ -98,11 +102,11 @@ def decoder_of(model: torch.nn.Module):
     ).to(next(model.parameters()).device)
 
     @torch.no_grad()
-    def decode(speech: Tensor, lengths: Tensor) -> int:
+    def decode(speech: Tensor, lengths: Tensor) -> tuple[int, int]:
         encoded, _ = model.encode(speech, lengths)
         count = round(int(lengths[0]) / 50 * TOKENS_PER_SEC)
-        search(encoded[0], maxlenratio=-count, minlenratio=-count)
-        return encoded.shape[1]
+        best = search(encoded[0], maxlenratio=-count, minlenratio=1 - count)[0]
+        return encoded.shape[1], len(best.yseq) - 2  # without <sos/eos> at both ends
 
     return decode
 
@@ -131,7 +135,11 @@ def check(device: str) -> str:
 
 def quick(device: str) -> list[str]:
     """Correctness at a small size."""
-    return [check(device)]
+    small = dict(encoder_conf=dict(num_blocks=1), decoder_conf=dict(num_blocks=1))
+    found = decoder_of(recogniser(15.0, device, **small))(*batch_of(1, device, 100)[:2])
+    if found != (30, 4):
+        raise ValueError(f"{found} vectors and tokens of 2 s, not 30 and 4")
+    return [check(device), "decoding: 30 vectors and 4 tokens of 2 s"]
 
 
 def rows(device: str) -> list[Row]:
