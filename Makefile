@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs; PYTHON, TORCH, TORCH_INDEX_URL and
 # VENV go through to tools/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long demo docs lint clean
+.PHONY: help setup test test-long demo bench bench-gpu docs lint clean
 
 VENV ?= .venv
 export VENV
@@ -23,6 +23,12 @@ test-long: setup ## run the long tests
 
 demo: setup ## from real recordings to a recogniser, on a laptop
 	PATH="$(abspath $(VENV))/bin:$$PATH" bash egs2/core_sounds/demo.sh
+
+bench: setup ## measure speed beside peers on one CPU thread, into benchmarks/RESULTS.md
+	$(VENV)/bin/python -m benchmarks.speed
+
+bench-gpu: setup ## the same on a CUDA GPU
+	$(VENV)/bin/python -m benchmarks.speed --device cuda
 
 docs: setup ## build API pages from the docstrings into docs/api
 	$(VENV)/bin/python tools/build_api_pages.py docs/api

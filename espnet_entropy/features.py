@@ -1,8 +1,12 @@
 """Waveform to frame features: Whisper encoders, s3prl upstreams (HuBERT, WavLM, ...) and MFCC.
 
 Every extractor is an ``nn.Module`` with ``name``, ``conf`` (rebuilds it), ``sample_rate`` (Hz),
-``frame_shift_sec``, ``dim``, ``batch_invariant``, ``num_frames`` and ``content_hash``; calling it
-takes waveforms (B, N) to features (B, T, D). See :func:`build_extractor`.
+``frame_shift_sec``, ``dim``, ``batch_invariant``, ``chunk_samples`` (or None), ``shortest``
+(samples), ``num_frames`` and ``content_hash``; calling it takes waveforms (B, N) to features
+(B, T, D). See :func:`build_extractor`.
+
+With ``chunk_sec`` long audio is encoded in pieces that do not see each other, which bounds memory
+and lets units come while audio arrives; see ``chunks.py``.
 
 ``batch_invariant`` says whether a padded batch may be computed as one. None of the three may, so
 each forward runs the utterances one at a time: padding changes what attention and group norms
@@ -22,10 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from espnet_entropy.chunks import SAMPLE_RATE, chunk_samples, pieces_of
 from espnet_entropy.whisper import WhisperEncoder
 from espnet_entropy.whisper_weights import load_whisper_encoder
 
-SAMPLE_RATE = 16000
 WINDOW = 400  # samples, 25 ms
 # Louder than any float audio, quieter than any 16-bit integer recording cast to float.
 MAX_PEAK = 16.0
@@ -36,8 +40,8 @@ def build_extractor(name: str, **conf) -> nn.Module:
 
     Args:
         name: a key of ``EXTRACTORS``: ``whisper``, ``s3prl`` or ``mfcc``.
-        conf: ``whisper``: path, layer, chunk_sec; ``s3prl``: upstream, path, layer;
-            ``mfcc``: num_mel, num_ceps, deltas.
+        conf: ``whisper``: path, layer, chunk_sec; ``s3prl``: upstream, path, layer,
+            chunk_sec; ``mfcc``: num_mel, num_ceps, deltas, chunk_sec.
 
     Returns:
         Module: ``extractor(waveforms (B, N) float32 in [-1, 1], lengths (B,) int64)`` gives
@@ -72,7 +76,7 @@ class WhisperExtractor(nn.Module):
     padded to 30 s, which for an utterance of 3 s is ten times the work and lets silence in.
 
     Frame t is centred at t * 20 ms. Audio longer than ``chunk_sec`` is cut into pieces that are
-    encoded on their own; see :func:`_pieces`.
+    encoded on their own; see `chunks.py`.
 
     Args:
         path: openai ``.pt`` file, Hugging Face directory or CTranslate2 directory (local).
@@ -87,6 +91,7 @@ class WhisperExtractor(nn.Module):
 
     name = "whisper"
     sample_rate = SAMPLE_RATE
+    shortest = WINDOW  # samples
     frame_shift_sec = 0.02
     batch_invariant = False
 
@@ -97,12 +102,9 @@ class WhisperExtractor(nn.Module):
         self.encoder = WhisperEncoder(weights.tensors, weights.num_heads)
         self.dim = self.encoder.positions.shape[1]
         max_samples = 320 * self.encoder.positions.shape[0]
-        self.chunk_samples = round(chunk_sec * SAMPLE_RATE)
-        if self.chunk_samples % 320 or not 1600 <= self.chunk_samples <= max_samples:
-            raise ValueError(
-                f"chunk_sec {chunk_sec}: must be a multiple of 0.02 s from 0.1 to "
-                f"{max_samples / SAMPLE_RATE} s (the positions of {path})"
-            )
+        self.chunk_samples = chunk_samples(
+            chunk_sec, hop=320, shortest=WINDOW, longest=max_samples, name=str(path)
+        )
         num_mel = self.encoder.conv1.in_channels
         # Not persistent: constants, no weights, so neither in checkpoints nor in the hash.
         self.register_buffer("filters", _mel_filters(num_mel), persistent=False)
@@ -110,7 +112,7 @@ class WhisperExtractor(nn.Module):
 
     def num_frames(self, num_samples: int) -> int:
         """Frames that forward gives for ``num_samples``; 0 where it raises (under 400 samples)."""
-        return _ceil_div(num_samples // 160, 2) if num_samples >= WINDOW else 0
+        return _ceil_div(num_samples // 160, 2) if num_samples >= self.shortest else 0
 
     def content_hash(self) -> str:
         """SHA-256 (hex) of the weights in use; equal for equal weights in any of the formats."""
@@ -125,8 +127,7 @@ class WhisperExtractor(nn.Module):
         return _one_by_one(self, self._encode, waveforms, lengths)
 
     def _encode(self, waveform: Tensor) -> Tensor:
-        pieces = waveform.split(_pieces(len(waveform), self.chunk_samples))
-        return torch.cat([self.encoder(self._log_mel(piece)) for piece in pieces])
+        return self.encoder(self._log_mel(waveform))
 
     def _log_mel(self, waveform: Tensor) -> Tensor:
         """Whisper's input (M, N // 160) of one piece (openai/whisper ``audio.py``)."""
@@ -146,19 +147,29 @@ class S3prlExtractor(nn.Module):
         path: local checkpoint for the names that end in ``_local`` or ``_custom``; nothing is
             then downloaded. None: s3prl fetches its own registered checkpoint.
         layer: index into the hidden states; 0 is the input of the first transformer layer.
+        chunk_sec: longest piece in seconds, a multiple of the frame shift; None: audio of any
+            length is one piece, at a cost that grows with its square.
 
     Raises:
-        ValueError: unknown upstream, missing path, or layer out of range.
+        ValueError: unknown upstream, missing path, or layer or chunk_sec out of range.
     """
 
     name = "s3prl"
     sample_rate = SAMPLE_RATE
+    # Below, s3prl pads with silence (0.05 s) or fails to match lengths (HuBERT, 1039 samples).
+    shortest = 1280  # samples
     batch_invariant = False
 
-    def __init__(self, upstream: str, layer: int, path: str | Path | None = None):
+    def __init__(
+        self,
+        upstream: str,
+        layer: int,
+        path: str | Path | None = None,
+        chunk_sec: int | float | None = None,
+    ):
         super().__init__()
         path = None if path is None else str(path)
-        self.conf = {"upstream": upstream, "layer": layer, "path": path}
+        self.conf = {"upstream": upstream, "layer": layer, "path": path} | _chunked(chunk_sec)
         self.upstream = _load_upstream(upstream, path)
         if not 0 <= layer < self.upstream.num_layers:
             last = self.upstream.num_layers - 1
@@ -167,6 +178,9 @@ class S3prlExtractor(nn.Module):
         self.dim = self.upstream.hidden_sizes[layer]
         self.downsample_rate = self.upstream.downsample_rates[layer]
         self.frame_shift_sec = self.downsample_rate / SAMPLE_RATE
+        self.chunk_samples = chunk_samples(
+            chunk_sec, hop=self.downsample_rate, shortest=self.shortest, name=upstream
+        )
 
     def train(self, mode: bool = True) -> "S3prlExtractor":
         """Stay in eval mode: dropout and layer drop would make the units random."""
@@ -174,8 +188,7 @@ class S3prlExtractor(nn.Module):
 
     def num_frames(self, num_samples: int) -> int:
         """Frames that forward gives for ``num_samples``; 0 where it raises (under 0.08 s)."""
-        # Below, s3prl pads with silence (0.05 s) or fails to match lengths (HuBERT, 1039 samples).
-        return _ceil_div(num_samples, self.downsample_rate) if num_samples >= 1280 else 0
+        return _ceil_div(num_samples, self.downsample_rate) if num_samples >= self.shortest else 0
 
     def content_hash(self) -> str:
         """SHA-256 (hex) of the upstream's weights, all layers."""
@@ -228,21 +241,31 @@ class MfccExtractor(nn.Module):
         num_mel: mel bands up to 8 kHz (slaney scale).
         num_ceps: cepstra kept, the 0th (level) included.
         deltas: append first and second derivatives over 5 frames: D = 3 * num_ceps.
+        chunk_sec: longest piece in seconds, a multiple of 0.02; None: all audio is one piece.
 
     Raises:
-        ValueError: num_ceps outside ``1 ... num_mel``.
+        ValueError: num_ceps outside ``1 ... num_mel``, or chunk_sec out of range.
     """
 
     name = "mfcc"
     sample_rate = SAMPLE_RATE
+    shortest = WINDOW  # samples
     frame_shift_sec = 0.02
     batch_invariant = False
 
-    def __init__(self, num_mel: int = 40, num_ceps: int = 13, deltas: bool = True):
+    def __init__(
+        self,
+        num_mel: int = 40,
+        num_ceps: int = 13,
+        deltas: bool = True,
+        chunk_sec: int | float | None = None,
+    ):
         super().__init__()
         if not 1 <= num_ceps <= num_mel:
             raise ValueError(f"num_ceps {num_ceps} must lie between 1 and num_mel {num_mel}")
         self.conf = {"num_mel": num_mel, "num_ceps": num_ceps, "deltas": deltas}
+        self.conf |= _chunked(chunk_sec)
+        self.chunk_samples = chunk_samples(chunk_sec, hop=320, shortest=WINDOW, name=self.name)
         self.dim = num_ceps * (3 if deltas else 1)
         self.register_buffer("filters", _mel_filters(num_mel), persistent=False)
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
@@ -250,7 +273,7 @@ class MfccExtractor(nn.Module):
 
     def num_frames(self, num_samples: int) -> int:
         """Frames that forward gives for ``num_samples``; 0 where it raises (under 400 samples)."""
-        return _ceil_div(num_samples, 320) if num_samples >= WINDOW else 0
+        return _ceil_div(num_samples, 320) if num_samples >= self.shortest else 0
 
     def content_hash(self) -> str:
         """SHA-256 (hex) of the settings, there being no weights."""
@@ -274,11 +297,16 @@ class MfccExtractor(nn.Module):
         return torch.cat([ceps, _deltas(ceps), _deltas(_deltas(ceps))]).T
 
 
+def _chunked(chunk_sec: float | None) -> dict[str, float]:
+    """A conf's entry; none without chunks, so that the hash of such a conf says nothing of them."""
+    return {} if chunk_sec is None else {"chunk_sec": chunk_sec}
+
+
 EXTRACTORS = {"whisper": WhisperExtractor, "s3prl": S3prlExtractor, "mfcc": MfccExtractor}
 
 
 def _one_by_one(extractor, encode, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Check a batch, encode its utterances separately (N,) -> (T, D), pad with zeros."""
+    """Check a batch, encode its utterances' pieces separately (N,) -> (T, D), pad with zeros."""
     _check_batch(waveforms, lengths)
     features = []
     with _full_float32(waveforms.device):
@@ -288,15 +316,16 @@ def _one_by_one(extractor, encode, waveforms: Tensor, lengths: Tensor) -> tuple[
                     f"utterance {i} of the batch: {length} samples ({length / SAMPLE_RATE:.4f} s) "
                     f"are too short for one frame of {extractor.name}; leave it out"
                 )
-            # A copy of its own: kernels may add in another order at another memory alignment.
-            waveform = waveforms[i, :length].clone()
+            waveform = waveforms[i, :length]
             peak = waveform.abs().amax().item()
             if not peak <= MAX_PEAK:  # also true for NaN
                 raise ValueError(
                     f"utterance {i} of the batch: the largest sample of {length} is {peak}; "
                     "expected finite floats in [-1, 1] (divide 16-bit integers by 32768)"
                 )
-            features.append(encode(waveform))
+            pieces = waveform.split(pieces_of(extractor, length))
+            # Copies of their own: kernels may add in another order at another memory alignment.
+            features.append(torch.cat([encode(piece.clone()) for piece in pieces]))
         feature_lengths = torch.tensor([len(feature) for feature in features])
         return nn.utils.rnn.pad_sequence(features, True), feature_lengths.to(lengths.device)
 
@@ -333,20 +362,6 @@ def _full_float32(device: torch.device) -> Iterator[None]:
                 yield
         finally:
             torch.set_float32_matmul_precision(precision)
-
-
-def _pieces(num_samples: int, chunk_samples: int) -> list[int]:
-    """Lengths of the pieces of long audio: whole chunks and a rest.
-
-    A rest under one window cannot be encoded alone, nor be appended where the positions end, so
-    the last cut then moves half a chunk back. Cuts lie on multiples of 320 samples, so the frames
-    are those of the uncut audio, at the same times.
-    """
-    full, rest = divmod(num_samples, chunk_samples)
-    if full and 0 < rest < WINDOW:
-        moved = chunk_samples // 640 * 320
-        return [chunk_samples] * (full - 1) + [chunk_samples - moved, moved + rest]
-    return [chunk_samples] * full + ([rest] if rest else [])
 
 
 def _power_spectrogram(waveform: Tensor, window: Tensor, *, hop: int) -> Tensor:

@@ -128,7 +128,7 @@ def find_boundaries(
     if config.min_rate_hz is not None:
         boundaries = _raise_to_min_rate(boundaries, entropies, lengths, config)
     if config.max_segment is not None:
-        boundaries = _cut_long_segments(boundaries, config.max_segment) & valid
+        boundaries = cut_long_segments(boundaries, config.max_segment) & valid
     return boundaries
 
 
@@ -144,14 +144,12 @@ def segments_of(boundaries: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         in frames, 0 on the padding, where S is the largest number of segments in the batch.
     """
     valid = valid_mask(lengths, boundaries.shape[1])
-    ids = (boundaries.long().cumsum(1) - 1).masked_fill(~valid, -1)
-    num_segments = boundaries.sum(1)
-    counts = torch.zeros(
-        len(lengths), int(num_segments.max()) + 1, dtype=torch.long, device=ids.device
-    )
-    # Padding has id -1; it is counted in a column of its own, which is dropped.
-    counts.scatter_add_(1, ids + 1, torch.ones_like(ids))
-    return ids, counts[:, 1:]
+    # In place: at a million units, new memory costs more than what is computed in it.
+    ids = boundaries.cumsum(1).masked_fill_(~valid, 0)
+    counts = ids.new_zeros(len(ids), int(ids.max()) + 1)
+    # Padding is counted in a column of its own, which is dropped.
+    counts.scatter_add_(1, ids, ids.new_ones(1, 1).expand_as(ids))
+    return ids.sub_(1), counts[:, 1:]
 
 
 def _check_batch(units: Tensor, entropies: Tensor, lengths: Tensor) -> None:
@@ -190,23 +188,35 @@ def score(units: Tensor, entropies: Tensor, config: SegmenterConfig) -> tuple[Te
     Returns:
         One (B, T) tensor a threshold, in the order of CALIBRATED[segmenter].
     """
-    relative = torch.full_like(entropies, NEVER)
-    relative[:, 1:] = entropies[:, 1:] - entropies[:, :-1]
-    # -inf minus -inf, on the padding
-    relative = relative.masked_fill(entropies == NEVER, NEVER)
-    following = torch.nn.functional.pad(entropies[:, 1:], (0, 1), value=NEVER)
-    is_peak = (relative > 0) & (entropies >= following)
-    peaks = torch.where(is_peak, entropies, entropies - PEAKS_FIRST_NATS)
-    scores = {
-        "global": (entropies,),
-        "relative": (relative,),
-        "combined": (entropies, relative),
-        "peaks": (peaks,),
-        "dp": (entropies,),
-    }[config.segmenter]
-    keep = changed(units) if config.on_change else torch.ones_like(units, dtype=torch.bool)
+    scores = SCORES[config.segmenter](entropies)
+    keep = changed(units) if config.on_change else torch.ones_like(units[:1], dtype=torch.bool)
     keep[:, 0] = False
     return tuple(s.masked_fill(~keep, NEVER) for s in scores)
+
+
+def _relative(entropies: Tensor) -> Tensor:
+    """Entropy less that of the unit before; -inf at t = 0 and on the padding."""
+    relative = torch.full_like(entropies, NEVER)
+    torch.sub(entropies[:, 1:], entropies[:, :-1], out=relative[:, 1:])
+    # -inf minus -inf, on the padding
+    return relative.masked_fill_(entropies == NEVER, NEVER)
+
+
+def _peaks(entropies: Tensor) -> Tensor:
+    """Entropies; those that are no local maximum are lower by PEAKS_FIRST_NATS."""
+    following = torch.nn.functional.pad(entropies[:, 1:], (0, 1), value=NEVER)
+    is_peak = (_relative(entropies) > 0) & (entropies >= following)
+    return torch.where(is_peak, entropies, entropies - PEAKS_FIRST_NATS)
+
+
+# (B, T) entropies, -inf on the padding, to one score a threshold.
+SCORES = {
+    "global": lambda entropies: (entropies,),
+    "relative": lambda entropies: (_relative(entropies),),
+    "combined": lambda entropies: (entropies, _relative(entropies)),
+    "peaks": lambda entropies: (_peaks(entropies),),
+    "dp": lambda entropies: (entropies,),
+}
 
 
 def _above_threshold(units, entropies, lengths, config, thresholds):
@@ -267,24 +277,51 @@ def _dedup(units, entropies, lengths, config, thresholds):
 
 
 def _fixed(units, entropies, lengths, config, thresholds):
-    every = max(1, round(config.frame_rate_hz / config.rate_hz))
-    frames = torch.arange(units.shape[1], device=units.device)
-    return (frames % every == 0).expand_as(units).clone()
+    return every_frames(torch.arange(units.shape[1], device=units.device), config).expand_as(units)
 
 
 def _uniform(units, entropies, lengths, config, thresholds):
-    frames = torch.arange(-1, units.shape[1], device=units.device, dtype=torch.float64)
-    steps = torch.floor(frames * config.rate_hz / config.frame_rate_hz)
-    return (steps[1:] > steps[:-1]).expand_as(units).clone()
+    return even_frames(torch.arange(units.shape[1], device=units.device), config).expand_as(units)
 
 
 def _random(units, entropies, lengths, config, thresholds):
-    """Frames drawn independently; the draw is a hash of the units up to the frame and its index."""
     frames = torch.arange(units.shape[1], device=units.device)
-    prefix = (_hash(units * 1_000_003 + frames)).cumsum(1)
-    uniform = (_hash(prefix + frames) & ((1 << 53) - 1)).double() / (1 << 53)
+    return drawn_frames(units, frames, units.new_zeros(len(units), 1), config)[0]
+
+
+# Segmenters that count frames, by the frames' numbers (n,), so that they can go on in a stream.
+
+
+def every_frames(frames: Tensor, config: SegmenterConfig) -> Tensor:
+    """fixed: (n,) bool, True every n-th frame, the whole number nearest to the rate."""
+    return frames % max(1, round(config.frame_rate_hz / config.rate_hz)) == 0
+
+
+def even_frames(frames: Tensor, config: SegmenterConfig) -> Tensor:
+    """uniform: (n,) bool, True where floor(frame * rate / frame rate) takes a step."""
+    share = config.rate_hz, config.frame_rate_hz
+    now, before = (torch.floor(f.double() * share[0] / share[1]) for f in (frames, frames - 1))
+    return now > before
+
+
+def drawn_frames(
+    units: Tensor, frames: Tensor, prefix: Tensor, config: SegmenterConfig
+) -> tuple[Tensor, Tensor]:
+    """random: frames drawn independently, by a hash of the units up to the frame and its number.
+
+    Args:
+        units: (B, n) int64.
+        frames: (n,) int64, their numbers.
+        prefix: (B, 1) int64, what this function returned for the units before; zeros at first.
+        config: its rate is that of the draws.
+
+    Returns:
+        (B, n) bool, and the (B, 1) prefix for the units that follow.
+    """
+    sums = prefix + _hash(units * 1_000_003 + frames).cumsum(1)
+    uniform = (_hash(sums + frames) & ((1 << 53) - 1)).double() / (1 << 53)
     # t = 0 is a boundary anyway; with one in 50 taken off, short utterances would come out low
-    return uniform < config.rate_hz / config.frame_rate_hz
+    return uniform < config.rate_hz / config.frame_rate_hz, sums[:, -1:]
 
 
 def _stored(units, entropies, lengths, config, thresholds):
@@ -318,7 +355,8 @@ def _raise_to_min_rate(boundaries, entropies, lengths, config):
     return boundaries | ((rank < needed.unsqueeze(1)) & valid)
 
 
-def _cut_long_segments(boundaries, max_segment):
+def cut_long_segments(boundaries: Tensor, max_segment: int) -> Tensor:
+    """(B, T) bool, True at t = 0; adds a boundary wherever max_segment frames passed."""
     frames = torch.arange(boundaries.shape[1], device=boundaries.device).expand(boundaries.shape)
     starts = frames.masked_fill(~boundaries, 0).cummax(1).values
     return boundaries | ((frames - starts) % max_segment == 0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_entropy.bundle import Bundle, load_extractor
+from espnet_entropy.chunks import pieces_of
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_audio
 from espnet_entropy.entropy import predictive_entropies
@@ -92,6 +93,29 @@ class UnitTokenizer:
         return self.extractor.sample_rate
 
     @torch.inference_mode()
+    def units_of(self, waveform: Tensor) -> Tensor:
+        """Units of one recording, or of one of the pieces in which the extractor encodes it.
+
+        Args:
+            waveform: (N,) float32 in [-1, 1], at `sample_rate`.
+
+        Returns:
+            (T,) int64.
+
+        Raises:
+            ValueError: it is shorter than a frame, or samples are not finite.
+        """
+        length = len(waveform)
+        with torch.autocast(self.device.type, enabled=False):
+            features, _ = self.extractor(waveform[None].to(self.device), torch.tensor([length]))
+            # By piece, as streams do: the number of rows of a matrix product changes its rounding.
+            # Copies, because the place in memory may, too.
+            pieces = pieces_of(self.extractor, length)
+            frames = [self.extractor.num_frames(piece) for piece in pieces]
+            parts = [self.codebook.assign(p.clone()) for p in features[0].split(frames)]
+            return torch.cat(parts)
+
+    @torch.inference_mode()
     def __call__(self, waveforms: Tensor, lengths: Tensor) -> Tokens:
         """Tokenize a padded batch, in float32 under autocast too: bf16 flips units.
 
@@ -134,14 +158,11 @@ class UnitTokenizer:
             )
         units, entropies = [], []
         for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
-            waveform = waveform[:length].unsqueeze(0).to(self.device)
-            features, frames = self.extractor(waveform, torch.tensor([length]))
-            units.append(self.codebook.assign(features[0]))
+            units.append(self.units_of(waveform[:length]))
             if self.unit_lm is not None:
+                alone, frames = units[-1].unsqueeze(0), torch.tensor([len(units[-1])])
                 entropies.append(
-                    predictive_entropies(
-                        self.unit_lm, units[-1].unsqueeze(0), frames.to(self.device)
-                    )[0]
+                    predictive_entropies(self.unit_lm, alone, frames.to(self.device))[0]
                 )
         pad = torch.nn.utils.rnn.pad_sequence
         return Tokens(

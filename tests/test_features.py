@@ -16,7 +16,7 @@ from transformers import (
     WhisperModel,
 )
 
-from espnet_entropy.features import EXTRACTORS, _pieces, build_extractor
+from espnet_entropy.features import EXTRACTORS, build_extractor
 
 
 @pytest.fixture(scope="module")
@@ -201,21 +201,6 @@ def test_long_audio_is_encoded_in_pieces(extractors):
     parts = waveforms.split(16000, dim=1)
     expected = [extractors["whisper"](part, torch.tensor([part.shape[1]]))[0] for part in parts]
     assert torch.equal(features, torch.cat(expected, dim=1))
-
-
-@pytest.mark.parametrize(
-    ("num_samples", "expected"),
-    [
-        (500, [500]),
-        (16000, [16000]),
-        (16400, [16000, 400]),
-        (16399, [8000, 8399]),
-        (32001, [16000, 8000, 8001]),
-        (48000, [16000] * 3),
-    ],
-)
-def test_pieces(num_samples, expected):
-    assert _pieces(num_samples, 16000) == expected
 
 
 @pytest.mark.parametrize(

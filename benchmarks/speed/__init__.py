@@ -1,0 +1,1 @@
+"""Speed beside peers and limits: python -m benchmarks.speed (make bench, make bench-gpu)."""
