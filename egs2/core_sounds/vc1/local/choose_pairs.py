@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""What is converted into whose voice: test recordings alone, prompts included.
+"""What is converted into whose voice: recordings of one part alone, prompts included.
 
 English prompts of three words and more into every other voice, and a few of every other language
 into all voices but their own. A voice's prompts are recordings of 2 to 8 seconds, in turn.
@@ -15,18 +15,17 @@ from espnet_entropy.vc.pairs import Pair, write_pairs
 PROMPT_SEC = (2.0, 8.0)
 
 
-def read_set(source: Path, lang: str) -> dict[str, tuple[str, str, str, float]]:
-    """Utterance -> sound file, text, voice, seconds of a language's test set."""
-    folder = source / f"test_{lang}"
+def read_set(folder: Path) -> dict[str, tuple[str, str, str, float]]:
+    """Utterance -> sound file, text, voice, seconds of a language's set."""
     tables = [read_table(folder / name) for name in ("wav.scp", "text", "utt2spk", "utt2dur")]
     wavs, texts, voices, seconds = tables
     return {utt: (wavs[utt], texts[utt], voices[utt], float(seconds[utt])) for utt in wavs}
 
 
-def choose(source: Path, most: int, most_others: int) -> list[Pair]:
+def choose(source: Path, part: str, *, most: int, most_others: int) -> list[Pair]:
     """The pairs; see above."""
-    langs = [folder.name[-2:] for folder in sorted(source.glob("test_??"))]
-    sets = {lang: read_set(source, lang) for lang in langs}
+    sets = {folder.name[-2:]: read_set(folder) for folder in sorted(source.glob(f"{part}_??"))}
+    langs = list(sets)
     prompts: dict[str, list[str]] = {}
     for lang in langs:
         for wav, _, voice, seconds in sets[lang].values():
@@ -35,6 +34,8 @@ def choose(source: Path, most: int, most_others: int) -> list[Pair]:
     pairs = []
     for lang in langs:
         wanted = most if lang == "en" else most_others
+        if not wanted:
+            continue
         items = [item for item in sorted(sets[lang].items()) if len(item[1][1].split()) >= 3]
         # Evenly over the names, which begin alike where prompts do.
         items = items[:: max(1, len(items) // wanted)][:wanted]
@@ -53,10 +54,12 @@ def main(cmd=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--source", type=Path, required=True, help="data folder of units1")
     parser.add_argument("--output", type=Path, required=True, help="table to write")
+    parser.add_argument("--part", default="test", help="of the data that is converted")
     parser.add_argument("--most", type=int, default=40, help="English prompts")
     parser.add_argument("--most_others", type=int, default=5, help="of every other language")
     args = parser.parse_args(cmd)
-    pairs = choose(args.source, args.most, min(args.most, args.most_others))
+    others = min(args.most, args.most_others)
+    pairs = choose(args.source, args.part, most=args.most, most_others=others)
     write_pairs(args.output, pairs)
     judged = sum(bool(pair.text) for pair in pairs)
     print(f"choose_pairs.py: {len(pairs)} pairs, {judged} of them English")
