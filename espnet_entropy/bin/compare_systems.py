@@ -85,10 +85,12 @@ def find_system(name: str, args: argparse.Namespace) -> System:
 def measure(system: System, args: argparse.Namespace) -> Row:
     """All that the table and the picture say of a system that has run."""
     models = list(system.models.values())
+    is_stored = system.config["frontend_conf"]["segmenter"] == "stored"
+    dump = Path(args.stored_dump if is_stored else args.dump)
     return Row(
         system,
         {s: {m: system.scores(METRICS[m], s) for m in args.metrics} for s in args.sets},
-        {s: reached_rate_hz(models[0], args.model_file, Path(args.dump) / s) for s in args.sets},
+        {s: reached_rate_hz(models[0], args.model_file, dump / s) for s in args.sets},
         [training_minutes(model) for model in models],
         [decoding_seconds(model) for model in models],
     )
@@ -228,6 +230,11 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["wer", "cer"])
     parser.add_argument("--dump", default="dump/raw", help="folder of the sets' dumps")
+    parser.add_argument(
+        "--stored_dump",
+        default="dump/bpe/raw",
+        help="the same with stored boundaries, for `stored`",
+    )
     parser.add_argument("--rate", type=float, help="Hz, of a segmenter to be recommended")
     parser.add_argument(
         "--model_file", default="valid.cer_ctc.ave.pth", help="the checkpoint's name"

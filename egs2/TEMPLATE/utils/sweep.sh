@@ -10,6 +10,8 @@ frontend_conf() {
         dense) echo "segmenter=dense on_change=false rate=null" ;;
         dedup) echo "segmenter=dedup on_change=false rate=null" ;;
         onchange15) echo "segmenter=global on_change=true rate=15" ;;
+        # Read from a dump in which BPE on units has set the boundaries.
+        bpe15) echo "segmenter=stored on_change=false rate=null" ;;
         # One model of all rates; dp stands for the recommended segmenter.
         anyrate) echo "segmenter=dp on_change=false rate=15 rate_range=[7,50]" ;;
         # Other aggregators, with the recommended segmenter.

@@ -14,14 +14,16 @@ parallel=2              # trainings side by side, one thread each: so minutes ar
 asr_args=               # for all systems, e.g. "--max_epoch 2"
 max_short_share=0.1     # of the training utterances may have fewer segments than CTC needs
 inference_rates=        # Hz, at which models of many rates (anyrate) are decoded too
+bpe_pieces=11000        # of the system bpe15; 14,000 come no nearer to 15 Hz
 expdir=exp
 output=RESULTS.md
+block=run_rates         # of the output that is written
 report_only=false       # true: no training, the table of what has run so far
 job=                    # (internal) run the job with this number
 help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
     [--asr_args \"${asr_args}\"] [--max_short_share ${max_short_share}]
-    [--inference_rates \"${inference_rates}\"] [--expdir ${expdir}] [--output ${output}]
-    [--report_only ${report_only}]"
+    [--inference_rates \"${inference_rates}\"] [--bpe_pieces ${bpe_pieces}] [--expdir ${expdir}]
+    [--output ${output}] [--block ${block}] [--report_only ${report_only}]"
 arguments=("$@")
 . utils/parse_options.sh
 . utils/sweep.sh
@@ -32,6 +34,7 @@ recognise() {
     shift 2
     conf=$(frontend_conf "${system}")
     for item in ${conf}; do args+=" --frontend_conf ${item}"; done
+    if [ "${system}" = bpe15 ]; then set -- --dumpdir dump/bpe "$@"; fi
     # The plain global threshold leaves some utterances too few segments for their text; that is
     # part of what is compared.
     ./run.sh --expdir "${expdir}" --seed "${seed}" --asr_args "${args}" \
@@ -39,7 +42,26 @@ recognise() {
         --max_short_share "${max_short_share}" "$@"
 }
 
-first_job() { recognise "$1" "$2" --stop_stage 4 --nj "$(env -u OMP_NUM_THREADS nproc)"; }
+first_job() {
+    recognise "${1/bpe15/dp15}" "$2" --stop_stage 4 --nj "$(env -u OMP_NUM_THREADS nproc)"
+    if [[ " ${systems} " == *" bpe15 "* ]]; then dump_bpe; fi
+}
+
+# The dump with BPE's boundaries in place of the entropies; tokens are the same.
+dump_bpe() {
+    local set
+    (
+        . ./path.sh
+        python -m espnet_entropy.bin.segment_bpe learn --vocab_size "${bpe_pieces}" \
+            --units_scp ../units1/dump/units/lm_train/units.scp --num_units 200 \
+            --output "${expdir}/units_bpe.model"
+        for set in train_en_sp dev_en test_en; do
+            python -m espnet_entropy.bin.segment_bpe apply --dump "dump/raw/${set}" \
+                --bpe_model "${expdir}/units_bpe.model" --output "dump/bpe/raw/${set}"
+        done
+    )
+    ln -sfn ../token_list dump/bpe/token_list
+}
 
 # Segments do not depend on the seed, so the first one's check (stage 4) stands for all.
 run_job() {
@@ -60,4 +82,5 @@ run_sweep ${arguments[@]+"${arguments[@]}"}
 python -m espnet_entropy.bin.compare_systems --models "${expdir}/asr_rates_%system%_seed%seed%" \
     --systems ${systems} --seeds ${seeds} --sets dev_en test_en --rate 15 \
     --picture "$(dirname "${output}")/rates.png" \
-    --command "$(command_of ./run_rates.sh ${arguments[@]+"${arguments[@]}"})" --output "${output}"
+    --command "$(command_of ./run_rates.sh ${arguments[@]+"${arguments[@]}"})" \
+    --output "${output}" --block "${block}"
