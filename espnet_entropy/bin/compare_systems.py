@@ -85,7 +85,7 @@ def find_system(name: str, args: argparse.Namespace) -> System:
 def measure(system: System, args: argparse.Namespace) -> Row:
     """All that the table and the picture say of a system that has run."""
     models = list(system.models.values())
-    is_stored = system.config["frontend_conf"]["segmenter"] == "stored"
+    is_stored = system.config["frontend_conf"].get("segmenter") == "stored"
     dump = Path(args.stored_dump if is_stored else args.dump)
     return Row(
         system,
