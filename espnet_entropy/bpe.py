@@ -29,7 +29,8 @@ def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int)
         sentencepiece's model file.
 
     Raises:
-        ValueError: there are too many units, no utterances, or too few for so many pieces.
+        ValueError: there are too many units, no utterances, or too few for so many pieces. What
+            reading the utterances raises comes through.
     """
     if not 1 <= num_units <= MOST_UNITS:
         raise ValueError(f"{num_units} units; BPE on units takes 1 to {MOST_UNITS}")
@@ -37,10 +38,19 @@ def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int)
         raise ValueError(f"vocab_size {vocab_size} must exceed the {num_units} single units")
     # A character that never occurs would be no piece: each unit is an utterance once.
     everything = chain(utterances, np.arange(num_units)[:, None])
-    model = io.BytesIO()
+    model, failures = io.BytesIO(), []
+
+    def texts():
+        # sentencepiece takes an error of its iterator for the end.
+        try:
+            yield from map(_text, everything)
+        except Exception as error:
+            failures.append(error)
+            raise
+
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=(_text(units) for units in everything),
+            sentence_iterator=texts(),
             model_writer=model,
             model_type="bpe",
             # <unk> alone stands beside the pieces.
@@ -61,10 +71,14 @@ def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int)
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
-        raise ValueError(
-            f"no BPE of {vocab_size} pieces over {num_units} units can be learnt: {error}; give "
-            "more utterances or a smaller --vocab_size"
-        ) from error
+        failures.append(
+            ValueError(
+                f"no BPE of {vocab_size} pieces over {num_units} units can be learnt: {error}; "
+                "give more utterances or a smaller --vocab_size"
+            )
+        )
+    if failures:
+        raise failures[0]
     return model.getvalue()
 
 

@@ -62,6 +62,15 @@ def test_what_cannot_be_learnt(utterances, num_units, vocab_size, message):
         learn_bpe(utterances, num_units, vocab_size)
 
 
+def test_an_error_of_reading_comes_through():
+    def broken():
+        yield from [np.arange(10)] * 100
+        raise ValueError("utt x cannot be read")
+
+    with pytest.raises(ValueError, match="utt x cannot be read"):
+        learn_bpe(broken(), num_units=10, vocab_size=12)
+
+
 def test_units_of_others_are_named(bpe):
     with pytest.raises(ValueError, match="unit 9 is not in this BPE model"):
         bpe.boundaries(np.array([3, 4, 9]))

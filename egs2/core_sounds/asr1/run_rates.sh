@@ -49,15 +49,17 @@ first_job() {
 
 # The dump with BPE's boundaries in place of the entropies; tokens are the same.
 dump_bpe() {
-    local set
+    local set model
+    model=$(realpath -m "${expdir}/units_bpe.model")
     (
         . ./path.sh
-        python -m espnet_entropy.bin.segment_bpe learn --vocab_size "${bpe_pieces}" \
-            --units_scp ../units1/dump/units/lm_train/units.scp --num_units 200 \
-            --output "${expdir}/units_bpe.model"
+        # Paths in a dump are relative to the folder of its recipe.
+        (cd ../units1 && python -m espnet_entropy.bin.segment_bpe learn --num_units 200 \
+            --vocab_size "${bpe_pieces}" --units_scp dump/units/lm_train/units.scp \
+            --output "${model}")
         for set in train_en_sp dev_en test_en; do
             python -m espnet_entropy.bin.segment_bpe apply --dump "dump/raw/${set}" \
-                --bpe_model "${expdir}/units_bpe.model" --output "dump/bpe/raw/${set}"
+                --bpe_model "${model}" --output "dump/bpe/raw/${set}"
         done
     )
     ln -sfn ../token_list dump/bpe/token_list
