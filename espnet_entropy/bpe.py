@@ -41,12 +41,11 @@ def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int)
     model, failures = io.BytesIO(), []
 
     def texts():
-        # sentencepiece takes an error of its iterator for the end.
+        # sentencepiece takes an error of its iterator for the end, or fails without its words.
         try:
             yield from map(_text, everything)
         except Exception as error:
             failures.append(error)
-            raise
 
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -71,6 +70,7 @@ def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int)
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
+        # After an error of reading, which stands first.
         failures.append(
             ValueError(
                 f"no BPE of {vocab_size} pieces over {num_units} units can be learnt: {error}; "
