@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from espnet_entropy.bin.common import Stopwatch, make_parser, progress, usable_device, user_errors
+from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
 from espnet_entropy.bin.vc_inference import (
     add_model_arguments,
     add_sampling_arguments,
@@ -10,7 +10,7 @@ from espnet_entropy.bin.vc_inference import (
     sampling,
     write_wave,
 )
-from espnet_entropy.data import read_audio, write_yaml
+from espnet_entropy.data import read_audio, read_yaml, write_yaml
 from espnet_entropy.vc.convert import Converted, VoiceConverter
 from espnet_entropy.vc.pairs import Pair, read_pairs
 
@@ -48,33 +48,51 @@ def run(args) -> None:
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     pairs = read_pairs(args.pairs)[args.shard - 1 :: args.num_shards]
+    _check_settings(output / "settings.yaml", args)
     missing = [pair for pair in pairs if not (output / f"{pair.name}.wav").exists()]
-    if not missing:
+    if missing:
+        converter, stopwatch = make_converter(args, rate_hz), Stopwatch()
+        for pair in progress(missing, f"{args.system}, shard {args.shard}"):
+            _convert(converter, pair, args)
+        print(f"shard {args.shard}: {len(missing)} files in {stopwatch.elapsed:.0f} s")
+    else:
         print(f"shard {args.shard}: all {len(pairs)} files are there already")
-        return
-    args.device = usable_device(args.device)
-    converter, stopwatch = make_converter(args, rate_hz), Stopwatch()
-    seconds, segments = 0.0, 0.0
-    for pair in progress(missing, f"{args.system}, shard {args.shard}"):
-        try:
-            made = _make(converter, pair, args)
-        except ValueError as error:
-            raise ValueError(f"pair {pair.name}: {error}") from error
-        write_wave(output / f"{pair.name}.wav", made.wave, made.sample_rate)
-        duration = len(made.wave) / made.sample_rate
-        seconds += duration
-        segments += duration * made.rate_hz
-    info = {
-        "rate_hz": round(segments / seconds, 2) if rate_hz else None,
-        "seconds": round(seconds, 1),
-        "took_seconds": round(stopwatch.elapsed, 1),
-        "vocoder": None if args.system == "source" else converter.vocoder.name,
+    write_yaml(output / f"shard.{args.shard}.yaml", {"pairs": len(pairs)})
+
+
+def _convert(converter: VoiceConverter, pair: Pair, args) -> None:
+    """Write NAME.yaml, what is to be known of a result, and then NAME.wav."""
+    stopwatch = Stopwatch()
+    try:
+        made = _make(converter, pair, args)
+    except ValueError as error:
+        raise ValueError(f"pair {pair.name}: {error}") from error
+    is_conversion = args.system not in SYSTEMS
+    record = {
+        "rate_hz": round(made.rate_hz, 3) if is_conversion else None,
+        "seconds": round(len(made.wave) / made.sample_rate, 3),
+        "took_seconds": round(stopwatch.elapsed, 3),
+        "vocoder": made.vocoder or None,
     }
-    write_yaml(output / f"info.{args.shard}.yaml", info)
-    print(
-        f"shard {args.shard}: {len(missing)} files, {seconds:.0f} s of sound in "
-        f"{stopwatch.elapsed:.0f} s"
-    )
+    output = Path(args.output)
+    write_yaml(output / f"{pair.name}.yaml", record)
+    write_wave(output / f"{pair.name}.wav", made.wave, made.sample_rate)
+
+
+def _check_settings(path: Path, args) -> None:
+    """ValueError if a folder has files that were made otherwise; else note how they are made."""
+    names = ("system", "model", "checkpoint", "vocoder", "pairs")
+    settings = {name: getattr(args, name) for name in names} | sampling(args)
+    settings = {name: value if value is None else str(value) for name, value in settings.items()}
+    former = read_yaml(path) if path.exists() else settings
+    changed = [name for name, value in settings.items() if former.get(name) != value]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"{path.parent} holds files made with {name} {former.get(name)}, not {settings[name]}; "
+            "name another folder, or remove it"
+        )
+    write_yaml(path, settings)
 
 
 def _rate(system: str) -> float:

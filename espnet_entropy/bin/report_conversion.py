@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import atomic_text, read_audio
+from espnet_entropy.data import atomic_text, read_audio, read_yaml
 from espnet_entropy.outcome import training_minutes
 from espnet_entropy.results_page import commit, cpu_model, table
 from espnet_entropy.vc.listening_page import Example, Sound, make_page
@@ -27,14 +27,12 @@ HEADER = (
     "by spectrum %",
     "pitch correlation",
     "DNSMOS",
-    "times real time",
+    "real-time factor",
 )
 NOTES = (
-    "Whisper is also the encoder that the units are made of, so its error rates favour what units "
+    "Where the units are of a Whisper encoder too, the error rates by Whisper favour what units "
     "keep; PocketSphinx shares nothing with them. The speaker embedding (Resemblyzer) is an input "
     "of the model too, so its cosines favour the conversion; the mean spectrum is no input.",
-    "Error rates are of the pairs with an English source. Prompts are test recordings, which no "
-    "part of the model was trained on.",
 )
 
 
@@ -57,7 +55,9 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Table and page."""
-    pairs, folder, config = read_pairs(args.pairs), Path(args.folder), MelConfig()
+    pairs, folder = read_pairs(args.pairs), Path(args.folder)
+    # The page shows what the model makes.
+    config = MelConfig(**read_yaml(Path(args.model) / "config.yaml")["mel_conf"])
     summaries = [summarize(folder / system, system, pairs) for system in args.systems]
     rows = [list(HEADER), *map(_row, summaries)]
     notes = [_origin(summaries, Path(args.model)), *NOTES]
@@ -86,7 +86,7 @@ def _row(summary: Summary) -> list[str]:
         _number(summary.spectrum_closer, 0),
         _number(summary.pitch_correlation, 2),
         _number(summary.dnsmos, 2),
-        _number(summary.times_real, 2),
+        _number(summary.real_time_factor, 2),
     ]
 
 
@@ -98,7 +98,8 @@ def _origin(summaries: list[Summary], model: Path) -> str:
     last = summaries[-1]
     vocoders = sorted({summary.vocoder for summary in summaries} - {""})
     return (
-        f"{last.num_files} pairs, {last.num_judged} of them judged; sound by "
+        f"{last.num_files} pairs; error rates are of the {last.num_judged} with a text, DNSMOS of "
+        f"{last.num_dnsmos}; sound by "
         f"{' and '.join(vocoders)}; {training_minutes(model):.0f} minutes of training; commit "
         f"{commit()}, {cpu_model()}."
     )

@@ -20,6 +20,8 @@ from espnet_entropy.vc.mel import MelConfig
 from espnet_entropy.vc.pairs import Pair, read_pairs
 from espnet_entropy.vc.summary import NOT_HEARD
 
+# Seconds of sound that can be measured.
+SHORTEST_SEC = 0.1
 COLUMNS = (
     "name",
     "whisper",
@@ -72,7 +74,10 @@ def run(args) -> None:
     rows = []
     for index, pair in enumerate(progress(pairs, f"scoring {folder}")):
         wave = read_audio(folder / f"{pair.name}.wav", config.sample_rate)
-        row = _score(pair, wave, config, voice_of, judges)
+        try:
+            row = _score(pair, wave, config, voice_of, judges)
+        except ValueError as error:
+            raise ValueError(f"pair {pair.name}: {error}") from error
         quality = dnsmos(wave, config.sample_rate) if index in heard else float("nan")
         rows.append((*row, f"{quality:.3f}"))
     with atomic_text(args.output) as file:
@@ -81,16 +86,19 @@ def run(args) -> None:
 
 
 def _score(pair: Pair, wave: np.ndarray, config: MelConfig, voice_of, judges) -> tuple[str, ...]:
-    voice = measure_voice(wave, config)
     source, target = voice_of(pair.source), voice_of(pair.target)
-    heard = [_hear(judge, wave) if pair.text else "" for judge in judges]
-    numbers = (
-        speaker_similarity(voice, target),
-        speaker_similarity(voice, source),
-        spectrum_distance(voice, target),
-        spectrum_distance(voice, source),
-        pitch_correlation(voice, source),
-    )
+    heard = [_hear(judge, wave) if normalize(pair.text) else "" for judge in judges]
+    # A conversion that made silence, or next to nothing, is no voice: not closer to the target.
+    numbers = (float("nan"),) * 5
+    if len(wave) >= SHORTEST_SEC * config.sample_rate and wave.any():
+        voice = measure_voice(wave, config)
+        numbers = (
+            speaker_similarity(voice, target),
+            speaker_similarity(voice, source),
+            spectrum_distance(voice, target),
+            spectrum_distance(voice, source),
+            pitch_correlation(voice, source),
+        )
     return (pair.name, *heard, *(f"{number:.4f}" for number in numbers))
 
 

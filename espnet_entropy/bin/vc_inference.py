@@ -76,13 +76,18 @@ def main(cmd=None):
             raise ValueError(f"--output {args.output}: the result is a WAV; let its name end so")
         if os.path.isdir(args.output):
             raise ValueError(f"--output {args.output} is a folder; name a file")
+        for name in ("source", "target"):
+            path = getattr(args, name)
+            if os.path.exists(args.output) and os.path.exists(path):
+                if os.path.samefile(args.output, path):
+                    raise ValueError(f"--output is the {name} itself, {path}; name another file")
         converter, stopwatch = make_converter(args, args.rate), Stopwatch()
         made = converter(args.source, args.target, **sampling(args))
         write_wave(args.output, made.wave, made.sample_rate)
     seconds = len(made.wave) / made.sample_rate
     print(
         f"{args.output}: {seconds:.2f} s by {made.vocoder}, {made.rate_hz:.1f} segments/s, in "
-        f"{stopwatch.elapsed:.2f} s ({stopwatch.elapsed / seconds:.2f} times real time)"
+        f"{stopwatch.elapsed:.2f} s (real-time factor {stopwatch.elapsed / seconds:.2f})"
     )
 
 

@@ -14,7 +14,7 @@ from espnet_entropy.vc import speaker
 from espnet_entropy.vc.mel import MelConfig, fit_frames, log_mel
 from espnet_entropy.vc.model import Utterance
 from espnet_entropy.vc.pitch import track_pitch
-from espnet_entropy.vc.task import ConversionTask
+from espnet_entropy.vc.task import ConversionTask, codebook_hash
 from espnet_entropy.vc.vocoder import Vocoder, load_vocoder
 
 # Seconds of a prompt: less tells little of a voice, more costs time without telling much more.
@@ -74,13 +74,22 @@ class VoiceConverter:
     ):
         folder = Path(folder)
         config = read_yaml(folder / "config.yaml")
-        if "mel_conf" not in config:
-            raise ValueError(f"{folder}/config.yaml is not of a voice conversion (vc_train)")
+        for name in ("frontend_conf", "mel_conf", "model_conf"):
+            if not isinstance(config.get(name), dict):
+                raise ValueError(
+                    f"{folder}/config.yaml has no mapping {name}: it is not of a voice conversion "
+                    "(vc_train)"
+                )
         bundle = bundle or config["frontend_conf"].get("bundle")
         if bundle is None or not Path(bundle).is_dir():
             raise ValueError(f"the bundle {bundle} is missing; give its folder with --bundle")
-        self.device, self.mel_config = device, MelConfig(**config["mel_conf"])
-        self.model = _load_model(config, _checkpoint_of(folder, checkpoint)).to(device).eval()
+        _check_bundle(bundle, config, folder)
+        try:
+            self.device, self.mel_config = device, MelConfig(**config["mel_conf"])
+            model = _load_model(config, _checkpoint_of(folder, checkpoint))
+        except TypeError as error:
+            raise ValueError(f"{folder}/config.yaml: {error}") from error
+        self.model = model.to(device).eval()
         if rate_hz is not None:
             self.model.frontend.set_rate(rate_hz)
         self.vocoder: Vocoder = load_vocoder(vocoder, self.mel_config, device=device)
@@ -96,8 +105,6 @@ class VoiceConverter:
         self,
         source: Path | str | np.ndarray,
         target: Path | str | np.ndarray,
-        *,
-        seed: int = 0,
         **sampling,
     ) -> Converted:
         """Convert one recording.
@@ -105,21 +112,18 @@ class VoiceConverter:
         Args:
             source: sound file, or (N,) float32 samples at the model's rate: what is said.
             target: the same, of the voice: LONGEST_PROMPT_SEC of it are used.
-            seed: of the noise that the sampler begins with.
             sampling: keyword arguments of `ConversionModel.convert`.
 
         Raises:
             ValueError: the target is too short, silent, or sampled below the model's rate; the
-                source is too short or no sound.
+                source is shorter than a unit or no sound (silence is one); settings out of range.
         """
-        prompt_wave = self._read(target, "target")
-        check_prompt(prompt_wave, self.mel_config.sample_rate, str_of(target))
-        longest = round(LONGEST_PROMPT_SEC * self.mel_config.sample_rate)
-        prompt_wave = prompt_wave[:longest]
-        prompt = self._utterance(prompt_wave)
-        whole = self._utterance(self._read(source, "source"))
+        prompt_wave = take_prompt(
+            self._read(target, "target"), self.mel_config.sample_rate, str_of(target)
+        )
+        prompt = self._utterance(prompt_wave, f"the target {str_of(target)}")
+        whole = self._utterance(self._read(source, "source"), f"the source {str_of(source)}")
         voice = torch.from_numpy(self._voice(prompt_wave)).to(self.device)
-        torch.manual_seed(seed)
         mels = [
             self.model.convert(part, prompt, voice, **sampling).cpu().numpy()
             for part in self._parts(whole)
@@ -158,10 +162,13 @@ class VoiceConverter:
                 )
         return read_audio(sound, self.mel_config.sample_rate)
 
-    def _utterance(self, wave: np.ndarray) -> Utterance:
+    def _utterance(self, wave: np.ndarray, name: str) -> Utterance:
         config = self.mel_config
         heard = torch.from_numpy(self._resampled(wave, self.tokenizer.sample_rate))
-        tokens = self.tokenizer(heard.unsqueeze(0), torch.tensor([len(heard)]))
+        try:
+            tokens = self.tokenizer(heard.unsqueeze(0), torch.tensor([len(heard)]))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
         units = torch.stack([tokens.units[0].float(), tokens.entropies[0]], dim=-1)
         wanted = len(units) * self.model.frames_per_unit
         mel = fit_frames(log_mel(wave, config), wanted)
@@ -204,20 +211,26 @@ class VoiceConverter:
         return int(segments[0]) * self.tokenizer.frame_rate_hz / len(whole.units)
 
 
-def check_prompt(wave: np.ndarray, sample_rate: int, name: str) -> None:
-    """ValueError if a recording cannot show a voice: too short, or silent."""
-    seconds = len(wave) / sample_rate
+def take_prompt(wave: np.ndarray, sample_rate: int, name: str) -> np.ndarray:
+    """At most LONGEST_PROMPT_SEC of a recording, from where it stops being silent.
+
+    Raises:
+        ValueError: it cannot show a voice: too short, or silent.
+    """
+    loud = np.flatnonzero(np.abs(wave) >= SILENCE)
+    if len(wave) and not len(loud):
+        raise ValueError(
+            f"the target {name} is silent: no sample is above {np.abs(wave).max():.1e}; take a "
+            "recording in which someone speaks"
+        )
+    taken = wave[loud[0] if len(loud) else 0 :][: round(LONGEST_PROMPT_SEC * sample_rate)]
+    seconds = len(taken) / sample_rate
     if seconds < SHORTEST_PROMPT_SEC:
         raise ValueError(
             f"the target {name} has {seconds:.2f} s of sound; a voice needs "
             f"{SHORTEST_PROMPT_SEC:g} s at least"
         )
-    loudest = np.abs(wave).max()
-    if loudest < SILENCE:
-        raise ValueError(
-            f"the target {name} is silent: no sample is above {loudest:.1e}; take a recording in "
-            "which someone speaks"
-        )
+    return taken
 
 
 def str_of(sound: Path | str | np.ndarray) -> str:
@@ -231,6 +244,16 @@ def _checkpoint_of(folder: Path, name: str | None) -> Path:
             return folder / candidate
     wanted = name or " and no ".join(CHECKPOINTS)
     raise ValueError(f"{folder} has no {wanted}; has its training ended?")
+
+
+def _check_bundle(bundle: Path | str, config: dict, folder: Path) -> None:
+    """ValueError if units of this bundle mean something else to the model."""
+    found, expected = codebook_hash(bundle), config.get("codebook_sha256")
+    if expected not in (None, found):
+        raise ValueError(
+            f"{folder} was trained on units of the codebook {expected[:12]}, but {bundle} has "
+            f"{found[:12]}; give the bundle it was trained with (--bundle)"
+        )
 
 
 def _load_model(config: dict, checkpoint: Path) -> torch.nn.Module:

@@ -17,6 +17,8 @@ from espnet_entropy.vc.flow import flow_loss, guided, on_path, sample, velocity_
 PROSODY = ("none", "segment", "unit")
 # Standard deviations of the normalised spectrogram that the regression leaves to the flow, about.
 RESIDUAL_SCALE = 0.5
+# Above, guidance and temperature make nothing but noise.
+LARGEST_SETTING = 100
 
 
 @dataclass(frozen=True)
@@ -140,13 +142,18 @@ class ConversionModel(AbsESPnetModel):
             kwargs: what ESPnet passes besides, such as other lengths.
 
         Returns:
-            () loss, what ESPnet logs, and (B,) weight.
+            () loss, what ESPnet logs, and (1,) the batch's weight, B.
 
         Raises:
             ValueError: an utterance whose frames are not R times its units; no pitch where it is
                 needed; no statistics.
+
+        In evaluation the same is drawn for every batch, so that epochs can be compared.
         """
         self._check_lengths(units_lengths, mel_lengths)
+        generator = None
+        if not self.training:
+            generator = torch.Generator(units.device).manual_seed(0)
         valid = valid_mask(units_lengths, units.shape[1])
         given = self._known(units, units_lengths, mel, mel_lengths, pitch)
         hidden, blurred = self.content(given, speaker, valid)
@@ -155,8 +162,9 @@ class ConversionModel(AbsESPnetModel):
         if self.regression:
             target = (target - blurred.detach()) / RESIDUAL_SCALE
             hidden = torch.cat([hidden, blurred], dim=-1)
-        in_prompt, kept = self._draw_conditions(units_lengths, units.shape[1])
-        noise, time = torch.randn_like(target), torch.rand(len(mel), device=mel.device)
+        in_prompt, kept = self._draw_conditions(units_lengths, units.shape[1], generator)
+        noise = torch.randn(target.shape, device=mel.device, generator=generator)
+        time = torch.rand(len(mel), device=mel.device, generator=generator)
         predicted = self.dit(
             on_path(noise, target, time),
             time,
@@ -190,6 +198,7 @@ class ConversionModel(AbsESPnetModel):
         guidance: float = 0.5,
         temperature: float = 0.6,
         solver: str = "euler",
+        seed: int = 0,
     ) -> Tensor:
         """Say what was said in one utterance in the voice of another.
 
@@ -200,13 +209,19 @@ class ConversionModel(AbsESPnetModel):
             num_steps, solver: see `flow.sample`.
             guidance: see `flow.guided`.
             temperature: factor of the noise that the flow begins with; less is smoother.
+            seed: of that noise.
 
         Returns:
-            (T * R, F) float32, log10. Random: the noise is torch's.
+            (T * R, F) float32, log10.
 
         Raises:
-            ValueError: frames that are not R times the units.
+            ValueError: frames that are not R times the units; settings out of range.
         """
+        for name, value in (("guidance", guidance), ("temperature", temperature)):
+            if not 0 <= value <= LARGEST_SETTING:
+                raise ValueError(f"{name} {value} must lie between 0 and {LARGEST_SETTING}")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed {seed} must lie between 0 and 2^63")
         device, speakers = source.units.device, speaker.unsqueeze(0)
         hiddens, blurs = [], []
         # Each for itself, so that the source's segments do not depend on the prompt.
@@ -227,8 +242,11 @@ class ConversionModel(AbsESPnetModel):
             blurs.append(blurred)
         hidden = torch.cat(hiddens, dim=1)
         total, shift = hidden.shape[1], len(prompt.units)
-        steps = hidden.new_zeros(1, total, self.n_mels * self.frames_per_unit)
-        steps[:, :shift] = self._steps(prompt.mel.unsqueeze(0))
+        prompt_steps = self._steps(prompt.mel.unsqueeze(0))
+        steps = hidden.new_zeros(1, total, prompt_steps.shape[-1])
+        steps[:, :shift] = prompt_steps
+        if self.regression:
+            prompt_steps = (prompt_steps - blurs[0]) / RESIDUAL_SCALE
         in_prompt = torch.arange(total, device=device).unsqueeze(0) < shift
         # With and without the conditions, in one batch.
         kept = torch.tensor([1.0, 0.0], device=device).view(2, 1, 1)
@@ -239,13 +257,16 @@ class ConversionModel(AbsESPnetModel):
             "in_prompt": in_prompt & kept[:, 0].bool(),
             "valid": torch.ones(2, total, dtype=torch.bool, device=device),
         }
+        generator = torch.Generator(device).manual_seed(seed)
+        noise = torch.randn(steps.shape, device=device, generator=generator)
 
         def field(x: Tensor, time: Tensor) -> Tensor:
-            velocities = self.dit(x.expand(2, -1, -1), time.expand(2), **conditions)
+            # The prompt stays on its path, as in training, where nothing was learned of it.
+            x = torch.cat([on_path(noise[:, :shift], prompt_steps, time), x], dim=1)
+            velocities = self.dit(x.expand(2, -1, -1), time.expand(2), **conditions)[:, shift:]
             return guided(velocities[:1], velocities[1:], guidance)
 
-        noise = temperature * torch.randn_like(steps)
-        made = sample(field, noise, num_steps, solver=solver)[:, shift:]
+        made = sample(field, temperature * noise[:, shift:], num_steps, solver=solver)
         if self.regression:
             made = blurs[1] + RESIDUAL_SCALE * made
         frames = made.unflatten(-1, (self.frames_per_unit, self.n_mels)).flatten(1, 2)[0]
@@ -283,13 +304,17 @@ class ConversionModel(AbsESPnetModel):
         normed = (mel - self.mel_mean) / self.mel_scale
         return normed.unflatten(1, (-1, self.frames_per_unit)).flatten(2)
 
-    def _draw_conditions(self, lengths: Tensor, num_units: int) -> tuple[Tensor, Tensor]:
+    def _draw_conditions(
+        self, lengths: Tensor, num_units: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
         """(B, T) bool, the prompts, at the start; and (B,) bool, which utterances are told all."""
-        shares = self.max_prompt * torch.rand(len(lengths), device=lengths.device)
+        drawn = {"device": lengths.device, "generator": generator}
+        shares = self.max_prompt * torch.rand(len(lengths), **drawn)
         ends = (shares * lengths).long().unsqueeze(1)
         in_prompt = torch.arange(num_units, device=lengths.device) < ends
-        kept = torch.rand(len(lengths), device=lengths.device) >= self.drop_condition
-        return in_prompt, kept
+        if not self.training:
+            return in_prompt, torch.ones_like(lengths, dtype=torch.bool)
+        return in_prompt, torch.rand(len(lengths), **drawn) >= self.drop_condition
 
     def _check_lengths(self, units_lengths: Tensor, mel_lengths: Tensor) -> None:
         wrong = units_lengths * self.frames_per_unit != mel_lengths

@@ -25,7 +25,12 @@ def embed_speaker(wave: np.ndarray, *, device: str = "cpu") -> np.ndarray:
 
     Returns:
         (256,) float32 of length 1; the cosine of two is their similarity.
+
+    Raises:
+        ValueError: the recording is empty, or all of it is exactly zero.
     """
+    if not np.any(wave):
+        raise ValueError("there is nothing but zeros, in which nobody speaks")
     from resemblyzer.audio import normalize_volume
 
     # Its detector of long silences is left out: these recordings hardly have any, and where it

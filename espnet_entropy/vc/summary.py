@@ -14,7 +14,7 @@ from espnet_entropy.vc.judges import normalize
 from espnet_entropy.vc.pairs import Pair
 
 JUDGES = ("whisper", "sphinx")
-# Where a judge was not asked; what one writes down has no such sign.
+# Where there is no such judge; what one writes down has no such sign.
 NOT_HEARD = "-"
 
 
@@ -32,7 +32,8 @@ class Summary:
         pitch_correlation: mean over files.
         dnsmos: mean over the files that it heard.
         num_judged, num_files: files with a text, and all.
-        times_real: seconds of work a second of sound, on one job; NaN for recordings.
+        num_dnsmos: files that DNSMOS heard.
+        real_time_factor: seconds of work a second of sound, on one job; NaN for recordings.
         vocoder: name, empty for recordings.
     """
 
@@ -48,7 +49,8 @@ class Summary:
     dnsmos: float
     num_judged: int
     num_files: int
-    times_real: float
+    num_dnsmos: int
+    real_time_factor: float
     vocoder: str
 
 
@@ -65,7 +67,7 @@ def summarize(folder: Path | str, system: str, pairs: Sequence[Pair]) -> Summary
     """Read a system's scores.
 
     Args:
-        folder: of the system, with `scores.tsv` and `info.*.yaml`.
+        folder: of the system, with `scores.tsv` and NAME.yaml of every pair.
         system: its name.
         pairs: what was scored.
 
@@ -82,8 +84,9 @@ def summarize(folder: Path | str, system: str, pairs: Sequence[Pair]) -> Summary
         for name in rows[0]
         if name not in ("name", *JUDGES)
     }
-    judged = [(normalize(pair.text), scores[pair.name]) for pair in pairs if pair.text]
-    infos = [read_yaml(path) for path in sorted(Path(folder).glob("info.*.yaml"))]
+    texts = ((normalize(pair.text), scores[pair.name]) for pair in pairs)
+    judged = [(text, row) for text, row in texts if text]
+    infos = [read_yaml(Path(folder) / f"{pair.name}.yaml") for pair in pairs]
     return Summary(
         system=system,
         rate_hz=_rate(infos),
@@ -97,7 +100,8 @@ def summarize(folder: Path | str, system: str, pairs: Sequence[Pair]) -> Summary
         dnsmos=_mean(numbers["dnsmos"]),
         num_judged=len(judged),
         num_files=len(rows),
-        times_real=_times_real(infos, system),
+        num_dnsmos=int((~np.isnan(numbers["dnsmos"])).sum()),
+        real_time_factor=_real_time_factor(infos, system),
         vocoder=next((info["vocoder"] or "" for info in infos), ""),
     )
 
@@ -117,14 +121,14 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _rate(infos: list[dict]) -> float:
-    """Of all jobs, weighted by their seconds."""
-    seconds = sum(info["seconds"] for info in infos)
-    if not infos or any(info["rate_hz"] is None for info in infos):
+    """Of all files, weighted by their seconds."""
+    if any(info["rate_hz"] is None for info in infos):
         return math.nan
+    seconds = sum(info["seconds"] for info in infos)
     return sum(info["rate_hz"] * info["seconds"] for info in infos) / seconds
 
 
-def _times_real(infos: list[dict], system: str) -> float:
-    if system == "source" or not infos:
+def _real_time_factor(infos: list[dict], system: str) -> float:
+    if system == "source":
         return math.nan
     return sum(info["took_seconds"] for info in infos) / sum(info["seconds"] for info in infos)

@@ -1,5 +1,6 @@
 """Spectrograms to sound: a HiFi-GAN of parallel_wavegan, or Griffin-Lim without one."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ PWG_NAMES = {
     "fmin": "fmin",
     "fmax": "fmax",
 }
+
+
+STEPS = re.compile(r"checkpoint-(\d+)steps\.pkl")
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,8 @@ def load_vocoder(path: Path | str | None, config: MelConfig, *, device: str = "c
 def find_checkpoint(path: Path) -> Path:
     """The checkpoint that a path means; ValueError if there is none."""
     if path.is_dir():
-        found = sorted(
-            path.glob("checkpoint-*steps.pkl"),
-            key=lambda file: int(file.stem.removeprefix("checkpoint-").removesuffix("steps")),
-        )
+        found = [file for file in path.iterdir() if STEPS.fullmatch(file.name)]
+        found.sort(key=lambda file: int(STEPS.fullmatch(file.name)[1]))
         if not found:
             raise ValueError(
                 f"{path} holds no checkpoint-*steps.pkl; train a vocoder there (stage 3), name "
@@ -90,8 +92,12 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def _check_settings(settings: dict, config: MelConfig, checkpoint: Path) -> None:
-    for name, theirs in PWG_NAMES.items():
-        wanted, found = getattr(config, name), settings.get(theirs)
+    expected = {theirs: getattr(config, name) for name, theirs in PWG_NAMES.items()}
+    # A window of another length or shape makes other spectrograms too.
+    window = {"win_length": config.n_fft, "window": "hann"}
+    given = window | {name: value for name, value in settings.items() if value is not None}
+    for theirs, wanted in (expected | window).items():
+        found = given.get(theirs)
         if found != wanted:
             raise ValueError(
                 f"{checkpoint} was trained with {theirs} {found}, but the spectrograms have "
@@ -106,12 +112,14 @@ def _load_generator(checkpoint: Path, settings: dict) -> torch.nn.Module:
     kind = settings.get("generator_type", "HiFiGANGenerator")
     if kind != "HiFiGANGenerator":
         raise ValueError(f"{checkpoint} is a {kind}; this takes HiFiGANGenerator")
-    generator = HiFiGANGenerator(**settings["generator_params"])
     state = load_weights_only(checkpoint)
     try:
+        generator = HiFiGANGenerator(**settings["generator_params"])
         generator.load_state_dict(state["model"]["generator"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{checkpoint} does not fit its config.yml: {error}") from error
+        # Torch lists every weight that differs.
+        what = str(error)[:300]
+        raise ValueError(f"{checkpoint} does not fit its config.yml: {what}") from error
     generator.remove_weight_norm()
     return generator.eval()
 
@@ -122,5 +130,8 @@ def _read_stats(path: Path, n_mels: int) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(n_mels, np.float32), np.ones(n_mels, np.float32)
     import h5py
 
-    with h5py.File(path) as file:
-        return file["mean"][()], file["scale"][()]
+    try:
+        with h5py.File(path) as file:
+            return file["mean"][()], file["scale"][()]
+    except (KeyError, OSError) as error:
+        raise ValueError(f"{path} does not hold mean and scale: {error}") from error

@@ -53,14 +53,14 @@ SCORES = (
 
 def test_summary(tmp_path):
     (tmp_path / "scores.tsv").write_text("\n".join(map("\t".join, SCORES)))
-    for shard, seconds, rate in ((1, 10.0, 14.0), (2, 30.0, 16.0)):
+    for pair, seconds, rate in zip(PAIRS, (10.0, 30.0), (14.0, 16.0), strict=True):
         info = {"seconds": seconds, "rate_hz": rate, "took_seconds": 4.0, "vocoder": "X"}
-        write_yaml(tmp_path / f"info.{shard}.yaml", info)
+        write_yaml(tmp_path / f"{pair.name}.yaml", info)
     summary = summarize(tmp_path, "15", PAIRS)
     assert summary.wer["whisper"] == pytest.approx(100 / 3)
     assert summary.wer["sphinx"] == pytest.approx(200 / 3)
     assert summary.closer == 50 and summary.spectrum_closer == 50
-    assert summary.rate_hz == 15.5 and summary.times_real == pytest.approx(0.2)
+    assert summary.rate_hz == 15.5 and summary.real_time_factor == pytest.approx(0.2)
     assert summary.pitch_correlation == 0.5 and summary.dnsmos == 3.0
     assert (summary.num_judged, summary.num_files, summary.vocoder) == (1, 2, "X")
     alone = summarize(tmp_path, "15", PAIRS[1:])

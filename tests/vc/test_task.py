@@ -1,5 +1,6 @@
 """From recordings to converted ones: dump, ESPnet's training, conversion, scores, page."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from espnet_entropy.data import read_matrix, read_table, read_yaml
 from espnet_entropy.vc.convert import VoiceConverter
 from espnet_entropy.vc.mel import MelConfig, log_mel
 from espnet_entropy.vc.pairs import Pair, write_pairs
+from espnet_entropy.vc.summary import summarize
 from espnet_entropy.vc.task import FitFrames
 
 CONFIG = {
@@ -179,6 +181,60 @@ def test_refused_calls(trained, tmp_path, options, message):
         tiny.command(vc_inference, **given | options)
 
 
+def test_a_prompt_is_taken_from_where_it_begins(trained, tmp_path):
+    voice = tiny.wave(3, 2.0)
+    late = write(tmp_path / "late.wav", np.concatenate([np.zeros(16000 * 12), voice]))
+    loud = np.flatnonzero(np.abs(voice) >= 1e-3)[0]
+    now = write(tmp_path / "now.wav", voice[loud:])
+    converter, source = VoiceConverter(trained.model), trained.recordings["utt-c"]
+    made = [converter(source, target, num_steps=1).mel for target in (late, now)]
+    np.testing.assert_allclose(*made, atol=1e-3)
+
+
+def test_a_recording_is_not_overwritten(trained):
+    source, target = trained.recordings["utt-c"], trained.recordings["utt-a"]
+    before = Path(target).read_bytes()
+    with pytest.raises(SystemExit, match="--output is the target itself"):
+        tiny.command(vc_inference, model=trained.model, source=source, target=target, output=target)
+    assert Path(target).read_bytes() == before
+
+
+def test_a_bundle_of_other_units(trained, parts, tmp_path):
+    other = shutil.copytree(parts.bundle, tmp_path / "bundle")
+    config = read_yaml(other / "config.yaml")
+    config["files"]["codebook.safetensors"] = "0" * 64
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match="was trained on units of the codebook"):
+        VoiceConverter(trained.model, bundle=other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"frontend_conf": None}, "has no mapping frontend_conf"),
+        ({"mel_conf": {"bands": 3}}, "bands"),
+        ({"model_conf": {"depth": 3}}, "depth"),
+    ],
+)
+def test_configs_of_something_else(trained, parts, tmp_path, change, message):
+    config = read_yaml(trained.model / "config.yaml") | change
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "valid.loss.best.pth").symlink_to(trained.model / "valid.loss.best.pth")
+    with pytest.raises(ValueError, match=message):
+        VoiceConverter(tmp_path, bundle=parts.bundle)
+
+
+def test_silence_has_no_speaker(tmp_path, capsys):
+    write(tmp_path / "silent.wav", np.zeros(16000))
+    write(tmp_path / "voice.wav", tiny.wave(0, 1.0))
+    (tmp_path / "wav.scp").write_text(
+        f"a {tmp_path}/silent.wav\nb {tmp_path}/voice.wav\n", encoding="utf-8"
+    )
+    options = {"what": "speaker", "wav_scp": tmp_path / "wav.scp", "output": tmp_path / "speaker"}
+    tiny.command(dump_acoustics, max_failed_utts=1, **options)
+    assert "left out: utt a" in capsys.readouterr().err
+
+
 def test_refused_samples(trained):
     converter, target = VoiceConverter(trained.model), trained.recordings["utt-a"]
     for samples in (np.zeros((2, 16000), np.float32), np.zeros(16000), np.full(16000, np.nan)):
@@ -216,10 +272,17 @@ def test_pairs_scores_and_page(trained, tmp_path, capsys):
         )
     source, _ = soundfile.read(tmp_path / "source/utt-c_to_a.wav", dtype="float32")
     np.testing.assert_allclose(source, tiny.wave(2, 1.0), atol=1e-4)
-    assert read_yaml(tmp_path / "15/info.1.yaml")["vocoder"] == "Griffin-Lim"
+    assert read_yaml(tmp_path / "15/utt-c_to_a.yaml")["vocoder"] == "Griffin-Lim"
+    # Killed before it could say that all is there, and continued in another number of parts.
+    (tmp_path / "15/shard.1.yaml").unlink()
+    kept = (tmp_path / "15/utt-c_to_a.wav").read_bytes()
     capsys.readouterr()
-    tiny.command(convert_pairs, system=15, output=tmp_path / "15", **common)
+    tiny.command(convert_pairs, system=15, output=tmp_path / "15", num_steps=1, **common)
     assert "all 2 files are there already" in capsys.readouterr().out
+    assert (tmp_path / "15/shard.1.yaml").exists()
+    with pytest.raises(SystemExit, match="holds files made with num_steps 1, not 2"):
+        tiny.command(convert_pairs, system=15, output=tmp_path / "15", num_steps=2, **common)
+    assert (tmp_path / "15/utt-c_to_a.wav").read_bytes() == kept
     words = ["--systems", "source", "copy", "15"]
     tiny.command(report_conversion, *words, folder=tmp_path, output=tmp_path, **common)
     table = (tmp_path / "table.md").read_text()
@@ -237,3 +300,29 @@ def test_pairs_scores_and_page(trained, tmp_path, capsys):
         )
     with pytest.raises(SystemExit, match="'fast' is neither a rate"):
         tiny.command(convert_pairs, system="fast", output=tmp_path / "fast", **common)
+
+
+def test_what_a_conversion_may_fail_at_is_scored_too(trained, tmp_path):
+    """Silence counts as not closer to the target; a text without words is not judged."""
+    sounds = trained.recordings
+    pairs = [
+        Pair(name, sounds["utt-c"], sounds["utt-a"], "c", "a", text)
+        for name, text in (("silent", "..."), ("spoken", "one two"))
+    ]
+    write_pairs(tmp_path / "pairs.tsv", pairs)
+    write(tmp_path / "silent.wav", np.zeros(16000))
+    write(tmp_path / "spoken.wav", tiny.wave(0, 1.0))
+    for name in ("silent", "spoken"):
+        record = {"rate_hz": 15.0, "seconds": 1.0, "took_seconds": 2.0, "vocoder": "x"}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(record))
+    tiny.command(
+        score_conversion,
+        pairs=tmp_path / "pairs.tsv",
+        folder=tmp_path,
+        num_dnsmos=0,
+        output=tmp_path / "scores.tsv",
+    )
+    summary = summarize(tmp_path, "15", pairs)
+    assert summary.num_judged == 1 and summary.num_dnsmos == 0
+    assert summary.closer in (0.0, 50.0) and 0 < summary.to_target < 1
+    assert summary.real_time_factor == 2.0

@@ -11,7 +11,7 @@ import torch
 import yaml
 from launching import LAUNCHER, execute
 
-from espnet_entropy.bin import dump_acoustics, merge_shards
+from espnet_entropy.bin import dump_acoustics, merge_shards, vocoder_wavs
 from espnet_entropy.data import read_audio, read_table, write_table
 from espnet_entropy.vc.mel import MelConfig, log_mel
 from espnet_entropy.vc.vocoder import find_checkpoint, load_vocoder
@@ -23,14 +23,10 @@ RECIPE = Path(__file__).resolve().parents[2] / "egs2/core_sounds/vc1/conf/hifiga
 def trained(parts, tmp_path_factory) -> SimpleNamespace:
     """The recipe's vocoder in small, three steps long."""
     root = tmp_path_factory.mktemp("vocoder")
-    # parallel_wavegan reads recordings of 16 bits, by kaldiio.
-    recordings = {}
-    for utt, path in read_table(parts.wav_scp).items():
-        recordings[utt] = str(root / f"{utt}.wav")
-        soundfile.write(recordings[utt], read_audio(path, 16000), 16000, subtype="PCM_16")
-    write_table(root / "wav.scp", recordings)
     tiny.command(dump_acoustics, what="mel", wav_scp=parts.wav_scp, output=root / "mel")
     tiny.command(merge_shards, output=root / "mel", expect=parts.wav_scp, name="mel")
+    common = {"wav_scp": parts.wav_scp, "mels": root / "mel/mel.scp"}
+    tiny.command(vocoder_wavs, output=root / "recordings", **common)
     config = yaml.safe_load(RECIPE.read_text())
     config["generator_params"] |= {"channels": 32}
     config["discriminator_params"]["scale_discriminator_params"] |= {
@@ -47,11 +43,26 @@ def trained(parts, tmp_path_factory) -> SimpleNamespace:
     (root / "hifigan.yaml").write_text(yaml.safe_dump(config))
     arguments = ["-m", "parallel_wavegan.bin.train", "--config", root / "hifigan.yaml"]
     for part in ("train", "dev"):
-        arguments += [f"--{part}-wav-scp", root / "wav.scp"]
+        arguments += [f"--{part}-wav-scp", root / "recordings/wav.scp"]
         arguments += [f"--{part}-feats-scp", root / "mel/mel.scp"]
     done = execute(*LAUNCHER, *arguments, "--outdir", root / "exp", cwd=root)
     assert done.returncode == 0, done.stderr
-    return SimpleNamespace(folder=root / "exp")
+    return SimpleNamespace(folder=root / "exp", recordings=root / "recordings/wav.scp")
+
+
+def test_recordings_it_learns_from(trained, parts, tmp_path):
+    """Floats, as FLAC gives them too, would be read as samples of an integer: near silence."""
+    learnt = read_table(trained.recordings)
+    for utt, path in learnt.items():
+        assert soundfile.info(path).subtype == "PCM_16"
+        expected = read_audio(read_table(parts.wav_scp)[utt], 16000)
+        np.testing.assert_allclose(read_audio(path, 16000), expected, atol=1e-4)
+    # What is of this form already is not copied.
+    write_table(tmp_path / "mel.scp", dict.fromkeys(learnt, "x"))
+    again = {"wav_scp": trained.recordings, "mels": tmp_path / "mel.scp"}
+    tiny.command(vocoder_wavs, output=tmp_path / "again", **again)
+    assert read_table(tmp_path / "again/wav.scp") == learnt
+    assert not (tmp_path / "again/wavs").exists()
 
 
 def test_it_is_loaded_and_makes_sound(trained):
@@ -88,7 +99,15 @@ def test_refused(trained, tmp_path):
         load_vocoder(tmp_path, MelConfig())
     with pytest.raises(ValueError, match="none.pkl is missing"):
         load_vocoder(tmp_path / "none.pkl", MelConfig())
-    (tmp_path / "config.yml").write_text((trained.folder / "config.yml").read_text())
+    settings = yaml.safe_load((trained.folder / "config.yml").read_text())
+    (tmp_path / "checkpoint-best.pkl").touch()
+    with pytest.raises(ValueError, match="holds no checkpoint-"):
+        load_vocoder(tmp_path, MelConfig())
+    (tmp_path / "checkpoint-1steps.pkl").touch()
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(settings | {"window": "hamming"}))
+    with pytest.raises(ValueError, match="trained with window hamming, but .* have hann"):
+        load_vocoder(tmp_path, MelConfig())
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(settings))
     torch.save({"model": {"generator": {}}}, tmp_path / "checkpoint-1steps.pkl")
     with pytest.raises(ValueError, match="does not fit its config.yml"):
         load_vocoder(tmp_path, MelConfig())

@@ -6,7 +6,7 @@ stage=1                 # first stage to run
 stop_stage=6            # last stage to run
 force=false             # true: run finished stages again
 nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
-ngpu=0                  # GPUs of a training, and of each job of stages 2, 5 and 6 (one at most)
+ngpu=0                  # GPUs of a training, and of each job of stages 2 and 5 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
 max_failed_utts=0       # unreadable recordings of a set that are left out and listed
@@ -79,6 +79,12 @@ if [ -n "${vocoder_path}" ] && [ "${vocoder}" != train ] && [ ! -e "${vocoder_pa
     exit 2
 fi
 
+if [ "${stop_stage}" -ge 6 ] && [ ! -e "${judge}/model.bin" ]; then
+    echo "$0: stage 6 needs --judge, the folder of a Whisper model of CTranslate2, which" \
+        "'${judge}' is not; or --stop_stage 5" >&2
+    exit 2
+fi
+
 # The command that statistics and training share.
 # shellcheck disable=SC2206
 vc_train=(
@@ -121,13 +127,15 @@ dump_acoustics() {
 }
 
 train_vocoder() {
-    local options=() part set
+    local options=() part set conf last
+    conf=$(mel_conf)
     for part in train dev; do
         if [ "${part}" = train ]; then set=${train_set}; else set=${valid_set}; fi
-        options+=("--${part}-wav-scp" "${datadir}/${set}/wav.scp"
+        entropy_cmd vocoder_wavs --wav_scp "${datadir}/${set}/wav.scp" --mel_conf "${conf}" \
+            --mels "${dumpdir}/mel/${set}/mel.scp" --output "${dumpdir}/vocoder/${set}"
+        options+=("--${part}-wav-scp" "${dumpdir}/vocoder/${set}/wav.scp"
             "--${part}-feats-scp" "${dumpdir}/mel/${set}/mel.scp")
     done
-    local last
     last=$(find "${vocoder_path}" -name 'checkpoint-*steps.pkl' | sort -V | tail -n 1)
     if [ -n "${last}" ]; then options+=(--resume "${last}"); fi
     # shellcheck disable=SC2086
@@ -137,8 +145,22 @@ train_vocoder() {
     stage_summary "${vocoder_path}"
 }
 
+# Lengths of the utterances that nothing was left out of: neither units nor any of the acoustics.
 collect_stats() {
-    collect_lengths --sums "${dumpdir}/raw" "${vc_train[@]}"
+    local set name table keys=${stats_dir}.keys
+    for set in "${train_set}" "${valid_set}"; do
+        mkdir -p "${keys}/${set}"
+        cp "${dumpdir}/raw/${set}/wav.scp" "${dumpdir}/raw/${set}/utt2num_samples" "${keys}/${set}"
+        for name in ${acoustics}; do
+            for table in wav.scp utt2num_samples; do
+                awk 'NR == FNR { known[$1] = 1; next } $1 in known' \
+                    "${dumpdir}/${name}/${set}/${name}.scp" "${keys}/${set}/${table}" \
+                    >"${keys}/${set}/${table}.new"
+                mv "${keys}/${set}/${table}.new" "${keys}/${set}/${table}"
+            done
+        done
+    done
+    collect_lengths --sums "${keys}" "${vc_train[@]}"
 }
 
 train_vc() {
@@ -158,8 +180,7 @@ convert() {
     mkdir -p "${results}/log"
     count=$(($(wc -l <"${pairs}") - 1))
     # Loading the models takes as long as a few conversions.
-    splits=$(((count + 19) / 20))
-    if [ "${splits}" -gt "${nj}" ]; then splits=${nj}; fi
+    splits=$(((count + 99) / 100))
     for system in ${systems}; do
         for split in $(seq "${splits}"); do echo "${system} ${split}"; done
     done >"${results}/log/jobs"
@@ -178,10 +199,6 @@ convert() {
 
 evaluate() {
     local system
-    if [ -z "${judge}" ]; then
-        echo "$0: stage 6 needs --judge, a Whisper model of CTranslate2" >&2
-        return 2
-    fi
     for system in ${systems}; do echo "${system} 1"; done >"${results}/log/score.jobs"
     use_jobs "${nj}"
     # shellcheck disable=SC2086
@@ -226,7 +243,7 @@ run_stages() {
         --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag
     options="${systems} ${inference_args} ${inference_vc_model} ${vocoder}"
     # shellcheck disable=SC2086
-    makes_of "${results}/%set%/info.1.yaml" ${systems}
+    makes_of "${results}/%set%/shard.1.yaml" ${systems}
     run_stage 5 "conversion" convert --after "train_vc_${tag}" --after "vocoder_${train_set}" \
         --marker "${inference_tag}_vc_${tag}" \
         --options "${options} $(conf_hash "${pairs}" "${bundle}"/*.yaml)" "${makes[@]}"
