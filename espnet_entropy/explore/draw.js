@@ -43,6 +43,8 @@ function* inView(items, view) {
 export function drawBoxes(canvas, view, items, name, chosen, playing) {
   const [pen, height] = fresh(canvas, view);
   const colour = COLOURS[name] ?? "#000";
+  // Units in segments when most of them fit: before, the few that do say nothing.
+  const labelled = name === "words" || view.pxPerSec > 480;
   for (const i of inView(items, view)) {
     const { startSec, endSec, label } = items[i];
     const x = xOf(view, startSec);
@@ -57,12 +59,16 @@ export function drawBoxes(canvas, view, items, name, chosen, playing) {
       pen.lineWidth = 3;
       pen.strokeRect(x + 1.5, 1.5, Math.max(1, width - 3), height - 3);
     }
-    if (pen.measureText(label).width < width - 6) {
+    if (labelled && pen.measureText(label).width < width - 6) {
       pen.fillStyle = i === playing ? "#fff" : "#111";
       pen.textAlign = "center";
       pen.fillText(label, x + width / 2, height / 2);
     }
   }
+  if (name === "words") return;
+  pen.textAlign = "left";
+  pen.font = `bold 15px ${FONT.slice(5)}`;
+  halo(pen, name, 6, height / 2, colour);
 }
 
 // The spectrogram as a picture of its own, in inverted grey, drawn once a sound.
@@ -92,8 +98,9 @@ export function drawPlot(canvas, view, sound, rows, cursorSec) {
     sound.image.height, 0, 0, view.widthPx, height);
   drawLines(pen, view, rows.A.items, COLOURS.A, [], 0, height / 2);
   drawLines(pen, view, rows.B.items, COLOURS.B, [5, 3], height / 2, height);
-  const yOf = drawScale(pen, view, height, sound.mostNats, sound.sampleRate);
+  const yOf = (nats) => height - 8 - (nats / sound.mostNats) * (height - 20);
   drawCurve(pen, view, sound, yOf);
+  drawScales(pen, view, height, sound, yOf);
   if (cursorSec !== null) {
     pen.fillStyle = "#000";
     pen.fillRect(xOf(view, cursorSec) - 1, 0, 2, height);
@@ -114,17 +121,16 @@ function drawLines(pen, view, items, colour, dash, top, bottom) {
   pen.setLineDash([]);
 }
 
-function halo(pen, text, x, y) {
+function halo(pen, text, x, y, colour = "#111") {
   pen.strokeStyle = "#fff";
   pen.lineWidth = 4;
   pen.strokeText(text, x, y);
-  pen.fillStyle = "#111";
+  pen.fillStyle = colour;
   pen.fillText(text, x, y);
 }
 
-// Nats at the right, kHz at the left; returns where a number of nats stands.
-function drawScale(pen, view, height, mostNats, sampleRate) {
-  const yOf = (nats) => height - 8 - (nats / mostNats) * (height - 20);
+// Nats at the right, kHz at the left.
+function drawScales(pen, view, height, { mostNats, sampleRate }, yOf) {
   pen.textAlign = "right";
   for (let nats = 0; nats <= mostNats; nats += 1) {
     halo(pen, nats === 0 ? "0 nats" : String(nats), view.widthPx - 6, yOf(nats));
@@ -133,7 +139,6 @@ function drawScale(pen, view, height, mostNats, sampleRate) {
   for (let khz = 2; khz < sampleRate / 2000; khz += 2) {
     halo(pen, `${khz} kHz`, 6, height * (1 - khz / (sampleRate / 2000)));
   }
-  return yOf;
 }
 
 function drawCurve(pen, view, sound, yOf) {

@@ -29,6 +29,8 @@ PARTS = {
     "page.html": "text/html",
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "state.js": "text/javascript",
+    "picture.js": "text/javascript",
     "draw.js": "text/javascript",
     "sound.js": "text/javascript",
 }
