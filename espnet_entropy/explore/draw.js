@@ -92,9 +92,9 @@ export function spectrogramImage(bytes, rows) {
 
 export function drawPlot(canvas, view, sound, rows, cursorSec) {
   const [pen, height] = fresh(canvas, view);
-  const scale = sound.image.width / sound.duration_sec;
+  const scale = sound.columnsPerSec;
   pen.drawImage(
-    sound.image, view.startSec * scale, 0, (view.widthPx / view.pxPerSec) * scale,
+    sound.image, view.startSec * scale + 0.5, 0, (view.widthPx / view.pxPerSec) * scale,
     sound.image.height, 0, 0, view.widthPx, height);
   drawLines(pen, view, rows.A.items, COLOURS.A, [], 0, height / 2);
   drawLines(pen, view, rows.B.items, COLOURS.B, [5, 3], height / 2, height);

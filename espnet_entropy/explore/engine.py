@@ -128,8 +128,7 @@ class Explorer:
             )
             tokens = self.tokenizer.tokenize(waveform)
         except ValueError as error:
-            # Where it was put is nobody's business, and no help.
-            raise ValueError(f"{name}: {_without_path(str(error), str(path))}") from error
+            raise ValueError(f"{name}: {_for_people(str(error), str(path))}") from error
         sound = Sound(secrets.token_hex(8), name, waveform, tokens, text=text)
         with self._lock:
             self._sounds[sound.key] = sound
@@ -186,11 +185,12 @@ class Explorer:
         return self.segmentation(method, rate_hz).cut(sound.tokens)
 
 
-def _without_path(message: str, path: str) -> str:
-    return message.replace(path, "the file")
+def _for_people(message: str, path: str) -> str:
+    """Without the place of the file, which is nobody's business, and that of a batch of one."""
+    return message.replace(path, "the file").removeprefix("utterance 0 of the batch: ")
 
 
-def spectrogram(waveform: np.ndarray) -> np.ndarray:
+def spectrogram(waveform: np.ndarray) -> tuple[np.ndarray, int]:
     """Power over time and frequency, for the eye.
 
     Args:
@@ -198,10 +198,11 @@ def spectrogram(waveform: np.ndarray) -> np.ndarray:
 
     Returns:
         (columns, rows) uint8: 0 is DEPTH_DB or more below the loudest 0.1 %, 255 that or more. Row
-        0 is the lowest frequency, the last ends at half the sample rate.
+        0 is the lowest frequency, the last ends at half the sample rate. And the samples between
+        two columns; the first is centred on the first sample.
     """
     hop = max(160, -(-len(waveform) // MOST_COLUMNS))
-    padded = np.pad(waveform, (WINDOW // 2, WINDOW // 2 + hop))
+    padded = np.pad(waveform, WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::hop]
     columns = []
     for part in np.array_split(frames, max(1, len(frames) // 500)):
@@ -209,7 +210,7 @@ def spectrogram(waveform: np.ndarray) -> np.ndarray:
         columns.append(10 * np.log10(power.reshape(len(part), -1, 2).mean(2) + 1e-10))
     level = np.concatenate(columns)
     top = np.percentile(level, 99.9)
-    return (np.clip((level - top) / DEPTH_DB + 1, 0, 1) * 255).astype(np.uint8)
+    return (np.clip((level - top) / DEPTH_DB + 1, 0, 1) * 255).astype(np.uint8), hop
 
 
 def find_examples(folder: Path | str | None) -> list[Example]:

@@ -57,6 +57,7 @@ async function show(sound) {
   const { setup } = state;
   const bytes = new Uint8Array(await picture.arrayBuffer());
   sound.image = spectrogramImage(bytes, Number(picture.headers.get("X-Rows")));
+  sound.columnsPerSec = setup.sample_rate / Number(picture.headers.get("X-Hop"));
   sound.buffer = bufferOf(await samples.arrayBuffer(), setup.sample_rate);
   sound.frameRateHz = setup.frame_rate_hz;
   sound.sampleRate = setup.sample_rate;

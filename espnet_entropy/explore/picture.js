@@ -18,9 +18,10 @@ export async function refresh() {
   while (again) {
     again = false;
     const began = performance.now();
+    const { rateHz } = state;
     await Promise.all(["A", "B"].map(fetchRow));
     redraw();
-    state.drawMs = performance.now() - began;
+    Object.assign(state, { drawMs: performance.now() - began, drawnHz: rateHz });
   }
   busy = false;
 }
@@ -28,6 +29,7 @@ export async function refresh() {
 async function fetchRow(name) {
   const { sound } = state;
   const one = state.rows[name];
+  const { method } = one;
   try {
     const made = await json(`/api/sounds/${sound.key}/segments?${query(name)}`);
     if (sound !== state.sound) return;
@@ -37,7 +39,7 @@ async function fetchRow(name) {
       endSec: ends[i] / sound.frameRateHz,
       label: runsOf(sound.units.slice(start, ends[i]), 1).map((run) => run.unit).join(" "),
     }));
-    Object.assign(one, { reachedHz: made.rate_hz, refused: "" });
+    Object.assign(one, { reachedHz: made.rate_hz, refused: "", drawn: method });
   } catch (error) {
     Object.assign(one, { items: [], reachedHz: null, refused: error.message });
   }

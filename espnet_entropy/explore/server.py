@@ -154,8 +154,8 @@ class Server:
         return _binary(samples.astype("<i2").tobytes())
 
     async def _spectrogram(self, request: web.Request) -> web.Response:
-        made = await self._in(self._fast, spectrogram, self._sound(request).waveform)
-        return _binary(made.tobytes(), {"X-Rows": str(made.shape[1])})
+        made, hop = await self._in(self._fast, spectrogram, self._sound(request).waveform)
+        return _binary(made.tobytes(), {"X-Rows": str(made.shape[1]), "X-Hop": str(hop)})
 
     async def _cut(self, request: web.Request) -> Segmented:
         """The segments that a request's method and rate ask for."""

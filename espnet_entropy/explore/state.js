@@ -3,15 +3,16 @@
 import { playback } from "./sound.js";
 
 export const by = (id) => document.getElementById(id);
-const row = (method) => ({ method, items: [], chosen: 0, reachedHz: null, refused: "" });
+const row = (method) => ({ method, items: [], chosen: 0, reachedHz: null, refused: "", drawn: "" });
 export const state = {
   setup: null,
   sound: null,
   rateHz: 15,
-  rows: { A: row("dp"), B: row("uniform"), words: { ...row(""), items: [] } },
+  rows: { A: row("dp"), B: row("uniform"), words: row("") },
   playingRow: null,
   view: { startSec: 0, pxPerSec: 100, widthPx: 1000 },
-  drawMs: null,
+  drawMs: null, // from the newest rate to its picture
+  drawnHz: null,
 };
 window.explore = { state, playback }; // for the console and the tests
 
