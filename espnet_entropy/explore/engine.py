@@ -169,7 +169,7 @@ class Explorer:
         segmenter, _, on_change = method.partition("+")
         if segmenter == "stored" or on_change not in ("", "on_change"):
             raise ValueError(f"there is no method {method!r} for recordings")
-        if segmenter in CALIBRATED and rate_hz > self.frame_rate_hz - 0.5:
+        if segmenter in CALIBRATED and -0.5 < rate_hz - self.frame_rate_hz <= 0:
             segmenter, on_change = "dense", ""
         config = SegmenterConfig(
             segmenter,

@@ -52,7 +52,8 @@ def _decoder():
     except ImportError as error:
         raise ValueError("words need pocketsphinx: pip install pocketsphinx") from error
     wide = dict(beam=1e-100, wbeam=1e-80, pbeam=1e-100)
-    return Decoder(lm=None, bestpath=False, dither=True, loglevel="FATAL", **wide)
+    # Normalised over the whole sound, so that equal sounds have equal words.
+    return Decoder(lm=None, bestpath=False, cmn="batch", loglevel="FATAL", **wide)
 
 
 def _padded(waveform: np.ndarray) -> np.ndarray:

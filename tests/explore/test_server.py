@@ -234,7 +234,7 @@ def test_rates_out_of_reach_and_texts_that_are_none(talk, parts):
         for query, message in (
             ("method=peaks%2Bon_change&rate=45", "outside of what 'peaks+on_change' reached"),
             ("method=dp&rate=fast", "the rate is 'fast'"),
-            ("method=dp&rate=inf", "Hz"),
+            ("method=dp&rate=inf", "rate_hz is inf"),
         ):
             for part in ("segments", "download/json"):
                 status, text = await refused(session.get(f"{base}/{part}?{query}"))
