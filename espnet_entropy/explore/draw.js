@@ -44,7 +44,7 @@ export function drawBoxes(canvas, view, items, name, chosen, playing) {
   const [pen, height] = fresh(canvas, view);
   const colour = COLOURS[name] ?? "#000";
   // Units in segments when most of them fit: before, the few that do say nothing.
-  const labelled = name === "words" || view.pxPerSec > 480;
+  const labelled = name === "words" || view.pxPerSec > 700;
   for (const i of inView(items, view)) {
     const { startSec, endSec, label } = items[i];
     const x = xOf(view, startSec);
@@ -59,7 +59,8 @@ export function drawBoxes(canvas, view, items, name, chosen, playing) {
       pen.lineWidth = 3;
       pen.strokeRect(x + 1.5, 1.5, Math.max(1, width - 3), height - 3);
     }
-    if (labelled && pen.measureText(label).width < width - 6) {
+    const room = name === "words" ? width : Math.min(width, 2 * (x + width / 2 - 20)); // by the letter
+    if (labelled && pen.measureText(label).width < room - 6) {
       pen.fillStyle = i === playing ? "#fff" : "#111";
       pen.textAlign = "center";
       pen.fillText(label, x + width / 2, height / 2);
@@ -153,7 +154,9 @@ function drawCurve(pen, view, sound, yOf) {
     pen.lineTo(xOf(view, (t + 1) * shift), y);
   }
   pen.lineJoin = "round";
-  for (const [colour, width] of [["#fff", 4.5], ["#000", 1.6]]) {
+  // A wide halo around a dense curve would hide the spectrogram.
+  const halfFree = Math.min(1.5, (shift * view.pxPerSec) / 5);
+  for (const [colour, width] of [["#fff", 1.6 + 2 * halfFree], ["#000", 1.6]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
     pen.stroke();

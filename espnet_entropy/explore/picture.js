@@ -108,8 +108,8 @@ function measure() {
   const { view, sound } = state;
   view.widthPx = by("scroller").clientWidth;
   const fit = view.widthPx / sound.duration_sec;
-  // From all of it to 12 pixels a unit.
-  const closest = Math.max(fit, 12 * sound.frameRateHz);
+  // From all of it to 24 pixels a unit.
+  const closest = Math.max(fit, 24 * sound.frameRateHz);
   view.pxPerSec = fit * (closest / fit) ** (by("zoom").value / 100);
   by("wide").style.width = `${Math.floor(view.pxPerSec * sound.duration_sec)}px`;
   by("sticky").style.width = `${view.widthPx}px`;
