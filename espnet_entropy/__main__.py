@@ -10,6 +10,7 @@ COMMANDS = {
         "recordings to units and timed segments: text, JSON, TextGrids or arks",
     ),
     "plot": ("plot_recording", "picture of a recording: spectrogram, entropy, boundaries"),
+    "explore": ("explore", "a local web page: drag the rate, see and hear segments"),
     "transcribe": ("transcribe", "recordings to text, with a trained model"),
     "info": ("bundle", "what a bundle is (the same as `bundle info`)"),
     "bundle": ("bundle", "pack, verify, info, calibrate or unpack a bundle"),

@@ -5,7 +5,7 @@ exists is complete.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -117,7 +117,13 @@ def write_table(path: Path | str, table: dict[str, str]) -> None:
             file.write(f"{key} {table[key]}\n")
 
 
-def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
+def read_audio(
+    path: Path | str,
+    sample_rate: int,
+    *,
+    max_sec: float | None = None,
+    containers: Sequence[str] | None = None,
+) -> np.ndarray:
     """One channel of sound at the wanted rate.
 
     Anything FFmpeg reads is taken; channels are averaged and other rates resampled (by PyAV).
@@ -125,13 +131,17 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
     Args:
         path: sound file.
         sample_rate: Hz.
+        max_sec: longer recordings are refused, before the rest of them is decoded.
+        containers: FFmpeg's names of the only formats taken. For files of unknown origin: among
+            its formats are playlists, which make it open what they name.
 
     Returns:
         (N,) float32 in [-1, 1].
 
     Raises:
-        ValueError: no such file, no sound in it, or it cannot be decoded; or the path is an
-            address or a shell command, which FFmpeg would open, Kaldi's tools run, and we do not.
+        ValueError: no such file, no sound in it, it cannot be decoded, or is too long; or the path
+            is an address or a shell command, which FFmpeg would open, Kaldi's tools run, and we do
+            not.
     """
     _refuse_all_but_files(path)
     import av
@@ -139,12 +149,17 @@ def read_audio(path: Path | str, sample_rate: int) -> np.ndarray:
     # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow. Channels
     # interleaved: PyAV reads behind the end where more than eight have a plane each.
     resampler = av.AudioResampler(format="flt", rate=sample_rate)
-    chunks = []
+    chunks, most = [], float("inf") if max_sec is None else max_sec * sample_rate
+    options = {"format_whitelist": ",".join(containers)} if containers else {}
     try:
         # FFmpeg reads what stands before a colon, as in `12:30.wav`, as a protocol.
-        with av.open(os.path.abspath(path)) as container:
+        with av.open(os.path.abspath(path), options=options) as container:
             for frame in container.decode(audio=0):
-                chunks += resampler.resample(frame)
+                made = resampler.resample(frame)
+                most -= sum(chunk.samples for chunk in made)
+                if most < 0:
+                    raise ValueError(f"{path} is longer than {max_sec:g} s; cut it, or allow more")
+                chunks += made
             chunks += resampler.resample(None)
     except (OSError, IndexError, av.FFmpegError) as error:
         raise ValueError(f"{path} cannot be decoded: {error or 'no audio stream'}") from error

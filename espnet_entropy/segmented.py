@@ -10,7 +10,7 @@ from torch import Tensor
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.segment import RATELESS, SegmenterConfig, find_boundaries, segments_of
 from espnet_entropy.timing import Segment, timed_segments
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,14 @@ class Segmentation:
 
     def __call__(self, recording: Tensor | np.ndarray | Path | str) -> Segmented:
         """Units and segments of one recording; takes and raises what `tokenize` does."""
-        tokens = self.tokenizer.tokenize(recording)
+        return self.cut(self.tokenizer.tokenize(recording))
+
+    def cut(self, tokens: Tokens) -> Segmented:
+        """Segments of units that are there already.
+
+        Args:
+            tokens: of one recording, with entropies, on any device.
+        """
         units, entropies, lengths = tokens.units.cpu(), tokens.entropies.cpu(), tokens.lengths.cpu()
         boundaries = find_boundaries(units, entropies, lengths, self.config, self.thresholds)
         segment_lengths = segments_of(boundaries, lengths)[1][0]

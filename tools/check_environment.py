@@ -19,7 +19,7 @@ from importlib import metadata
 DISTRIBUTIONS = (
     "torch torchaudio espnet espnet-s3prl transformers parallel-wavegan numpy scipy librosa "
     "kaldiio sentencepiece jiwer sacrebleu safetensors av soundfile matplotlib lightning "
-    "setuptools pip pytest ruff Resemblyzer faster-whisper pocketsphinx"
+    "setuptools pip pytest ruff Resemblyzer faster-whisper pocketsphinx aiohttp"
 ).split()
 
 
@@ -82,6 +82,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "vocoder": check_vocoder,
     "data": check_imports("av", "kaldiio", "soundfile", "sentencepiece", "jiwer", "sacrebleu"),
     "voices": check_imports("resemblyzer", "speechmos", "faster_whisper", "pocketsphinx"),
+    "page": check_imports("aiohttp.web"),
 }
 
 

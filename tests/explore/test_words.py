@@ -1,0 +1,80 @@
+"""When the words of a text are spoken, or the reason why not."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from espnet_entropy.data import read_audio, read_table
+
+pytest.importorskip("pocketsphinx")
+from espnet_entropy.explore.words import _spoken, align_words  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS1 = Path(os.environ.get("CORE_SOUNDS_UNITS1", ROOT / "egs2/core_sounds/units1"))
+TEXT = "go forward ten meters"
+
+
+@pytest.fixture(scope="module")
+def speech():
+    """Hummed, in faint noise."""
+    rng = np.random.default_rng(0)
+    time = np.arange(16000 * 2) / 16000
+    hum = np.sin(2 * np.pi * 120 * time) * (1 + np.sin(2 * np.pi * 3 * time))
+    return (0.1 * hum + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("...", "no words"), ("", "no words"), ("the qwxzy", "dictionary: qwxzy")],
+)
+def test_texts_that_are_refused(speech, text, message):
+    with pytest.raises(ValueError, match=message):
+        align_words(speech, text)
+
+
+def test_a_sound_too_short_for_its_text(speech):
+    with pytest.raises(ValueError, match="align|fit"):
+        align_words(speech[:3000], " ".join([TEXT] * 10))
+
+
+def test_fillers_are_dropped_and_times_stay_inside():
+    found = [
+        ("<s>", 0, 32),
+        ("go", 32, 60),
+        ("[NOISE]", 60, 70),
+        ("the(2)", 70, 999),
+        ("</s>", 0, 0),
+    ]
+    made = _spoken(found, ["go", "the"], 1.0)
+    assert [word for *_, word in made] == ["go", "the"]
+    assert [time for start, end, _ in made for time in (start, end)] == pytest.approx(
+        [0.02, 0.3, 0.4, 1.0]
+    )
+    with pytest.raises(ValueError, match="does not fit the sound"):
+        _spoken(found, ["go", "the", "way"], 1.0)
+
+
+@pytest.mark.skipif(
+    not (UNITS1 / "data/dev_en/text").is_file(),
+    reason=f"{UNITS1} has no recordings; run egs2/core_sounds/units1/run.sh --stop_stage 1, or "
+    "name another recipe's folder as CORE_SOUNDS_UNITS1",
+)
+def test_words_of_real_recordings(monkeypatch):
+    monkeypatch.chdir(UNITS1)
+    texts, paths = (read_table(f"data/dev_en/{name}") for name in ("text", "wav.scp"))
+    aligned = 0
+    for name in sorted(texts)[:8]:
+        waveform = read_audio(paths[name], 16000)
+        words = align_words(waveform, texts[name])
+        assert words == align_words(waveform, texts[name])
+        times = [time for start, end, _ in words for time in (start, end)]
+        assert times == sorted(times) and 0 <= times[0] and times[-1] <= len(waveform) / 16000
+        assert [word for *_, word in words] == texts[name].split()
+        # Each is louder than a tenth of the recording as a whole: it stands where there is speech.
+        loud = np.sqrt(np.mean(waveform**2))
+        for start, end, _ in words:
+            part = waveform[round(start * 16000) : round(end * 16000)]
+            aligned += np.sqrt(np.mean(part**2)) > 0.1 * loud
+    assert aligned > 30
