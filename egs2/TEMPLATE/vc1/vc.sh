@@ -160,7 +160,8 @@ collect_stats() {
             done
         done
     done
-    collect_lengths --sums "${keys}" "${vc_train[@]}"
+    # Without the bundle, whose size one of vc_args may have to say.
+    collect_lengths --sums "${keys}" "${vc_train[@]}" --frontend_conf bundle=null
 }
 
 train_vc() {

@@ -44,7 +44,7 @@ if [ "${reduced}" = true ]; then
     options+=(
         --datadir data/reduced --dumpdir dump/reduced --expdir exp/reduced
         --bundle ../units1/exp/reduced/bundle
-        --rates "50 15" --num_examples 2
+        --rates "50 15" --num_examples 2 --score_args "--num_dnsmos 1"
         --vc_args "--max_epoch 1 --num_iters_per_epoch 10 --frontend_conf num_units=50"
     )
     data_args+=" --reduced true"

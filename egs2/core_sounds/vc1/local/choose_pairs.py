@@ -47,6 +47,11 @@ def choose(source: Path, part: str, *, most: int, most_others: int) -> list[Pair
                 name = f"{utt}_to_{voice}"
                 # The judges know English.
                 pairs.append(Pair(name, wav, target, own, voice, text if lang == "en" else ""))
+    if not pairs:
+        raise ValueError(
+            f"{source}/{part}_LANG have no prompt of three words and another voice of "
+            f"{PROMPT_SEC[0]:g} to {PROMPT_SEC[1]:g} s"
+        )
     return pairs
 
 
