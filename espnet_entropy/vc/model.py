@@ -196,7 +196,7 @@ class ConversionModel(AbsESPnetModel):
         *,
         num_steps: int = 10,
         guidance: float = 0.5,
-        temperature: float = 0.6,
+        temperature: float = 0.0,
         solver: str = "euler",
         seed: int = 0,
     ) -> Tensor:
@@ -208,7 +208,8 @@ class ConversionModel(AbsESPnetModel):
             speaker: (speaker_dim,) float32, of the prompt.
             num_steps, solver: see `flow.sample`.
             guidance: see `flow.guided`.
-            temperature: factor of the noise that the flow begins with; less is smoother.
+            temperature: factor of the noise that the flow begins with; less is smoother, and best
+                understood of small models; 0 leaves the prompt's noise alone.
             seed: of that noise.
 
         Returns:
