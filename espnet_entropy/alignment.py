@@ -164,13 +164,11 @@ def check_intervals(
         where = f"utt {utt}: {label!r} from {start:.3f} to {end:.3f} s"
         # Written so that NaN, too, is refused.
         if not 0 <= start < end:
-            raise ValueError(
-                f"{where} is no interval; times are seconds from the utterance's start"
-            )
+            raise ValueError(f"{where} is no interval; times are seconds from the start")
         if start < before - OVERLAP_TOLERANCE_SEC:
             raise ValueError(
-                f"{where} begins before the one before it ends, at {before:.3f} s; give one tier of "
-                "intervals that do not overlap"
+                f"{where} begins before the one before it ends, at {before:.3f} s; give one tier, "
+                "of intervals that do not overlap"
             )
         before = end
     if not before <= duration_sec + END_TOLERANCE_SEC:

@@ -6,8 +6,8 @@ from pathlib import Path
 from espnet_entropy.data import atomic_text
 
 # What stands free in the file: strings, in which a quote is doubled, and words. Of the words only
-# numbers and flags are data; names, equals signs and `[1]:` are there for the reader (Praat's manual,
-# "TextGrid file formats"), so the long and the short format are read alike.
+# numbers and flags are data; names, equals signs and `[1]:` are there for the reader (Praat's
+# manual, "TextGrid file formats"), so the long and the short format are read alike.
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
