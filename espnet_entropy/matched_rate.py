@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from espnet_entropy.boundary_scores import Reference, within
@@ -155,12 +154,3 @@ def read_batches(batches) -> tuple[list[NamedBatch], dict[str, int]]:
     for utts, *_, lengths in batches:
         frames |= dict(zip(utts, lengths.tolist(), strict=True))
     return batches, frames
-
-
-def count_units(batches: list[NamedBatch], num_units: int) -> Tensor:
-    """How often each unit occurs: (K,) int64."""
-    return sum(
-        torch.bincount(row[:length], minlength=num_units)
-        for _, units, _, lengths in batches
-        for row, length in zip(units, lengths, strict=True)
-    )
