@@ -138,7 +138,8 @@ def score_segmenter(
     try:
         made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
     except ValueError as error:
-        raise _OutOfReach(f"{method} at {rate_hz:g} Hz: {error}") from error
+        aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+        raise _OutOfReach(f"{method}{aimed}: {error}") from error
     times = {utt: found + args.time_offset for utt, found in made.times.items()}
     names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
     return _rows(args, data, times, config.frame_rate_hz, names)
