@@ -158,7 +158,8 @@ class Agreement:
         num_left_out: utterances that only one of the two has.
         start_median_sec, start_p90_sec: of the absolute differences of the words' starts.
         start_bias_sec: median of second minus first.
-        end_median_sec, end_p90_sec, end_bias_sec: the same of their ends.
+        start_spread_sec: median absolute difference from that bias.
+        end_median_sec, end_p90_sec, end_bias_sec, end_spread_sec: the same of their ends.
     """
 
     num_words: int
@@ -166,9 +167,11 @@ class Agreement:
     start_median_sec: float
     start_p90_sec: float
     start_bias_sec: float
+    start_spread_sec: float
     end_median_sec: float
     end_p90_sec: float
     end_bias_sec: float
+    end_spread_sec: float
 
 
 def compare_words(first: Alignments, second: Alignments) -> Agreement:
@@ -208,10 +211,11 @@ def compare_words(first: Alignments, second: Alignments) -> Agreement:
     )
 
 
-def _spread(differences: np.ndarray) -> tuple[float, float, float]:
-    sizes = np.abs(differences)
+def _spread(differences: np.ndarray) -> tuple[float, float, float, float]:
+    sizes, bias = np.abs(differences), np.median(differences)
     return (
         float(np.median(sizes)),
         float(np.percentile(sizes, 90)),
-        float(np.median(differences)),
+        float(bias),
+        float(np.median(np.abs(differences - bias))),
     )
