@@ -54,10 +54,11 @@ def run(args) -> None:
     }
     quality = measure_units(units, alignments, bundle, args.time_offset)
     references = references_of(alignments, durations_sec)
-    rates = measure_rates(args, bundle, batches, units, references)
+    rates, notes = measure_rates(args, bundle, batches, units, references)
     name = Path(args.dump).name
     text = f"{name}: {len(alignments)} of {len(units)} utterances have phones\n\n"
     text += unit_table(quality) + "\n\n" + rate_table(rates) + "\n"
+    text += "".join(f"\nLeft out: {note}\n" for note in notes)
     output = Path(args.output)
     with atomic_text(output / f"{name}_units.md") as file:
         file.write(text)
@@ -82,14 +83,24 @@ def measure_units(units: dict, alignments: dict, bundle: Bundle, offset_sec: flo
     return made
 
 
-def measure_rates(args, bundle: Bundle, batches, units: dict, references: dict) -> list[dict]:
-    """Rates and bitrates of each method, as models segment: the rate is that over everything."""
-    calibration, rows = bundle.calibration(), []
+def measure_rates(
+    args, bundle: Bundle, batches, units: dict, references: dict
+) -> tuple[list[dict], list[str]]:
+    """Rates and bitrates of each method, as models segment: the rate is that over everything.
+
+    Returns:
+        Rows, and what could not be measured since a method does not come to a rate.
+    """
+    calibration, rows, notes = bundle.calibration(), [], []
     jobs = [(m, None) for m in args.methods if m in RATELESS]
     jobs += [(m, r) for r in args.rates for m in args.methods if m not in RATELESS]
     for method, rate_hz in jobs:
         config = method_config(method, rate_hz, calibration, bundle.frame_rate_hz)
-        made = boundaries_at(batches, references, config, calibration)
+        try:
+            made = boundaries_at(batches, references, config, calibration)
+        except ValueError as error:
+            notes.append(f"{method}{'' if rate_hz is None else f' at {rate_hz:g} Hz'}: {error}")
+            continue
         segments = []
         for utt, times in made.times.items():
             starts = np.rint(times * bundle.frame_rate_hz).astype(np.int64)
@@ -98,7 +109,7 @@ def measure_rates(args, bundle: Bundle, batches, units: dict, references: dict) 
         found = bitrates(segments, bundle.num_units, bundle.frame_rate_hz)
         row = dict(method=method, rate_hz=rate_hz, speech_hz=made.speech_hz)
         rows.append(row | asdict(found))
-    return rows
+    return rows, notes
 
 
 def unit_table(quality: dict) -> str:

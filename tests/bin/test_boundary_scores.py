@@ -99,9 +99,12 @@ def test_time_offset_moves_the_boundaries(parts, phones, tmp_path):
 
 
 def test_a_rate_out_of_reach_is_said_and_the_others_stay(parts, phones, tmp_path):
-    run(boundary_scores, parts, tmp_path, phones=phones, methods=["peaks", "uniform"], rates=49)
-    text = (tmp_path / "all.md").read_text()
-    assert "Left out: peaks at 49 Hz: " in text and "| uniform 49 Hz |" in text
+    options = dict(phones=phones, methods=["global+on_change", "uniform"], rates=49)
+    run(boundary_scores, parts, tmp_path, **options)
+    run(unit_quality, parts, tmp_path, **options)
+    for name in ("all.md", "all_units.md"):
+        text = (tmp_path / name).read_text()
+        assert "Left out: global+on_change at 49 Hz: " in text and "| uniform 49 Hz |" in text
 
 
 def fails(module, parts, output, **options) -> str:
