@@ -91,7 +91,7 @@ def _draw_bars(panel, rows: list[ScoredMethod]) -> None:
             markersize=5,
             label=f"chance: {chance}",
         )
-    panel.set_yticks(places, [row.method for row in rows])
+    panel.set_yticks(places, [_name(row) for row in rows])
     panel.set(xlabel="F1", xlim=(0, 1))
     panel.grid(axis="x", alpha=0.3)
 
@@ -110,8 +110,13 @@ def _draw_scan(panel, rows: list[ScoredMethod]) -> None:
             color=f"{0.12 * number}",
             mfc="white",
             linewidth=1.0,
-            label=row.method,
+            label=_name(row),
         )
     panel.axvline(0, color="0.6", linewidth=0.7)
     panel.set(xlabel="boundaries moved by [ms]", ylabel="F1", ylim=(0, None))
     panel.legend(fontsize="small", frameon=False)
+
+
+def _name(row: ScoredMethod) -> str:
+    """With its rate where that is not the picture's."""
+    return row.method if row.rate_hz is not None else f"{row.method}, {row.speech_hz:.0f} Hz"
