@@ -208,8 +208,7 @@ class ConversionModel(AbsESPnetModel):
             speaker: (speaker_dim,) float32, of the prompt.
             num_steps, solver: see `flow.sample`.
             guidance: see `flow.guided`.
-            temperature: factor of the noise that the flow begins with; less is smoother, and best
-                understood of small models; 0 leaves the prompt's noise alone.
+            temperature: factor of the noise that the flow begins with; less is smoother.
             seed: of that noise.
 
         Returns:

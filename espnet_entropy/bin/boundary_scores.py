@@ -1,0 +1,194 @@
+"""Score a dump's boundaries against phones and words, beside chance.
+
+All methods are set so that they place equally many boundaries a second inside speech.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_entropy.alignment import check_alignments, read_alignments
+from espnet_entropy.bin.common import make_parser, progress, user_errors
+from espnet_entropy.boundary_report import (
+    ScoredMethod,
+    references_of,
+    score_method,
+    score_table,
+)
+from espnet_entropy.boundary_scores import Reference
+from espnet_entropy.bundle import Bundle
+from espnet_entropy.calibration import Calibration
+from espnet_entropy.data import atomic_text, read_audio, read_table
+from espnet_entropy.dump import padded_batches
+from espnet_entropy.matched_rate import match_rate, method_config, read_batches
+from espnet_entropy.plot_boundaries import plot_boundary_scores
+from espnet_entropy.segment import RATELESS
+from espnet_entropy.spectral_flux import HOP_SEC, SAMPLE_RATE, flux_boundaries, spectral_flux
+
+FLUX = "spectral flux"
+
+
+def get_parser():
+    parser = make_parser(__doc__.split("\n")[0])
+    parser.add_argument("--dump", required=True, help="dump/raw/SET")
+    parser.add_argument("--bundle", required=True, help="whose thresholds are used")
+    add_alignment_arguments(parser)
+    parser.add_argument("--words", help="CTM file, or folder of TextGrids")
+    parser.add_argument("--wav_scp", help="recordings, for the peaks of the spectral flux")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        help="names such as dp peaks+on_change uniform; default: the "
+        "calibrated ones, uniform and dedup",
+    )
+    parser.add_argument("--rates", nargs="+", type=float, default=[24.0, 15.0, 7.0], help="Hz")
+    parser.add_argument("--seed", type=int, default=0, help="of chance levels and intervals")
+    parser.add_argument("--output", required=True, help="folder for the table and the pictures")
+    return parser
+
+
+def add_alignment_arguments(parser) -> None:
+    """What this command and unit_quality say of alignments."""
+    parser.add_argument("--phones", help="CTM file, or folder of TextGrids")
+    parser.add_argument("--phone_tier", default="phones", help="of TextGrids")
+    parser.add_argument("--word_tier", default="words", help="of TextGrids")
+    parser.add_argument(
+        "--max_missing_share", type=float, default=0.2, help="utterances without alignment"
+    )
+    parser.add_argument(
+        "--min_cover", type=float, default=0.5, help="share of each utterance to be covered"
+    )
+    parser.add_argument(
+        "--time_offset", type=float, default=0.0, help="s, added to the times of the units"
+    )
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+@dataclass(frozen=True)
+class _Set:
+    name: str
+    batches: list
+    durations_sec: dict[str, float]
+    levels: dict[str, dict[str, Reference]]
+
+
+def run(args) -> None:
+    """Write `SET.md`, `SET.json` and `SET_RATEhz.png`; print the table."""
+    bundle = Bundle.open(args.bundle)
+    bundle.check_dump(args.dump)
+    calibration = bundle.calibration()
+    data = read_set(args, bundle.frame_rate_hz)
+    methods = args.methods or [*calibration.methods, "uniform", "dedup"]
+    rows, notes = [], []
+    jobs = [(m, r) for r in args.rates for m in methods if m not in RATELESS]
+    jobs += [(method, None) for method in methods if method in RATELESS]
+    for method, rate_hz in progress(jobs, data.name):
+        try:
+            rows += score_segmenter(args, data, calibration, method, rate_hz)
+        except _OutOfReach as error:
+            notes.append(str(error))
+    if args.wav_scp:
+        rows += score_flux(args, data)
+    if not rows:
+        raise ValueError("nothing could be scored: " + "; ".join(notes))
+    write_report(args, data, rows, notes)
+
+
+class _OutOfReach(Exception):
+    """A method does not come to a rate, which the others' rows need not suffer from."""
+
+
+def read_set(args, frame_rate_hz: float) -> _Set:
+    """The dump, and the references of what it was aligned with."""
+    paths = dict(phones=(args.phones, args.phone_tier), words=(args.words, args.word_tier))
+    batches, frames = read_batches(padded_batches(args.dump))
+    durations_sec = {utt: count / frame_rate_hz for utt, count in frames.items()}
+    levels = {}
+    for level, (path, tier) in paths.items():
+        if path:
+            alignments = read_checked(path, tier, durations_sec, args)
+            levels[level] = references_of(alignments, durations_sec)
+    if not levels:
+        raise ValueError("no alignments are given; name --phones or --words, or both")
+    return _Set(Path(args.dump).name, batches, durations_sec, levels)
+
+
+def read_checked(path: str, tier: str, durations_sec: dict[str, float], args):
+    """Alignments that fit the set."""
+    return check_alignments(
+        read_alignments(path, tier if Path(path).is_dir() else None),
+        durations_sec,
+        max_missing_share=args.max_missing_share,
+        min_cover=args.min_cover,
+    )
+
+
+def score_segmenter(
+    args, data: _Set, calibration: Calibration, method: str, rate_hz: float | None
+) -> list[ScoredMethod]:
+    """Rows of a method; the rate is matched on the first level's utterances."""
+    config = method_config(method, rate_hz, calibration, calibration.frame_rate_hz)
+    try:
+        made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
+    except ValueError as error:
+        aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+        raise _OutOfReach(f"{method}{aimed}: {error}") from error
+    times = {utt: found + args.time_offset for utt, found in made.times.items()}
+    names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
+    return _rows(args, data, times, config.frame_rate_hz, names)
+
+
+def _rows(args, data: _Set, times, frame_rate_hz: float, names: dict) -> list[ScoredMethod]:
+    rows = []
+    for level, references in data.levels.items():
+        options = dict(frame_rate_hz=frame_rate_hz, seed=args.seed, set_name=data.name)
+        rows += score_method(references, times, level=level, **options, **names)
+    return rows
+
+
+def score_flux(args, data: _Set) -> list[ScoredMethod]:
+    """Rows of the spectral flux at each rate."""
+    recordings = read_table(args.wav_scp)
+    references = next(iter(data.levels.values()))
+    wanted = set().union(*data.levels.values())
+    lacking = sorted(wanted - recordings.keys())
+    if lacking:
+        raise ValueError(f"{args.wav_scp} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
+    flux = {
+        utt: spectral_flux(read_audio(recordings[utt], SAMPLE_RATE))
+        for utt in progress(sorted(wanted), FLUX)
+    }
+    rows = []
+    for rate_hz in args.rates:
+        times = {utt: np.empty(0) for utt in wanted}
+        times |= {utt: flux_boundaries(flux[utt], ref, rate_hz) for utt, ref in references.items()}
+        names = dict(method=FLUX, rate_hz=rate_hz, overall_hz=None)
+        rows += _rows(args, data, times, 1 / HOP_SEC, names)
+    return rows
+
+
+def write_report(args, data: _Set, rows: list[ScoredMethod], notes: list[str]) -> None:
+    """Table, numbers and pictures."""
+    output = Path(args.output)
+    levels = ", ".join(f"{level} of {len(refs)}" for level, refs in data.levels.items())
+    text = f"{data.name}: {levels} of {len(data.durations_sec)} utterances\n\n"
+    text += score_table(rows) + "\n" + "".join(f"\nLeft out: {note}\n" for note in notes)
+    with atomic_text(output / f"{data.name}.md") as file:
+        file.write(text)
+    with atomic_text(output / f"{data.name}.json") as file:
+        json.dump([row.as_json() for row in rows], file, indent=1)
+    for rate_hz in args.rates:
+        if any(row.rate_hz == rate_hz for row in rows):
+            plot_boundary_scores(output / f"{data.name}_{rate_hz:g}hz.png", rows, rate_hz)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

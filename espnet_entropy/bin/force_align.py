@@ -1,0 +1,157 @@
+"""Align the known text of a set's recordings: phones.ctm and words.ctm.
+
+PocketSphinx (English; words and phones), or a Whisper model of CTranslate2 (English; words) to
+compare with. Utterances that cannot be aligned are left out and listed in `left_out`.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from espnet_entropy.alignment import Alignments, Interval, read_ctm, write_ctm
+from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
+from espnet_entropy.data import atomic_text, read_audio, read_table, write_table
+from espnet_entropy.force_align import (
+    SAMPLE_RATE,
+    compare_words,
+    sphinx_aligner,
+    whisper_aligner,
+)
+
+# Utterances of a part, the least that an interrupted run has to do again.
+PART_SIZE = 100
+
+Row = tuple[str, str, str]  # utterance, path, text
+
+
+def get_parser():
+    parser = make_parser(__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True, help="data folder with wav.scp and text")
+    parser.add_argument("--output", required=True, help="folder to write")
+    parser.add_argument("--whisper", help="folder of a Whisper model, in place of PocketSphinx")
+    parser.add_argument("--compare_with", help="words.ctm of another aligner; says how they agree")
+    parser.add_argument(
+        "--max_left_out_share", type=float, default=0.2, help="of the utterances, else it fails"
+    )
+    parser.add_argument("--nj", type=int, default=1, help="processes")
+    return parser
+
+
+def main(cmd=None):
+    args = get_parser().parse_args(cmd)
+    with user_errors():
+        run(args)
+
+
+def run(args) -> None:
+    """Align part by part, skip what is there, then write the tables."""
+    if args.nj < 1:
+        raise ValueError(f"--nj is {args.nj}: one process at least")
+    rows = read_rows(Path(args.data))
+    output, stopwatch = Path(args.output), Stopwatch()
+    parts = [rows[first : first + PART_SIZE] for first in range(0, len(rows), PART_SIZE)]
+    files = [part_path(output, part, args.whisper) for part in parts]
+    align_parts(parts, files, args)
+    made = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    left_out = {utt: reason for part in made for utt, reason in part["left_out"].items()}
+    if len(left_out) > args.max_left_out_share * len(rows) or len(left_out) == len(rows):
+        raise ValueError(
+            f"{len(left_out)} of {len(rows)} utterances could not be aligned, "
+            f"{args.max_left_out_share:g} of them are tolerated (--max_left_out_share): "
+            + ", ".join(f"{utt}: {reason}" for utt, reason in list(left_out.items())[:3])
+        )
+    write_table(output / "left_out", left_out)
+    for tier in ("phones", "words"):
+        alignments = {u: [Interval(*i) for i in v] for part in made for u, v in part[tier].items()}
+        if any(alignments.values()):
+            write_ctm(output / f"{tier}.ctm", alignments)
+    seconds = sum(part["seconds"] for part in made)
+    print(
+        f"{output}: {len(rows) - len(left_out)} utterances aligned, {len(left_out)} left out, "
+        f"{seconds / 3600:.3f} h in {stopwatch.elapsed:.1f} s "
+        f"({seconds / stopwatch.elapsed:.0f} x real time)"
+    )
+    if args.compare_with:
+        compare(read_ctm(args.compare_with), read_ctm(output / "words.ctm"), output)
+
+
+def read_rows(data: Path) -> list[Row]:
+    """Utterances with recording and text, in order.
+
+    Raises:
+        ValueError: there are none, or one has no text.
+    """
+    recordings, texts = read_table(data / "wav.scp"), read_table(data / "text")
+    lacking = sorted(recordings.keys() - texts.keys())
+    if lacking:
+        raise ValueError(f"{data}/text lacks {len(lacking)} utterances ({lacking[0]}, ...)")
+    if not recordings:
+        raise ValueError(f"{data}/wav.scp holds no recordings; make the data again")
+    return [(utt, recordings[utt], texts[utt]) for utt in sorted(recordings)]
+
+
+def part_path(output: Path, rows: list[Row], whisper: str | None) -> Path:
+    """Where a part goes; another recording, text or model has another name."""
+    key = json.dumps([rows, whisper])
+    return output / "parts" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
+    """Make the parts that are not there yet, nj at a time."""
+    missing = [(p, f) for p, f in zip(parts, files, strict=True) if not f.exists()]
+    if args.nj == 1 or len(missing) < 2:
+        align = _aligner(args.whisper) if missing else None
+        for rows, file in missing:
+            align_part(rows, file, align, show=True)
+        return
+    # Spawned: a fork of a process with threads of others may stand still.
+    with ProcessPoolExecutor(args.nj, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(_part_job, rows, file, args.whisper) for rows, file in missing]
+        for job in progress(as_completed(jobs), "parts", total=len(jobs)):
+            job.result()
+
+
+def _part_job(rows: list[Row], file: Path, whisper: str | None) -> None:
+    align_part(rows, file, _aligner(whisper), show=False)
+
+
+def _aligner(whisper: str | None):
+    return whisper_aligner(whisper) if whisper else sphinx_aligner()
+
+
+def align_part(rows: list[Row], file: Path, align, *, show: bool) -> None:
+    """Align some utterances and write them as JSON."""
+    made = dict(words={}, phones={}, left_out={}, seconds=0.0)
+    for utt, path, text in progress(rows, "utterances") if show else rows:
+        try:
+            waveform = read_audio(path, SAMPLE_RATE)
+            made["words"][utt], made["phones"][utt] = align(waveform, text)
+        except ValueError as error:
+            made["left_out"][utt] = " ".join(str(error).split())
+            continue
+        made["seconds"] += len(waveform) / SAMPLE_RATE
+    with atomic_text(file) as stream:
+        json.dump(made, stream)
+
+
+def compare(first: Alignments, second: Alignments, output: Path) -> None:
+    """Say how two aligners agree, and keep it in `agreement.json`."""
+    made = compare_words(first, second)
+    with atomic_text(output / "agreement.json") as file:
+        json.dump(vars(made), file, indent=1)
+    for edge in ("start", "end"):
+        median, p90, bias, spread = (
+            1000 * getattr(made, f"{edge}_{name}_sec")
+            for name in ("median", "p90", "bias", "spread")
+        )
+        print(
+            f"  {edge}s of {made.num_words} words: median difference {median:.0f} ms, "
+            f"90th percentile {p90:.0f} ms, this aligner later by {bias:.0f} ms (median); "
+            f"beside that {spread:.0f} ms (median)"
+        )
+
+
+if __name__ == "__main__":
+    main()

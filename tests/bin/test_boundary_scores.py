@@ -1,0 +1,176 @@
+"""boundary_scores and unit_quality: from a dump and alignments to tables and pictures."""
+
+import json
+import re
+
+import matplotlib.image
+import pytest
+import tiny
+
+from espnet_entropy.alignment import Interval, write_ctm
+from espnet_entropy.bin import boundary_scores, unit_quality
+from espnet_entropy.dump import read_dump
+from espnet_entropy.segmented import Segmentation
+from espnet_entropy.textgrid import write_textgrid
+
+
+def phones_of(parts) -> dict[str, list[Interval]]:
+    """As many phones as units: intervals of the units themselves, so that they tell everything."""
+    made = {}
+    for utt, units, _ in read_dump(parts.dump):
+        starts = [0, *(t for t in range(1, len(units)) if units[t] != units[t - 1]), len(units)]
+        made[utt] = [
+            Interval(a / 50, b / 50, f"p{units[a]}")
+            for a, b in zip(starts, starts[1:], strict=False)
+        ]
+    return made
+
+
+@pytest.fixture(scope="module")
+def phones(parts, tmp_path_factory):
+    path = tmp_path_factory.mktemp("aligned") / "phones.ctm"
+    write_ctm(path, phones_of(parts))
+    return path
+
+
+def run(module, parts, output, **options):
+    given = dict(dump=parts.dump, bundle=parts.bundle, output=output)
+    tiny.command(module, **given | options)
+
+
+def test_boundaries(parts, phones, tmp_path, capsys):
+    run(
+        boundary_scores,
+        parts,
+        tmp_path,
+        phones=phones,
+        words=phones,
+        wav_scp=parts.wav_scp,
+        methods=["dp", "uniform", "dedup"],
+        rates=[8, 20],
+    )
+    text = (tmp_path / "all.md").read_text()
+    assert capsys.readouterr().out.strip() == text.strip()
+    assert text.startswith("all: phones of 5, words of 5 of 5 utterances\n")
+    rows = json.loads((tmp_path / "all.json").read_text())
+    # dp, uniform and flux at two rates, and dedup; two levels, two tolerances.
+    assert len(rows) == (3 * 2 + 1) * 2 * 2
+    # The alignment is of the runs of units, which dedup finds.
+    for row in rows:
+        if row["method"] == "dedup":
+            assert row["scores"]["f1"] == row["scores"]["r_value"] == 1
+            assert row["interval"] == [1, 1] and row["offset_f1"][10] == 1
+            assert all(value < 1 for value in row["chance_f1"].values())
+        elif row["rate_hz"] == 8:
+            assert row["speech_hz"] == pytest.approx(8, rel=0.06)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["all.json", "all.md", "all_20hz.png", "all_8hz.png"]
+    picture = matplotlib.image.imread(tmp_path / "all_8hz.png")
+    assert picture[..., :3].std() > 0.05
+    # Grey alone.
+    assert abs(picture[..., 0] - picture[..., 1]).max() == 0
+
+
+def test_boundaries_are_those_that_models_segment_at(parts, phones, tmp_path):
+    """Where everything is speech, matching the rate changes little of a method's own segments."""
+    run(boundary_scores, parts, tmp_path, phones=phones, methods="uniform", rates=10)
+    (row, _) = json.loads((tmp_path / "all.json").read_text())
+    segmented = Segmentation.from_bundle(parts.bundle, segmenter="uniform", rate_hz=10)
+    assert row["overall_hz"] == pytest.approx(segmented(tiny.wave(0, 1.3)).rate_hz, abs=1)
+
+
+def test_textgrids_give_what_ctm_gives(parts, phones, tmp_path):
+    for utt, intervals in phones_of(parts).items():
+        tiers = {"phones": intervals}
+        write_textgrid(tmp_path / "grids" / f"{utt}.TextGrid", tiers, intervals[-1].end_sec)
+    options = dict(methods="global", rates=10)
+    run(boundary_scores, parts, tmp_path / "a", phones=phones, **options)
+    run(boundary_scores, parts, tmp_path / "b", phones=tmp_path / "grids", **options)
+    assert (tmp_path / "a/all.md").read_text() == (tmp_path / "b/all.md").read_text()
+
+
+def test_time_offset_moves_the_boundaries(parts, phones, tmp_path):
+    run(
+        boundary_scores, parts, tmp_path, phones=phones, methods="dedup", rates=10, time_offset=0.03
+    )
+    (row, _) = json.loads((tmp_path / "all.json").read_text())
+    assert row["scores"]["f1"] < 1
+    assert row["offsets_sec"][row["offset_f1"].index(1.0)] == pytest.approx(-0.03, abs=0.011)
+
+
+def test_a_rate_out_of_reach_is_said_and_the_others_stay(parts, phones, tmp_path):
+    options = dict(phones=phones, methods=["global+on_change", "uniform"], rates=49)
+    run(boundary_scores, parts, tmp_path, **options)
+    run(unit_quality, parts, tmp_path, **options)
+    for name in ("all.md", "all_units.md"):
+        text = (tmp_path / name).read_text()
+        assert "Left out: global+on_change at 49 Hz: " in text and "| uniform 49 Hz |" in text
+
+
+def fails(module, parts, output, **options) -> str:
+    with pytest.raises(SystemExit) as end:
+        run(module, parts, output, **options)
+    assert not list(output.glob("*.md"))
+    return str(end.value.code)
+
+
+@pytest.mark.parametrize("module", [boundary_scores, unit_quality])
+def test_bad_alignments(parts, tmp_path, module):
+    good = phones_of(parts)
+    cases = {
+        "1 aligned utterances are not": {**good, "other": good["utt-a"]},
+        "1 of 5 utterances have no alignment": {u: good[u] for u in list(good)[1:]},
+        "begins before the one before": good
+        | {"utt-a": [*good["utt-a"], Interval(0.3, 0.5, "late")]},
+        "but its units at": good | {"utt-a": [Interval(0.0, 7.0, "long")]},
+        "covers 0.100 of": good | {"utt-a": [Interval(0.0, 0.1, "short")]},
+        "silence alone|different phones": {
+            utt: [Interval(0.0, intervals[-1].end_sec, "SIL")] for utt, intervals in good.items()
+        },
+    }
+    for number, (message, alignments) in enumerate(cases.items()):
+        path = tmp_path / f"{number}.ctm"
+        write_ctm(path, alignments)
+        said = fails(module, parts, tmp_path, phones=path, max_missing_share=0.1)
+        assert re.search(message, said), said
+    said = fails(module, parts, tmp_path)
+    assert "no alignments" in said
+
+
+def test_flux_wants_all_recordings(parts, phones, tmp_path):
+    (tmp_path / "wav.scp").write_text("utt-a nowhere.wav\n")
+    options = dict(phones=phones, wav_scp=tmp_path / "wav.scp", methods="uniform", rates=10)
+    said = fails(boundary_scores, parts, tmp_path / "out", **options)
+    assert "lacks 4 utterances (utt-b, ...)" in said
+
+
+def test_a_single_utterance_has_scores_but_no_interval(parts, tmp_path):
+    path = tmp_path / "one.ctm"
+    write_ctm(path, {"utt-a": phones_of(parts)["utt-a"]})
+    options = dict(phones=path, methods="uniform", rates=10, max_missing_share=0.9)
+    run(boundary_scores, parts, tmp_path / "out", **options)
+    (row, _) = json.loads((tmp_path / "out/all.json").read_text())
+    assert row["interval"] is None and 0 < row["scores"]["f1"] < 1
+    assert "(one utterance)" in (tmp_path / "out/all.md").read_text()
+    assert (tmp_path / "out/all_10hz.png").exists()
+
+
+def test_units(parts, phones, tmp_path, capsys):
+    run(unit_quality, parts, tmp_path, phones=phones, methods=["dense", "dedup", "dp"], rates=10)
+    text = (tmp_path / "all_units.md").read_text()
+    assert capsys.readouterr().out.strip() == text.strip()
+    made = json.loads((tmp_path / "all_units.json").read_text())
+    for frames in ("all frames", "speech"):
+        # Phones that are named after the units.
+        assert made["units"][frames]["phone_purity"] == 1
+        assert made["units"][frames]["cluster_purity"] == 1
+        assert made["units"][frames]["pnmi"] == pytest.approx(1)
+        assert made["units"][frames]["num_units"] == tiny.NUM_UNITS
+    dense, dedup, dp = made["rates"]
+    assert dense["segments_hz"] == 50 and dense["rate_hz"] is None
+    assert dense["uniform_bps"] == pytest.approx(50 * 3.585, abs=0.01)
+    runs = sum(len(intervals) for intervals in phones_of(parts).values())
+    seconds = sum(len(units) for _, units, _ in read_dump(parts.dump)) / 50
+    assert dedup["segments_hz"] == pytest.approx(runs / seconds)
+    assert dp["segments_hz"] == pytest.approx(10, abs=0.5)
+    assert dp["entropy_bps"] < dp["uniform_bps"] < dp["uniform_durations_bps"]
