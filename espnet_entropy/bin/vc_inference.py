@@ -37,7 +37,9 @@ def add_sampling_arguments(parser) -> None:
     parser.add_argument("--num_steps", type=int, default=10, help="steps of the sampler")
     parser.add_argument("--solver", choices=SOLVERS, default="euler")
     parser.add_argument("--guidance", type=float, default=0.5, help="0: none")
-    parser.add_argument("--temperature", type=float, default=0.0, help="factor of the noise at the start")
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="factor of the noise at the start"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the noise at the start")
 
 
