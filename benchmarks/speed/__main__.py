@@ -22,6 +22,7 @@ from benchmarks.speed import (  # noqa: E402
     entropy_pass,
     lm_training,
     segmentation,
+    shares,
     streams,
     units,
 )
@@ -30,6 +31,7 @@ from espnet_entropy.results_page import insert, provenance, table  # noqa: E402
 
 # In the order of the report, with the names that stand there for what was not run at all.
 PARTS = {
+    "shares": (shares, "profile: where the time of wav to text goes"),
     "units": (units, "waveform to units, one pass"),
     "assign": (assign, "k-means assignment and learning"),
     "entropy_pass": (entropy_pass, "entropy pass, paper's LM"),
