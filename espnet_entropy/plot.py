@@ -1,10 +1,43 @@
 """Pictures of utterances."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 
 from espnet_entropy.segment import SegmenterConfig
+
+
+def pyplot_for(output: Path | str):
+    """matplotlib's pyplot without a window, to draw what `save_figure` writes to `output`.
+
+    Raises:
+        ValueError: `output` does not end in .png.
+    """
+    if Path(output).suffix != ".png":
+        raise ValueError(f"{output}: the picture is a PNG; let its name end in .png")
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def save_figure(figure, output: Path | str) -> None:
+    """Write a matplotlib figure in greys as a PNG, whole or not at all, and close it."""
+    from matplotlib import pyplot
+    from PIL import Image
+
+    output = Path(output)
+    temporary = output.with_name(f".{output.stem}.tmp.png")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110, format="png")
+    pyplot.close(figure)
+    # 64 greys do, and take a third of the bytes, which pages and repositories hold.
+    Image.open(drawn).convert("RGB").quantize(64).save(temporary, optimize=True)
+    temporary.replace(output)
 
 
 def plot_utterance(
@@ -35,14 +68,7 @@ def plot_utterance(
     Raises:
         ValueError: `output` does not end in .png.
     """
-    output = Path(output)
-    if output.suffix != ".png":
-        raise ValueError(f"{output}: the picture is a PNG; let its name end in .png")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot_for(output)
     seconds = len(waveform) / sample_rate
     figure, (upper, lower) = plt.subplots(
         2, 1, sharex=True, figsize=(max(8.0, min(3.2 * seconds, 24.0)), 5.0), layout="constrained"
@@ -63,12 +89,7 @@ def plot_utterance(
     lower.set(ylabel="entropy [nats]", xlabel="time [s]", xlim=(0, seconds))
     # Between the panels, where it hides nothing.
     lower.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
-    # matplotlib names the format by the suffix, so the temporary file keeps it.
-    temporary = output.with_name(f".{output.stem}.tmp{output.suffix}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(temporary, dpi=110)
-    plt.close(figure)
-    temporary.replace(output)
+    save_figure(figure, output)
 
 
 def plot_segmentation(
