@@ -85,16 +85,17 @@ def reached_rate_hz(model: Path, model_file: str, dump: Path) -> float:
     return encoder_rate_hz(load_frontend(model / "config.yaml", model / model_file).encoder, dump)
 
 
-def encoder_rate_hz(encoder: SegmentEncoder, dump: Path) -> float:
+def encoder_rate_hz(encoder: SegmentEncoder, dump: Path, rate_hz: float | None = None) -> float:
     """Segments per second that a model's encoder makes of a dumped set.
 
     Args:
         encoder: of a trained model's frontend.
         dump: `dump/raw/SET`.
+        rate_hz: that of the decoding, of a model of many rates; its own if None.
     """
     frames = segments = 0
     for _, *batch in padded_batches(dump):
         with torch.inference_mode():
-            segments += int(encoder.find_boundaries(*batch).sum())
+            segments += int(encoder.find_boundaries(*batch, rate_hz=rate_hz).sum())
         frames += int(batch[-1].sum())
     return segments / frames * encoder.segmenter.frame_rate_hz

@@ -77,7 +77,7 @@ def run(args) -> None:
         output / "segment_lengths.png",
         lengths=lengths,
         frame_rate_hz=calibration.frame_rate_hz,
-        title=f"Segments of {name} at {args.rate:g} Hz aimed at",
+        title=f"How long segments of {name} are, {args.rate:g} Hz aimed at",
     )
     print(f"segments of {', '.join(lengths)} on {name}: {output}/segment_lengths.png")
 
