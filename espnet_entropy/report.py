@@ -29,13 +29,16 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f4f4f4; paddi
 details { margin: .4rem 0 } summary { cursor: pointer }
 dl.example { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem;
   margin: 0 0 1rem } dl.example dt { color: #444 } dl.example dd { margin: 0 }
+dl.example .title { grid-column: 1 / -1; font-weight: bold }
 .substituted { font-weight: bold; text-decoration: underline }
 del { text-decoration: line-through } ins { font-weight: bold; text-decoration: none;
   border: 1px solid #111; padding: 0 .15rem }
 @media print { body { max-width: none; margin: 0; font-size: 11pt } nav { display: none }
   figure, tr, dl { break-inside: avoid } h2 { break-after: avoid } }
 """
-NUMBER = re.compile(r"[-+]?\d[\d,.]*( ?(%|s|Hz|min|MB))?( ?\[.*\]| ± [\d.]+)?|-|")
+NUMBER = re.compile(
+    r"[-+]?\d[\d,.]*( ?(%|s|Hz|min|MB))?( ?\[.*\]| \(\d+ %\)| ± [\d.]+)?|-||not run|out of reach"
+)
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,10 @@ def marked(pairs: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
     return tuple(" ".join(filter(None, words)) or "(empty)" for words in (reference, hypothesis))
 
 
-def example(lines: Sequence[tuple[str, str]]) -> str:
-    """Lines that belong together: (label, HTML), the label not escaped yet."""
+def example(title: str, lines: Sequence[tuple[str, str]]) -> str:
+    """Lines that belong together: (label, HTML); title and labels not escaped yet."""
     inner = "".join(f"<dt>{html.escape(label)}</dt><dd>{text}</dd>" for label, text in lines)
-    return f'<dl class="example">{inner}</dl>'
+    return f'<dl class="example"><dt class="title">{html.escape(title)}</dt>{inner}</dl>'
 
 
 def make_page(title: str, lead: str, sections: Sequence[Section]) -> str:

@@ -29,8 +29,8 @@ from espnet_entropy.results_page import commit, git
 SAMPLE_RATE = 16000
 NUM_EXAMPLES = 10
 MARKS = (
-    "Struck through: left out. Framed: too much. Bold and underlined: another word. From the fewest "
-    "errors to the most, evenly spaced over the set."
+    "Struck through: left out. Framed: too much. Bold and underlined: another word. From the "
+    "fewest errors a word to the most, evenly spaced over the set."
 )
 
 
@@ -73,21 +73,24 @@ def score_rows(scores: dict[str, dict | None], rates_hz: dict[str, float]) -> li
     known = next((score for score in scores.values() if score), {})
     is_translation = "bleu" in known
     labels = {"bleu": "BLEU", "chrf": "chrF"} if is_translation else {"wer": "WER", "cer": "CER"}
-    header = ["set", *labels.values()]
+    header = ["set", *labels.values(), "segments/s", "utterances", "empty"]
     if not is_translation:
-        header += ["substituted", "left out", "too many", "of words"]
-    rows = [[*header, "utterances", "empty", "segments/s"]]
+        header.append("words: other + left out + too many, of all")
+    rows = [header]
     for name, score in scores.items():
         rate = f"{rates_hz[name]:.2f}" if name in rates_hz else "-"
         if not score:
-            rows.append([name, "not run", *["-"] * (len(rows[0]) - 3), rate])
+            missing = ["not run" if label in labels.values() else "-" for label in header[1:]]
+            missing[len(labels)] = rate
+            rows.append([name, *missing])
             continue
-        cells = [told(score[key]) for key in labels]
+        cells = [*(told(score[key]) for key in labels), rate]
+        cells += [str(score.get(key, "-")) for key in ("utterances", "empty_hypotheses")]
         if not is_translation:
             kinds = ("substitutions", "deletions", "insertions", "reference_tokens")
-            cells += [str(score["wer"].get(kind, "-")) for kind in kinds]
-        counts = [str(score.get(key, "-")) for key in ("utterances", "empty_hypotheses")]
-        rows.append([name, *cells, *counts, rate])
+            counts = [score["wer"].get(kind, "-") for kind in kinds]
+            cells.append("{} + {} + {} of {}".format(*counts))
+        rows.append([name, *cells])
     return rows
 
 
@@ -120,7 +123,7 @@ def recognised_examples(references: Path, hypotheses: Path) -> list[str]:
     for _, errors, utt, pairs in evenly(sorted(made, key=lambda row: row[:3])):
         said, decoded = report.marked(pairs)
         count = f"{errors} error{'' if errors == 1 else 's'}"
-        parts.append(report.example([(utt, count), ("said", said), ("decoded", decoded)]))
+        parts.append(report.example(f"{utt}: {count}", [("said", said), ("decoded", decoded)]))
     return parts
 
 
@@ -140,10 +143,9 @@ def translated_examples(references: Path, hypotheses: Path, sources: Path | None
         made.append((-chrf.sentence_score(hyps[utt], [refs[utt]]).score, utt))
     parts = [report.paragraph("By chrF of the sentence, the best first, evenly spaced.", "note")]
     for score, utt in evenly(sorted(made)):
-        lines = [(utt, f"chrF {-score:.0f}")]
-        lines += [("said", escape(said[utt]))] if utt in said else []
+        lines = [("said", escape(said[utt]))] if utt in said else []
         lines += [("reference", escape(refs[utt])), ("translated", escape(hyps[utt]) or "(empty)")]
-        parts.append(report.example(lines))
+        parts.append(report.example(f"{utt}: chrF {-score:.0f}", lines))
     return parts
 
 
@@ -206,6 +208,26 @@ def tables_of(path: Path) -> list[str]:
     if not path.is_file():
         return [report.not_run(path.name)]
     return [report.table(rows) for rows in markdown_tables(path.read_text(encoding="utf-8"))]
+
+
+def rates_section(path: Path) -> Section:
+    """`rates.md` of `report_segments`, a column a set; the whole table is folded."""
+    title = "Rates that were reached"
+    if not path.is_file():
+        return Section(title, [report.not_run(path.name)])
+    whole = tables_of(path)
+    (_, *rows) = markdown_tables(path.read_text(encoding="utf-8"))[0]
+    sets = list(dict.fromkeys(row[0] for row in rows))
+    reached: dict[tuple[str, str], dict[str, str]] = {}
+    for name, segmenter, aimed, threshold, rate, singles in rows:
+        cell = threshold if rate == "-" else f"{rate} ({singles})"
+        reached.setdefault((segmenter, aimed), {})[name] = cell
+    short = [["segmenter", "aimed at [Hz]", *sets]]
+    short += [[*key, *(cells.get(name, "-") for name in sets)] for key, cells in reached.items()]
+    note = "Segments per second; in brackets the share of segments of one frame."
+    inner = "".join(whole)
+    folded = f"<details><summary>With thresholds</summary>{inner}</details>"
+    return Section(title, [report.paragraph(note, "note"), report.table(short), folded])
 
 
 def hash_rows(bundle: Path | None, files: Sequence[Path | str]) -> list[list[str]]:

@@ -7,10 +7,10 @@ from espnet_entropy.bin.common import make_parser, user_errors
 CAPTIONS = {
     "utterance_dp": "An utterance by dp: spectrogram, entropy, boundaries (dashed).",
     "utterance_global": "The same by the plain global threshold (dotted).",
-    "segment_lengths": "How long segments are at the same rate. The plain global threshold clusters: "
-    "many segments of one frame, and between them long ones.",
-    "thresholds": "Which threshold gives which rate. Where peaks has no maxima left, it goes on with "
-    "the entropy above which other frames join.",
+    "segment_lengths": "How long segments are at the same rate. Where the plain global threshold "
+    "fires it tends to fire again: many segments of one frame, and long ones between them.",
+    "thresholds": "Which threshold gives which rate. Where peaks has no maxima left, it goes on "
+    "with the entropy above which other frames join.",
 }
 
 
@@ -73,7 +73,12 @@ def units_report(args) -> tuple[str, str, list]:
     from espnet_entropy.bundle import Bundle
     from espnet_entropy.records import read_epochs
     from espnet_entropy.report import Section, not_run
-    from espnet_entropy.report_sections import pictures_of, tables_of, training_section
+    from espnet_entropy.report_sections import (
+        pictures_of,
+        rates_section,
+        tables_of,
+        training_section,
+    )
 
     folder, segments = Path(args.bundle), Path(args.segments)
     lead = f"The bundle {folder} has not been packed."
@@ -92,7 +97,7 @@ def units_report(args) -> tuple[str, str, list]:
         lead += f" The unit LM's best validation loss is {min(losses):.3f} nats a unit."
     pictures = pictures_of(segments, CAPTIONS) if segments.is_dir() else []
     sections = [
-        Section("Rates that were reached", tables_of(segments / "rates.md")),
+        rates_section(segments / "rates.md"),
         Section("Pictures", pictures or [not_run("pictures", "run stages 6 and 7")]),
         training_section(args.lm, "Training of the unit LM"),
     ]
