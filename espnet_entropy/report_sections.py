@@ -286,19 +286,21 @@ def origin_section(
     rows += [
         [s.name, s.state, s.took or "-", s.ended or "-"] for s in read_stages(stages_dir, stages)
     ]
-    commands = [["log", "jobs", "failed", "s of all jobs", "started", "command"]]
-    for c in read_commands(logs):
-        numbers = [str(c.jobs), str(c.failed), f"{c.seconds:.1f}"]
-        commands.append([c.log, *numbers, c.started, c.words])
+    commands = read_commands(logs)
     facts = [["", ""], ["commit of this report", commit()], *map(list, machine())]
     facts.append(["written", datetime.now().isoformat(" ", "minutes")])
     parts = [report.paragraph(f"In {place}:"), report.preformatted(called_as or "(not told)")]
     parts += [report.table(rows), "<h3>Commands</h3>"]
-    if len(commands) > 1:
-        note = "The last run of each, from the logs; of an array of jobs, the first one's command."
-        parts += [report.paragraph(note, "note"), report.table(commands, code=(0, 5))]
-    else:
-        parts.append(report.not_run("no command has left a log"))
+    if commands:
+        note = "The last run of each, from the logs; of several jobs, the first one's command."
+        parts.append(report.paragraph(note, "note"))
+    for c in commands:
+        jobs = f"{c.jobs} jobs, " if c.jobs > 1 else ""
+        failed = f", {c.failed} of them did not end well" if c.failed else ""
+        line = f"{c.log}: {c.started}, {jobs}{c.seconds:.1f} s{failed}"
+        parts += [report.paragraph(line), report.preformatted(c.words)]
+    if not commands:
+        parts.append(report.not_run("commands", "none has left a log"))
     parts += ["<h3>Hashes</h3>", report.table(hash_rows(bundle, files), code=(0, 2))]
     parts += ["<h3>Where this page was written</h3>", report.table(facts)]
     return Section("How it was made", parts)
