@@ -47,8 +47,13 @@ def training_section(folder: Path | str, title: str = "Training") -> Section:
     epochs = read_epochs(folder)
     if not epochs:
         return Section(title, [report.not_run("training", f"{folder} has no log with epochs")])
-    names = [name for name, value in epochs[-1].valid.items() if np.isfinite(value)]
-    names = [name for name in names if name not in ("time", "total_count")]
+    # Losses that the model does not have are reported as 0 or nan.
+    names = [
+        name
+        for name in epochs[-1].valid
+        if any(np.isfinite(e.valid.get(name, np.nan)) and e.valid[name] != 0 for e in epochs)
+        and name not in ("time", "total_count")
+    ]
     rows = [["epoch", "training loss", *(f"validation {name}" for name in names)]]
     for epoch in epochs:
         values = [epoch.train.get("loss"), *(epoch.valid.get(name) for name in names)]
@@ -290,7 +295,10 @@ def origin_section(
     facts = [["", ""], ["commit of this report", commit()], *map(list, machine())]
     facts.append(["written", datetime.now().isoformat(" ", "minutes")])
     parts = [report.paragraph(f"In {place}:"), report.preformatted(called_as or "(not told)")]
-    parts += [report.table(rows), "<h3>Commands</h3>"]
+    parts.append(report.table(rows))
+    parts += ["<h3>Hashes</h3>", report.table(hash_rows(bundle, files), code=(0, 2))]
+    parts += ["<h3>Where this page was written</h3>", report.table(facts)]
+    parts.append("<h3>Commands</h3>")
     if commands:
         note = "The last run of each, from the logs; of several jobs, the first one's command."
         parts.append(report.paragraph(note, "note"))
@@ -301,6 +309,4 @@ def origin_section(
         parts += [report.paragraph(line), report.preformatted(c.words)]
     if not commands:
         parts.append(report.not_run("commands", "none has left a log"))
-    parts += ["<h3>Hashes</h3>", report.table(hash_rows(bundle, files), code=(0, 2))]
-    parts += ["<h3>Where this page was written</h3>", report.table(facts)]
     return Section("How it was made", parts)
