@@ -72,10 +72,12 @@ def table(rows: Sequence[Sequence[str]], *, code: Sequence[int] = ()) -> str:
         code: columns that are set as code.
     """
     header, body = rows[0], rows[1:]
+    columns = [[row[column] for row in body] for column in range(len(header))]
     numbers = {
         column
-        for column in range(len(header))
-        if body and all(column < len(row) and NUMBER.fullmatch(row[column]) for row in body)
+        for column, cells in enumerate(columns)
+        # Words such as "not run" take the side of the numbers they stand among.
+        if all(map(NUMBER.fullmatch, cells)) and any(re.search(r"\d", cell) for cell in cells)
     }
 
     def line(cells: Sequence[str], tag: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in the pictures against loops over the segments; the pictures themselves are grey PNGs."""
+"""Numbers in the pictures against loops over the segments; the pictures are grey PNGs."""
 
 import matplotlib.image
 import numpy as np
