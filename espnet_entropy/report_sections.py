@@ -294,7 +294,8 @@ def origin_section(
     commands = read_commands(logs)
     facts = [["", ""], ["commit of this report", commit()], *map(list, machine())]
     facts.append(["written", datetime.now().isoformat(" ", "minutes")])
-    parts = [report.paragraph(f"Called last, in {place}:"), report.preformatted(called_as or "(not told)")]
+    parts = [report.paragraph(f"Called last, in {place}:")]
+    parts.append(report.preformatted(called_as or "(not told)"))
     parts.append(report.table(rows))
     parts += ["<h3>Hashes</h3>", report.table(hash_rows(bundle, files), code=(0, 2))]
     parts += ["<h3>Where this page was written</h3>", report.table(facts)]
