@@ -111,7 +111,7 @@ def _write_words(panel, words: Sequence[tuple[float, float, str]]) -> None:
             panel.broken_barh([(start, end - start)], (0, 1), facecolor="white", edgecolor="black")
             place = dict(ha="center", va="center", fontsize=8, clip_on=True)
             panel.text((start + end) / 2, 0.5, word, **place)
-    panel.set(ylim=(0, 1), yticks=[])
+    panel.set(ylim=(-0.05, 1.05), yticks=[])
     panel.spines[:].set_visible(False)
     panel.tick_params(bottom=False)
 
