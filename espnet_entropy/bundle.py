@@ -203,7 +203,12 @@ def _wrong_entry(config: dict) -> str | None:
 
 def file_hash(path: Path | str) -> str:
     """sha256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        with open(path, "rb") as file:
+            # In pieces: a checkpoint may not fit into memory beside everything else.
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        return digest.hexdigest()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error

@@ -9,6 +9,7 @@ import torch
 
 from espnet_entropy.checkpoint import load_frontend
 from espnet_entropy.dump import padded_batches
+from espnet_entropy.encode import SegmentEncoder
 
 EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
 TIMESTAMP = re.compile(
@@ -57,10 +58,10 @@ def training_minutes(model: Path) -> float:
     return total / 60
 
 
-def decoding_seconds(model: Path) -> float:
+def decoding_seconds(model: Path, decoding: str = "decode") -> float:
     """Seconds from the first utterance to the end, over all jobs; loading is left out."""
     total = 0.0
-    for log in sorted((model / "decode_log").glob("inference.*.log")):
+    for log in sorted((model / f"{decoding}_log").glob("inference.*.log")):
         times, begun = [], False
         for line in log.read_text(encoding="utf-8").splitlines():
             # asr_inference says the one, the beam search of all tasks the other.
@@ -81,10 +82,20 @@ def reached_rate_hz(model: Path, model_file: str, dump: Path) -> float:
         model_file: name of its checkpoint.
         dump: `dump/raw/SET`.
     """
-    encoder = load_frontend(model / "config.yaml", model / model_file).encoder
+    return encoder_rate_hz(load_frontend(model / "config.yaml", model / model_file).encoder, dump)
+
+
+def encoder_rate_hz(encoder: SegmentEncoder, dump: Path, rate_hz: float | None = None) -> float:
+    """Segments per second that a model's encoder makes of a dumped set.
+
+    Args:
+        encoder: of a trained model's frontend.
+        dump: `dump/raw/SET`.
+        rate_hz: that of the decoding, of a model of many rates; its own if None.
+    """
     frames = segments = 0
     for _, *batch in padded_batches(dump):
         with torch.inference_mode():
-            segments += int(encoder.find_boundaries(*batch).sum())
+            segments += int(encoder.find_boundaries(*batch, rate_hz=rate_hz).sum())
         frames += int(batch[-1].sum())
     return segments / frames * encoder.segmenter.frame_rate_hz

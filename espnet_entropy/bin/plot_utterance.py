@@ -1,5 +1,7 @@
 """Picture of an utterance: spectrogram, entropy curve, boundaries."""
 
+from pathlib import Path
+
 import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
@@ -21,6 +23,9 @@ def get_parser():
     parser.add_argument("--segmenter", default="global")
     parser.add_argument("--on_change", choices=("true", "false"), default="false")
     parser.add_argument("--rate", type=float, default=15.0, help="Hz")
+    parser.add_argument(
+        "--ctm", help="words to write above it: lines `utt channel start duration word`, seconds"
+    )
     parser.add_argument("--output", required=True, help="PNG to write")
     return parser
 
@@ -63,8 +68,32 @@ def run(args) -> None:
         boundaries=boundaries[0].numpy(),
         config=config,
         threshold_nats=float(thresholds[0]),
+        words=words_of(args.ctm, utt) if args.ctm else (),
     )
     print(f"picture of {utt}: {args.output}")
+
+
+def words_of(ctm: str, utt: str) -> list[tuple[float, float, str]]:
+    """(start, end, word) in seconds of an utterance, from a CTM file.
+
+    Raises:
+        ValueError: it cannot be read, a line of the utterance is none, or there is no such line.
+    """
+    words = []
+    for number, line in enumerate(Path(ctm).read_text(encoding="utf-8").splitlines(), 1):
+        fields = line.split()
+        if fields[:1] != [utt]:
+            continue
+        try:
+            start, duration, word = float(fields[2]), float(fields[3]), fields[4]
+        except (IndexError, ValueError):
+            raise ValueError(
+                f"{ctm}, line {number}: {line!r} is not `utt channel start duration word`"
+            ) from None
+        words.append((start, start + duration, word))
+    if not words:
+        raise ValueError(f"{ctm} has no utterance {utt}")
+    return words
 
 
 if __name__ == "__main__":

@@ -29,3 +29,24 @@ def test_utterances_that_are_not_there(parts, tmp_path):
     with pytest.raises(SystemExit, match="error: .*wav.scp has no utterance utt-b"):
         draw(parts, tmp_path / "a.png", utt="utt-b", wav_scp=tmp_path / "wav.scp")
     assert not (tmp_path / "a.png").exists()
+
+
+def test_words(parts, tmp_path):
+    ctm = tmp_path / "words.ctm"
+    ctm.write_text(
+        ";; made by hand\nutt-a 1 0.1 0.5 no\nutt-d 1 0.25 0.5 one\nutt-d A 1 0.5 two 1\n"
+    )
+    assert plot_utterance.words_of(ctm, "utt-d") == [(0.25, 0.75, "one"), (1.0, 1.5, "two")]
+    draw(parts, tmp_path / "a.png", ctm=ctm)
+    draw(parts, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text, error", [("utt-a 1 0 1 x", "has no utterance utt-d"), ("utt-d 1 x 1 y", "line 1: ")]
+)
+def test_words_that_cannot_be_read(parts, tmp_path, text, error):
+    (tmp_path / "words.ctm").write_text(text + "\n")
+    with pytest.raises(SystemExit, match=f"error: .*words.ctm,? ?.*{error}"):
+        draw(parts, tmp_path / "a.png", ctm=tmp_path / "words.ctm")
+    assert not (tmp_path / "a.png").exists()

@@ -88,7 +88,50 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(recipe, tmp_path):
     assert result.returncode == 0 and "no exp/segments/utterance_global.png" in result.stderr
     assert not old.exists()
     commands = [line.split()[1].rpartition(".")[2] for line in result.ran]
-    assert commands == ["report_segments", "plot_utterance", "plot_utterance", "bundle", "bundle"]
+    assert commands[:3] == ["report_segments", "plot_utterance", "plot_utterance"]
+    assert commands[3:] == ["bundle", "bundle", "plot_bundle", "report"]
+
+
+REPORTS = {
+    "units.sh": ("exp", "report.html", ()),
+    "asr.sh": ("exp/asr_small", "report.html", ("--asr_tag", "small", "--inference_tag", "decode")),
+    "st.sh": (
+        "exp/st_small",
+        "report_decode_7hz.html",
+        ("--st_tag", "small", "--inference_rate", "7"),
+    ),
+}
+
+
+@pytest.mark.parametrize("script", REPORTS)
+def test_the_last_stage_is_a_report(recipe, tmp_path, script):
+    folder, name, options = REPORTS[script]
+    result = recipe(
+        script,
+        "--stage",
+        "7",
+        *options,
+        "--lm_args" if script == "units.sh" else f"--{script[:-3]}_args",
+        "--lr 1 it's",
+    )
+    assert result.returncode == 0, result.stderr
+    line = next(line for line in result.ran if "bin.report " in line)
+    words = line.split()
+    assert words[2] == script[:-3]
+    assert words[words.index("--output") + 1] == f"{folder}/{name}"
+    # The call as a shell would take it again.
+    assert "_args '--lr 1 it'\\''s' --output" in line
+    assert f"stage 7: report: {folder}/{name}, " in result.stdout
+    # All markers of the stages before are there, under their names.
+    stages = words[words.index("--stages") + 1 : words.index("--logs")]
+    made = {path.stem for path in (tmp_path / "exp/.stages").glob("*.done")} - {"report"}
+    assert {name for name in made if not name.startswith("report_")} <= set(stages)
+    # It is finished with its file, and goes before nothing that was.
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / name).touch()
+    assert [
+        line for line in recipe(script, "--stage", "7", *options).ran if ".report " in line
+    ] == []
 
 
 @pytest.mark.parametrize("script", ["asr.sh", "st.sh"])

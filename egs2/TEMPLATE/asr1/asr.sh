@@ -46,8 +46,8 @@ help_message=$(
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 dump, 3 token list and text language model, 4 statistics, 5 training, 6 decoding,
-7 scoring, and, where --stop_stage 8 asks for it, 8 the model's vectors as features. Finished stages
-are skipped, interrupted ones continued.
+7 scoring and report, and, where --stop_stage 8 asks for it, 8 the model's vectors as features.
+Finished stages are skipped, interrupted ones continued.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -190,6 +190,17 @@ score() {
     done
 }
 
+write_report() {
+    local report_stages=(stage1 "dump_${train_set}" "${tests_marker}"
+        "tokens_${train_set}_${tokens}")
+    if [ "${use_lm}" = true ]; then report_stages+=("$(basename "${text_lm}")"); fi
+    report_stages+=("stats_${train_set}_${tokens}" "check_${tag}" "train_${tag}"
+        "${inference_tag}_${tag}" "score_${inference_tag}_${tag}")
+    model_report asr "${asr_exp}" "${inference_asr_model}" --dump "${dumpdir}/raw" \
+        --configs "${asr_config}" "${inference_config}" \
+        --files "${token_dir}/tokens.txt" "${token_dir}/bpe.model"
+}
+
 # For whatever reads ESPnet's features: feats.scp of all sets, and segment_times beside it.
 export_vectors() {
     local sets set rate_options=()
@@ -236,6 +247,8 @@ run_stages() {
     makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
         --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+    run_stage 7 "report" write_report --after "score_${inference_tag}_${tag}" \
+        --marker "report_${inference_tag}_${tag}" --makes "$(report_of "${asr_exp}")"
     # shellcheck disable=SC2086
     makes_of "${vectors_dir}/%set%/feats.scp" "${train_set}" ${decode_sets}
     run_stage 8 "vectors as features" export_vectors --after "train_${tag}" \

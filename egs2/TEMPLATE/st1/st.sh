@@ -43,8 +43,8 @@ help_message=$(
     cat <<EOF
 usage: $0 [--name value]...
 
-Stages: 1 data, 2 dump, 3 pairs and token lists, 4 statistics, 5 training, 6 decoding, 7 scoring.
-Finished stages are skipped, interrupted ones continued.
+Stages: 1 data, 2 dump, 3 pairs and token lists, 4 statistics, 5 training, 6 decoding, 7 scoring and
+report. Finished stages are skipped, interrupted ones continued.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -194,6 +194,16 @@ score() {
     done
 }
 
+write_report() {
+    local report_stages=(stage1 "dump_${train_set}" "${tests_marker}" "pairs_${langs}"
+        "tokens_${train_set}_${tokens}" "st_stats_${train_set}_${tokens}" "check_st_${tag}"
+        "train_st_${tag}" "${inference_tag}_st_${tag}" "score_${inference_tag}_st_${tag}")
+    model_report st "${st_exp}" "${inference_st_model}" --dump "${pairs_dir}" \
+        --text "text.tc.${tgt_lang}" --source_text "text.lc.rm.${src_lang}" \
+        --configs "${st_config}" "${inference_config}" \
+        --files "${token_dir}"/{src,tgt}/{tokens.txt,bpe.model}
+}
+
 run_stages() {
     run_data_stages
     # shellcheck disable=SC2086
@@ -226,6 +236,8 @@ run_stages() {
     makes_of "${st_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     run_stage 7 "scoring" score --after "${inference_tag}_st_${tag}" \
         --marker "score_${inference_tag}_st_${tag}" --options "${decode_sets}" "${makes[@]}"
+    run_stage 7 "report" write_report --after "score_${inference_tag}_st_${tag}" \
+        --marker "report_${inference_tag}_st_${tag}" --makes "$(report_of "${st_exp}")"
 }
 
 check_trainings run_stages

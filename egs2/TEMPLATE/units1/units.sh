@@ -39,7 +39,7 @@ help_message=$(
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 codebook, 3 units, 4 unit language model, 5 entropies and calibration,
-6 segments and rates, 7 bundle. Finished stages are skipped, interrupted ones continued.
+6 segments and rates, 7 bundle and report. Finished stages are skipped, interrupted ones continued.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -216,6 +216,20 @@ pack_bundle() {
     stage_summary "${expdir}/bundle"
 }
 
+# What there is, in one file that opens anywhere; and the pictures it shows besides those of stage 6.
+write_report() {
+    # Thresholds, and lengths on the set that the rates were measured on.
+    entropy_cmd plot_bundle --bundle "${expdir}/bundle" --rate 15 \
+        --dump "${dumpdir}/raw/${calibration_set}" --output "${expdir}/segments"
+    entropy_cmd report units --bundle "${expdir}/bundle" --lm "${lm_exp}" \
+        --segments "${expdir}/segments" --stages_dir "${marker_dir}" \
+        --stages stage1 stage2 stage3 stage4 stage5 stage6 stage7 \
+        --logs "${codebook}/log" "${dumpdir}/units/log" "${lm_exp}" "${dumpdir}/raw/log" \
+        --configs "${lm_config}" --files "${lm_file}" \
+        --called_as "${_called_as}" --output "${expdir}/report.html"
+    stage_summary "${expdir}/report.html"
+}
+
 run_stages() {
     # shellcheck disable=SC2086
     makes_of "${datadir}/%set%/wav.scp" ${all_sets}
@@ -239,6 +253,8 @@ run_stages() {
     run_stage 6 "segments and rates" report --after stage5 \
         --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
     run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"
+    run_stage 7 "report" write_report --after stage6 --after stage7 --marker report \
+        --makes "${expdir}/report.html"
 }
 
 check_trainings run_stages

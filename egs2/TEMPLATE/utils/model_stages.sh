@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# What asr.sh and st.sh do alike: data, dump, lengths, decoding in jobs.
+# What asr.sh and st.sh do alike: data, dump, lengths, decoding in jobs, the report.
 #
-# Reads: their options; original_set (train_set before a perturbation), decode_sets.
+# Reads: their options; original_set (train_set before a perturbation), decode_sets, and
+# parse_options.sh's _called_as.
 
 # need_sets: ends a call without the names of its sets.
 need_sets() {
@@ -175,4 +176,28 @@ config_at_rate() {
         model_config=$2
         entropy_cmd set_rate --model_config "$1" --rate "${inference_rate}" --output "$2"
     fi
+}
+
+# report_of DIR: the name of a model's report; decodings of other tags have one of their own.
+report_of() {
+    local part=""
+    if [ "${inference_tag}" != decode ]; then part=_${inference_tag}; fi
+    echo "$1/report${part}.html"
+}
+
+# model_report RECIPE DIR MODEL_FILE ARGUMENT...: all there is to say of a trained and decoded model,
+# in one file that opens anywhere.
+# Reads: report_stages, an array of its stages' markers; called in the last stage.
+model_report() {
+    local recipe=$1 dir=$2 file=$3 output
+    output=$(report_of "${dir}")
+    shift 3
+    # shellcheck disable=SC2086
+    entropy_cmd report "${recipe}" --model "${dir}" --model_file "${file}" \
+        --inference_tag "${inference_tag}" --sets ${decode_sets} --data "${datadir}" \
+        ${inference_rate:+--rate "${inference_rate}"} \
+        --stages_dir "${marker_dir}" --stages "${report_stages[@]}" \
+        --logs "${dumpdir}/raw/log" "${stats_dir}/log" "${dir}" "${dir}/${inference_tag}_log" \
+        --called_as "${_called_as}" --output "${output}" "$@"
+    stage_summary "${output}"
 }

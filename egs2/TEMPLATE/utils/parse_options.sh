@@ -5,6 +5,13 @@
 #
 # Options are the variables set by then, lower case only: `--path x` must not replace PATH.
 
+# The call as one would type it in the recipe's folder, for reports; not an option itself.
+_called_as=./$(basename "$0")
+for _name in "$@"; do
+    if [[ ! ${_name} =~ ^[A-Za-z0-9_./:=,+@%-]+$ ]]; then _name="'${_name//\'/\'\\\'\'}'"; fi
+    _called_as+=" ${_name}"
+done
+
 _positional=()
 while [ $# -gt 0 ]; do
     case "$1" in

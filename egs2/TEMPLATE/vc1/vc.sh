@@ -40,7 +40,7 @@ help_message=$(
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 dump with spectrograms, pitch and speakers, 3 vocoder, 4 statistics and training,
-5 conversion, 6 evaluation. Finished stages are skipped, interrupted ones continued.
+5 conversion, 6 evaluation and report. Finished stages are skipped, interrupted ones continued.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -215,6 +215,19 @@ evaluate() {
     stage_summary "${results}/table.md, ${results}/listen.html"
 }
 
+write_report() {
+    local stages=(stage1 "dump_${train_set}" "acoustics_${train_set}")
+    if [ "${vocoder}" = train ]; then stages+=("vocoder_${train_set}"); fi
+    stages+=("vc_stats_${train_set}" "train_vc_${tag}" "${inference_tag}_vc_${tag}"
+        "score_${inference_tag}_vc_${tag}")
+    entropy_cmd report vc --model "${vc_exp}" --model_file "${inference_vc_model}" \
+        --results "${results}" --stages_dir "${marker_dir}" --stages "${stages[@]}" \
+        --logs "${dumpdir}"/{raw,mel,pitch,speaker}/log "${stats_dir}/log" "${vc_exp}" \
+        "${results}/log" ${vocoder_path:+"${vocoder_path}"} --configs "${vc_config}" \
+        --called_as "${_called_as}" --output "${results}/report.html"
+    stage_summary "${results}/report.html"
+}
+
 run_stages() {
     local options
     makes_of "${datadir}/%set%/wav.scp" "${train_set}" "${valid_set}"
@@ -251,6 +264,8 @@ run_stages() {
     run_stage 6 "evaluation" evaluate --after "${inference_tag}_vc_${tag}" \
         --marker "score_${inference_tag}_vc_${tag}" \
         --options "${judge} ${score_args} ${num_examples}" --makes "${results}/listen.html"
+    run_stage 6 "report" write_report --after "score_${inference_tag}_vc_${tag}" \
+        --marker "report_${inference_tag}_vc_${tag}" --makes "${results}/report.html"
 }
 
 check_trainings run_stages

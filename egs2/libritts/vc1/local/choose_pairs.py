@@ -29,9 +29,7 @@ def choose(folder: Path, most: int) -> list[Pair]:
         if target is None:
             raise ValueError(f"{folder} has one speaker alone; a conversion needs another voice")
         name = f"{utt}_to_{target}"
-        pairs.append(
-            Pair(name, wavs[utt], wavs[target], voices[utt], voices[target], texts[utt])
-        )
+        pairs.append(Pair(name, wavs[utt], wavs[target], voices[utt], voices[target], texts[utt]))
     if not pairs:
         raise ValueError(f"{folder} has no clip of {SECONDS[0]:g} to {SECONDS[1]:g} s")
     return pairs
