@@ -41,6 +41,9 @@ def add_sampling_arguments(parser) -> None:
         "--temperature", type=float, default=0.0, help="factor of the noise at the start"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise at the start")
+    parser.add_argument(
+        "--contrast", type=float, default=0.0, help="how far to move on from the source's voice"
+    )
 
 
 def make_converter(args, rate_hz: float | None) -> VoiceConverter:
@@ -58,7 +61,7 @@ def make_converter(args, rate_hz: float | None) -> VoiceConverter:
 
 def sampling(args) -> dict:
     """What `add_sampling_arguments` asks for."""
-    names = ("num_steps", "solver", "guidance", "temperature", "seed")
+    names = ("num_steps", "solver", "guidance", "temperature", "seed", "contrast")
     return {name: getattr(args, name) for name in names}
 
 

@@ -105,6 +105,8 @@ class VoiceConverter:
         self,
         source: Path | str | np.ndarray,
         target: Path | str | np.ndarray,
+        *,
+        contrast: float = 0.0,
         **sampling,
     ) -> Converted:
         """Convert one recording.
@@ -112,6 +114,8 @@ class VoiceConverter:
         Args:
             source: sound file, or (N,) float32 samples at the model's rate: what is said.
             target: the same, of the voice: LONGEST_PROMPT_SEC of it are used.
+            contrast: how far the speaker's embedding is moved on from the source's through the
+                target's; 0: the target's itself.
             sampling: keyword arguments of `ConversionModel.convert`.
 
         Raises:
@@ -122,8 +126,13 @@ class VoiceConverter:
             self._read(target, "target"), self.mel_config.sample_rate, str_of(target)
         )
         prompt = self._utterance(prompt_wave, f"the target {str_of(target)}")
-        whole = self._utterance(self._read(source, "source"), f"the source {str_of(source)}")
-        voice = torch.from_numpy(self._voice(prompt_wave)).to(self.device)
+        source_wave = self._read(source, "source")
+        whole = self._utterance(source_wave, f"the source {str_of(source)}")
+        voice = self._voice(prompt_wave)
+        # Silence has no voice to move away from.
+        if contrast and np.any(source_wave):
+            voice = contrasted(voice, self._voice(source_wave), contrast)
+        voice = torch.from_numpy(voice).to(self.device)
         mels = [
             self.model.convert(part, prompt, voice, **sampling).cpu().numpy()
             for part in self._parts(whole)
@@ -209,6 +218,22 @@ class VoiceConverter:
         lengths = torch.tensor([len(whole.units)], device=self.device)
         segments = self.model.frontend.encode(whole.units.unsqueeze(0), lengths).num_segments
         return int(segments[0]) * self.tokenizer.frame_rate_hz / len(whole.units)
+
+
+def contrasted(target: np.ndarray, source: np.ndarray, contrast: float) -> np.ndarray:
+    """An embedding of length 1 that lies beyond the target's, seen from the source's.
+
+    Args:
+        target, source: (D,) float32 of length 1.
+        contrast: share of their difference that is added to the target's.
+
+    Raises:
+        ValueError: contrast is negative, not finite or above 10.
+    """
+    if not 0 <= contrast <= 10:
+        raise ValueError(f"contrast {contrast} must lie between 0 and 10")
+    moved = target + contrast * (target - source)
+    return (moved / np.linalg.norm(moved)).astype(np.float32)
 
 
 def take_prompt(wave: np.ndarray, sample_rate: int, name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ from espnet_entropy.bin import (
     vc_train,
 )
 from espnet_entropy.data import read_matrix, read_table, read_yaml
-from espnet_entropy.vc.convert import VoiceConverter
+from espnet_entropy.vc.convert import VoiceConverter, contrasted
 from espnet_entropy.vc.mel import MelConfig, log_mel
 from espnet_entropy.vc.pairs import Pair, write_pairs
 from espnet_entropy.vc.summary import summarize
@@ -179,6 +179,29 @@ def test_refused_calls(trained, tmp_path, options, message):
     }
     with pytest.raises(SystemExit, match=message):
         tiny.command(vc_inference, **given | options)
+
+
+def test_contrast_moves_on_from_the_source():
+    target, source = (np.eye(3, dtype=np.float32)[i] for i in (0, 1))
+    np.testing.assert_allclose(contrasted(target, source, 0.0), target)
+    moved = contrasted(target, source, 0.5)
+    np.testing.assert_allclose(moved, np.array([3.0, -1.0, 0.0]) / np.sqrt(10), atol=1e-6)
+    assert moved.dtype == np.float32
+    for wrong in (-0.1, float("nan"), 11.0):
+        with pytest.raises(ValueError, match="contrast .* must lie between"):
+            contrasted(target, source, wrong)
+
+
+def test_contrast_needs_a_voice_to_move_away_from(trained):
+    converter, target = VoiceConverter(trained.model), trained.recordings["utt-a"]
+    spoken, silent = tiny.wave(3, 1.0), np.zeros(16000, np.float32)
+    mels = {
+        (name, contrast): converter(wave, target, num_steps=1, contrast=contrast).mel
+        for name, wave in (("spoken", spoken), ("silent", silent))
+        for contrast in (0.0, 0.5)
+    }
+    assert not np.allclose(mels["spoken", 0.0], mels["spoken", 0.5])
+    np.testing.assert_array_equal(mels["silent", 0.0], mels["silent", 0.5])
 
 
 def test_a_prompt_is_taken_from_where_it_begins(trained, tmp_path):
