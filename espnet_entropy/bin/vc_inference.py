@@ -42,7 +42,7 @@ def add_sampling_arguments(parser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise at the start")
     parser.add_argument(
-        "--contrast", type=float, default=0.0, help="how far to move on from the source's voice"
+        "--contrast", type=float, default=0.3, help="how far to move on from the source's voice"
     )
 
 

@@ -106,7 +106,7 @@ class VoiceConverter:
         source: Path | str | np.ndarray,
         target: Path | str | np.ndarray,
         *,
-        contrast: float = 0.0,
+        contrast: float = 0.3,
         **sampling,
     ) -> Converted:
         """Convert one recording.
