@@ -1,9 +1,8 @@
 """Picture of an utterance: spectrogram, entropy curve, boundaries."""
 
-from pathlib import Path
-
 import torch
 
+from espnet_entropy.alignment import Interval, read_ctm
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.data import read_audio, read_table
@@ -73,27 +72,12 @@ def run(args) -> None:
     print(f"picture of {utt}: {args.output}")
 
 
-def words_of(ctm: str, utt: str) -> list[tuple[float, float, str]]:
-    """(start, end, word) in seconds of an utterance, from a CTM file.
-
-    Raises:
-        ValueError: it cannot be read, a line of the utterance is none, or there is no such line.
-    """
-    words = []
-    for number, line in enumerate(Path(ctm).read_text(encoding="utf-8").splitlines(), 1):
-        fields = line.split()
-        if fields[:1] != [utt]:
-            continue
-        try:
-            start, duration, word = float(fields[2]), float(fields[3]), fields[4]
-        except (IndexError, ValueError):
-            raise ValueError(
-                f"{ctm}, line {number}: {line!r} is not `utt channel start duration word`"
-            ) from None
-        words.append((start, start + duration, word))
-    if not words:
+def words_of(ctm: str, utt: str) -> list[Interval]:
+    """The words of an utterance without its silences; ValueError where it has none."""
+    alignments = read_ctm(ctm)
+    if utt not in alignments:
         raise ValueError(f"{ctm} has no utterance {utt}")
-    return words
+    return [interval for interval in alignments[utt] if not interval.is_silence]
 
 
 if __name__ == "__main__":
