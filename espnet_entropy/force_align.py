@@ -54,10 +54,16 @@ def sphinx_aligner() -> Aligner:
             raise ValueError("there is no text to align")
         unknown = [word for word in words if decoder.lookup_word(word) is None]
         if unknown:
-            raise ValueError(f"not in the dictionary: {' '.join(sorted(set(unknown)))}")
+            raise ValueError(
+                f"not in the dictionary: {' '.join(sorted(set(unknown)))}; spell numbers out, or "
+                "write words that sound alike"
+            )
         samples = _padded(waveform)
-        decoder.set_align_text(" ".join(words))
-        _decode(decoder, samples)
+        try:
+            decoder.set_align_text(" ".join(words))
+            _decode(decoder, samples)
+        except RuntimeError as error:
+            raise ValueError(f"the words could not be aligned: {error}") from error
         if decoder.hyp() is None:
             raise ValueError("no path through the words is found in the sound")
         decoder.set_alignment()

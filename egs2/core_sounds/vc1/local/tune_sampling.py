@@ -25,9 +25,7 @@ def main(cmd=None) -> None:
     parser.add_argument("--model", required=True, help="folder of the training")
     parser.add_argument("--bundle", default="../units1/exp/bundle")
     parser.add_argument("--judge", default="../units1/downloads/whisper-tiny.en")
-    parser.add_argument(
-        "--pairs", default="data/pairs_dev.tsv", help="of choose_pairs.py --part dev"
-    )
+    parser.add_argument("--pairs", default="data/pairs_dev.tsv", help="choose_pairs.py --part dev")
     parser.add_argument("--rate", type=float, default=15.0, help="segments per second")
     args = parser.parse_args(cmd)
     converter = VoiceConverter(args.model, bundle=args.bundle, rate_hz=args.rate)
