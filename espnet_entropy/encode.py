@@ -22,6 +22,9 @@ from espnet_entropy.segment import (
     with_rate,
 )
 
+# Frames; longer segments share one vector.
+MAX_DURATION = 32
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -57,6 +60,8 @@ class SegmentEncoder(nn.Module):
         threshold_nats: in place of a calibrated threshold for the segmenter's rate.
         aggregator: a key of AGGREGATORS.
         aggregator_conf: its keyword arguments.
+        durations: add a learnt vector of the segment's length to its vector. Segments of surprise
+            differ in length, and pooling forgets how long they were.
         unit_mask: share of the units that are hidden in training, in spans; spans may overlap, so
             somewhat fewer are.
         mask_span: length of such a span in units.
@@ -77,6 +82,7 @@ class SegmentEncoder(nn.Module):
         threshold_nats: float | None = None,
         aggregator: str = "cale",
         aggregator_conf: dict | None = None,
+        durations: bool = False,
         unit_mask: float = 0.0,
         mask_span: int = 8,
         dropout: float = 0.0,
@@ -101,6 +107,7 @@ class SegmentEncoder(nn.Module):
         self.mask_embedding = nn.Parameter(torch.zeros(dim), requires_grad=unit_mask > 0)
         self.dropout = nn.Dropout(dropout)
         self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
+        self.durations = nn.Parameter(torch.zeros(MAX_DURATION + 1, dim)) if durations else None
         self._grid_hz = rate_grid(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]
         # The thresholds and what they were made for, in one: neither is loaded without the other.
         # float32, since ESPnet averages checkpoints but adds integers up.
@@ -263,6 +270,10 @@ class SegmentEncoder(nn.Module):
             hidden = self._draw_mask(units)
             embedded = torch.where(hidden.unsqueeze(-1), self.mask_embedding, embedded)
         vectors = self.aggregator(self.dropout(embedded), lengths, segment_ids, segment_lengths)
+        if self.durations is not None:
+            length = segment_lengths.clamp(max=MAX_DURATION)
+            # Padding has length 0 and stays zero, whatever its row has become.
+            vectors = vectors + self.durations[length] * (length > 0).unsqueeze(-1)
         return Encoded(vectors, segment_lengths, segment_ids)
 
     forward = encode

@@ -20,14 +20,15 @@ class EntropyFrontend(AbsFrontend):
         num_units: K, as in the bundle.
         bundle: folder of the bundle. Needed to train and for raw speech. Decoding a dump works
             without it: embeddings and thresholds then come from the checkpoint.
-        segmenter, on_change, rate, min_rate, max_segment, gap_cost: see `SegmenterConfig`; rates
-            in Hz, lengths in frames.
+        segmenter, on_change, rate, min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`;
+            rates in Hz, lengths in frames.
         rate_range: [lowest, highest] in Hz, for one model of many rates: a training draws one for
             each batch, `rate` is that of validation and decoding, and `set_rate` or another `rate`
             in the model's `config.yaml` chooses among them afterwards.
         threshold: nats, instead of a rate (`rate: null`).
         aggregator: `cale`, `mean`, `max` or `attention`.
         aggregator_conf: its keyword arguments.
+        durations: add to each vector what says how long its segment is, see `SegmentEncoder`.
         unit_init: `centroids` (from the bundle's codebook) or `random`.
         unit_mask, mask_span, dropout: regularisation in training, see `SegmentEncoder`.
         output_size: D, the dimension of the vectors.
@@ -47,8 +48,10 @@ class EntropyFrontend(AbsFrontend):
         min_rate: float | None = None,
         max_segment: int | None = None,
         gap_cost: float = 0.3,
+        lead: int = 0,
         aggregator: str = "cale",
         aggregator_conf: dict | None = None,
+        durations: bool = False,
         unit_init: str = "centroids",
         unit_mask: float = 0.0,
         mask_span: int = 8,
@@ -73,12 +76,13 @@ class EntropyFrontend(AbsFrontend):
             num_units,
             output_size,
             SegmenterConfig(
-                segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost
+                segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost, lead
             ),
             rate_range_hz=rate_range,
             threshold_nats=threshold,
             aggregator=aggregator,
             aggregator_conf=aggregator_conf,
+            durations=durations,
             unit_mask=unit_mask,
             mask_span=mask_span,
             dropout=dropout,

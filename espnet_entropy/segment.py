@@ -36,6 +36,8 @@ class SegmenterConfig:
         max_segment: longest segment in frames; longer ones are cut into pieces of this length.
         frame_rate_hz: units per second.
         gap_cost: dp's price in nats for a squared frame of deviation from the mean gap.
+        lead: frames by which a boundary comes before the unit whose entropy asks for it; entropies
+            rise late, once the new sound has been heard.
 
     Raises:
         ValueError: an unknown segmenter, a value of the wrong type or out of range, or settings
@@ -49,6 +51,7 @@ class SegmenterConfig:
     max_segment: int | None = None
     frame_rate_hz: float = 50.0
     gap_cost: float = 0.3
+    lead: int = 0
 
     def __post_init__(self):
         if self.segmenter not in SEGMENTERS:
@@ -66,17 +69,20 @@ class SegmenterConfig:
                 raise ValueError(f"{name} is {rate}, but must lie in (0, {self.frame_rate_hz}]")
         if self.max_segment is not None and self.max_segment < 1:
             raise ValueError(f"max_segment is {self.max_segment} frames, but must be at least 1")
-        if self.on_change and self.segmenter not in CALIBRATED:
-            raise ValueError(f"on_change works with {', '.join(CALIBRATED)}, not {self.segmenter}")
+        if self.lead < 0:
+            raise ValueError(f"lead is {self.lead} frames, but must be at least 0")
+        for name in ("on_change", "lead"):
+            if getattr(self, name) and self.segmenter not in CALIBRATED:
+                raise ValueError(f"{name} works with {', '.join(CALIBRATED)}, not {self.segmenter}")
 
     def _check_types(self):
         # YAML makes a string of what stands in quotes, and "false" would count as true.
         if not isinstance(self.on_change, bool):
             raise ValueError(f"on_change is {self.on_change!r}, but must be true or false")
-        for name in ("rate_hz", "min_rate_hz", "frame_rate_hz", "gap_cost", "max_segment"):
+        for name in ("rate_hz", "min_rate_hz", "max_segment", "frame_rate_hz", "gap_cost", "lead"):
             value = getattr(self, name)
-            if value is not None or name in ("frame_rate_hz", "gap_cost"):
-                check_number(name, value, whole=name == "max_segment")
+            if value is not None or name in ("frame_rate_hz", "gap_cost", "lead"):
+                check_number(name, value, whole=name in ("max_segment", "lead"))
 
     @property
     def method(self) -> str:
@@ -122,6 +128,8 @@ def find_boundaries(
         )
     valid = valid_mask(lengths, units.shape[1])
     entropies = entropies.masked_fill(~valid, NEVER)
+    if config.lead:
+        units, entropies = _earlier(units, entropies, config.lead)
     boundaries = SEGMENTERS[config.segmenter](units, entropies, lengths, config, thresholds)
     boundaries = boundaries & valid
     boundaries[:, 0] = True
@@ -130,6 +138,14 @@ def find_boundaries(
     if config.max_segment is not None:
         boundaries = cut_long_segments(boundaries, config.max_segment) & valid
     return boundaries
+
+
+def _earlier(units: Tensor, entropies: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Both, moved to the left; what comes in at the right never fires."""
+    frames = min(frames, units.shape[1])
+    end = units[:, -1:].expand(-1, frames)
+    moved = torch.nn.functional.pad(entropies[:, frames:], (0, frames), value=NEVER)
+    return torch.cat([units[:, frames:], end], dim=1), moved
 
 
 def segments_of(boundaries: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,7 +247,8 @@ def _best_path(units, entropies, lengths, config, thresholds):
     """Boundaries that maximise sum (H_t - threshold) - gap_cost * (gap - mean gap)^2.
 
     Dynamic programming over the frames, batch and gaps at once; source: this project. A path ends
-    at the utterance's end, which closes the last gap and earns nothing.
+    at the utterance's end, which closes the last gap and earns nothing. No gap is longer than four
+    mean gaps, unless nothing may fire there.
     """
     (scores,) = score(units, entropies, config)
     # NumPy, because a step is too small for anything but the cost of its calls; and float64: a

@@ -68,7 +68,7 @@ class SegmentStream:
                 "it out while audio arrives"
             )
         self.config, self.thresholds = config, thresholds
-        self.lookahead = LOOKAHEAD_FRAMES[config.segmenter]
+        self.lookahead = LOOKAHEAD_FRAMES[config.segmenter] + config.lead
         self._first = 0  # number of the first unit about which nothing was said yet
         self._open = 0  # frames since the last boundary, modulo max_segment
         self._prefix = torch.zeros(1, 1, dtype=torch.int64)

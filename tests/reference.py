@@ -47,6 +47,7 @@ def boundaries(
     relative_nats: float = 0.0,
     min_rate_hz: float | None = None,
     max_segment: int | None = None,
+    lead: int = 0,
 ) -> list[bool]:
     """Boundaries of one utterance, for every segmenter but dp."""
     starts = [True]
@@ -75,11 +76,19 @@ def boundaries(
         elif name == "random":
             fires = random_draw(units[: t + 1]) < rate_hz / frame_rate_hz
         starts.append(fires and (changed or not on_change))
+    if lead:
+        starts = [True, *earlier(starts, lead, False)[1:]]
+        entropies = earlier(entropies, lead, -math.inf)
     if min_rate_hz is not None:
         starts = raise_to_min_rate(starts, entropies, min_rate_hz, frame_rate_hz)
     if max_segment is not None:
         starts = cut_long_segments(starts, max_segment)
     return starts
+
+
+def earlier(values: list, frames: int, end: object) -> list:
+    """Moved to the left, with `end` for what comes in at the right."""
+    return [values[t + frames] if t + frames < len(values) else end for t in range(len(values))]
 
 
 def random_draw(units: list[int]) -> float:

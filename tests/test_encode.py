@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from espnet_entropy.aggregate import AGGREGATORS
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.encode import SegmentEncoder
+from espnet_entropy.encode import MAX_DURATION, SegmentEncoder
 from espnet_entropy.segment import SegmenterConfig
 
 K, D = 7, 8
@@ -67,6 +67,34 @@ def test_mean_of_one_frame_segments_is_the_embedding():
     units = torch.tensor([[3, 1, 6]])
     encoded = model(units, torch.zeros(1, 3), torch.tensor([3]))
     torch.testing.assert_close(encoded.vectors, model.embedding(units))
+
+
+def test_durations_add_a_vector_of_the_segments_length():
+    """Nothing at first; then the row of the length, the last one for longer segments."""
+    units, entropies = torch.zeros(2, 50, dtype=torch.int64), torch.zeros(2, 50)
+    entropies[:, 2] = 3.0  # segments of 2 and 48 frames; of 2 and 1
+    batch = units, entropies, torch.tensor([50, 3])
+    plain, model = encoder(), encoder(durations=True)
+    torch.testing.assert_close(model(*batch).vectors, plain(*batch).vectors)
+    with torch.no_grad():
+        model.durations += torch.arange(MAX_DURATION + 1.0)[:, None] + 1
+    added = model(*batch).vectors - plain(*batch).vectors
+    expected = torch.tensor([[3.0, MAX_DURATION + 1.0], [3.0, 2.0]])
+    torch.testing.assert_close(added, expected[..., None].expand_as(added))
+    model(units[:, :1], entropies[:, :1], torch.tensor([1, 1])).vectors.sum().backward()
+    assert model.durations.grad[1].eq(2).all() and model.durations.grad.sum() == 2 * D
+
+
+def test_padding_has_no_duration():
+    model = encoder(durations=True)
+    with torch.no_grad():
+        model.durations += 1
+    encoded = model(
+        torch.zeros(2, 4, dtype=torch.int64),
+        torch.tensor([[0.0, 3.0, 3.0, 0.0], [0.0] * 4]),
+        torch.tensor([4, 2]),
+    )
+    assert encoded.num_segments.tolist() == [3, 1] and not encoded.vectors[1, 1:].any()
 
 
 def test_centroids_start_the_embedding():

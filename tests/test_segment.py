@@ -60,6 +60,7 @@ def configs(draw, names=LOOPED):
         rate_hz=draw(st.sampled_from([1.0, 7.0, 12.5, 15.0, 24.0, 33.3, 50.0])),
         min_rate_hz=draw(st.none() | st.sampled_from([1.0, 5.0, 12.5, 20.0, 50.0])),
         max_segment=draw(st.none() | st.integers(1, 6)),
+        lead=draw(st.integers(0, 3)) if name in CALIBRATED else 0,
     )
 
 
@@ -81,27 +82,30 @@ def test_find_boundaries_equals_the_loop(batch, config, global_nats, relative_na
             relative_nats=relative_nats,
             min_rate_hz=config.min_rate_hz,
             max_segment=config.max_segment,
+            lead=config.lead,
         )
         assert row == expected + [False] * (len(row) - len(units))
 
 
 @given(
-    batches(max_frames=10),
+    batches(max_frames=8),  # a gap of all of them is allowed at each of these rates
     eighths,
     st.booleans(),
     st.sampled_from([7.0, 15.0, 24.0]),
     st.sampled_from([0.0, 0.1, 0.3, 2.0]),
+    st.integers(0, 2),
 )
-def test_best_path_is_the_best_of_all_subsets(batch, threshold, on_change, rate_hz, gap_cost):
+def test_best_path_is_the_best_of_all_subsets(batch, threshold, on_change, rate_hz, gap_cost, lead):
     utts, tensors = batch
-    config = SegmenterConfig("dp", on_change, rate_hz, gap_cost=gap_cost)
+    config = SegmenterConfig("dp", on_change, rate_hz, gap_cost=gap_cost, lead=lead)
     found = find_boundaries(*tensors, config, torch.tensor([threshold, 0.0]))
 
     costs = dict(threshold=threshold, gap_cost=gap_cost, mean_gap=50.0 / rate_hz)
     for row, (units, entropies) in zip(found.tolist(), utts, strict=True):
         starts = [t for t, is_start in enumerate(row) if is_start]
-        frames = range(1, len(units))
-        allowed = [t for t in frames if units[t] != units[t - 1] or not on_change]
+        asking = range(1 + lead, len(units))
+        allowed = [t - lead for t in asking if units[t] != units[t - 1] or not on_change]
+        entropies = reference.earlier(entropies, lead, 0.0)
         assert starts[0] == 0 and set(starts[1:]) <= set(allowed)
         # Equally good paths may differ; none may be better.
         best = reference.best_path_value(allowed, entropies, **costs)
@@ -268,6 +272,8 @@ def test_batches_that_do_not_fit_are_refused(units, entropies, lengths, message)
         (dict(max_segment=0), "max_segment is 0"),
         (dict(segmenter="dense", on_change=True), "on_change works with"),
         (dict(rate_hz=float("nan")), "rate_hz is nan"),
+        (dict(lead=-1), "lead is -1 frames, but must be at least 0"),
+        (dict(segmenter="dedup", lead=1), "lead works with global, .*, not dedup"),
     ],
     ids=lambda value: (
         "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else ""
@@ -293,6 +299,8 @@ def test_bad_settings_are_refused(settings, message):
         (dict(gap_cost=-0.1), "gap_cost is -0.1 nats, but must be at least 0"),
         (dict(gap_cost=float("inf")), "gap_cost is inf, but must be a finite number"),
         (dict(gap_cost="0.3"), "gap_cost is '0.3'"),
+        (dict(lead=1.5), "lead is 1.5, but must be a whole number"),
+        (dict(lead=None), "lead is None"),
     ],
     ids=str,
 )

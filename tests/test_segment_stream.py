@@ -34,12 +34,13 @@ def cuts(length, seed):
 
 @pytest.mark.parametrize("max_segment", [None, 1, 4])
 @pytest.mark.parametrize(
-    "segmenter, on_change",
-    [(name, False) for name in LOOKAHEAD_FRAMES]
-    + [(name, True) for name in LOOKAHEAD_FRAMES if name in CALIBRATED],
+    "segmenter, on_change, lead",
+    [(name, False, 0) for name in LOOKAHEAD_FRAMES]
+    + [(name, True, 0) for name in LOOKAHEAD_FRAMES if name in CALIBRATED]
+    + [(name, True, 2) for name in LOOKAHEAD_FRAMES if name in CALIBRATED],
 )
-def test_equals_the_whole(segmenter, on_change, max_segment):
-    config = SegmenterConfig(segmenter, on_change, rate_hz=7.0, max_segment=max_segment)
+def test_equals_the_whole(segmenter, on_change, lead, max_segment):
+    config = SegmenterConfig(segmenter, on_change, rate_hz=7.0, max_segment=max_segment, lead=lead)
     seen = 0
     for seed in range(5):
         length = 1 + 17 * seed
@@ -58,14 +59,16 @@ def test_equals_the_whole(segmenter, on_change, max_segment):
     assert seen > 0  # not vacuous
 
 
-@pytest.mark.parametrize("segmenter", LOOKAHEAD_FRAMES)
-def test_what_waits_is_the_lookahead(segmenter):
-    stream = SegmentStream(SegmenterConfig(segmenter, rate_hz=7.0), THRESHOLDS)
+@pytest.mark.parametrize(
+    "segmenter, lead", [(name, 0) for name in LOOKAHEAD_FRAMES] + [("global", 1), ("peaks", 1)]
+)
+def test_what_waits_is_the_lookahead(segmenter, lead):
+    stream = SegmentStream(SegmenterConfig(segmenter, rate_hz=7.0, lead=lead), THRESHOLDS)
     units, entropies = sequence(9)
     counts = [
         len(stream(u, e).units) for u, e in zip(units.split(3), entropies.split(3), strict=True)
     ]
-    waits = LOOKAHEAD_FRAMES[segmenter]
+    waits = LOOKAHEAD_FRAMES[segmenter] + lead
     assert counts == [3 - waits, 3, 3]
     assert len(stream(units[:0], entropies[:0]).units) == 0
     assert len(stream(units[:0], entropies[:0], last=True).units) == waits

@@ -1,11 +1,25 @@
 # shellcheck shell=bash disable=SC2154
-# Trainings compared: systems (a segmenter, often with a rate, as in dp15) times seeds.
+# Trainings compared: systems (a segmenter, often with a rate, as in dp15, and what is changed about
+# it, as in dp15+lead1+mean) times seeds.
 #
 # Reads: systems, seeds, parallel, expdir, job, report_only, and from the script that sources it the
 # functions first_job (what all share, made once) and run_job SYSTEM SEED NUMBER.
 
 # Everything that differs is set for each system, whatever the YAML says.
 frontend_conf() {
+    local system=${1%%+*} change
+    segmenter_conf "${system}"
+    for change in $(tr + " " <<<"${1#"${system}"}"); do
+        case "${change}" in
+            lead[1-9]) echo "lead=${change#lead}" ;;
+            durations) echo "durations=true" ;;
+            mean | max | attention) echo "aggregator=${change} aggregator_conf={}" ;;
+            *) echo "$0: no change '${change}' in system '$1'" >&2 && return 1 ;;
+        esac
+    done
+}
+
+segmenter_conf() {
     case "$1" in
         dense) echo "segmenter=dense on_change=false rate=null" ;;
         dedup) echo "segmenter=dedup on_change=false rate=null" ;;
