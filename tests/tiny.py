@@ -8,6 +8,7 @@ import soundfile
 import torch
 import yaml
 
+from espnet_entropy.alignment import Interval
 from espnet_entropy.bin import (
     bundle,
     calibrate,
@@ -17,6 +18,7 @@ from espnet_entropy.bin import (
     merge_shards,
 )
 from espnet_entropy.data import write_table
+from espnet_entropy.dump import read_dump
 from espnet_entropy.unit_lm import LlamaLM
 
 NUM_UNITS = 12
@@ -114,6 +116,18 @@ def make_parts(root: Path) -> SimpleNamespace:
     command(merge_shards, output=made.dump, expect=made.wav_scp, data=data)
     command(calibrate, dump=made.dump, num_units=NUM_UNITS, output=made.calibration)
     pack(made, made.bundle)
+    return made
+
+
+def phones_of(parts: SimpleNamespace) -> dict[str, list[Interval]]:
+    """As many phones as units: intervals of the units themselves, so that they tell everything."""
+    made = {}
+    for utt, units, _ in read_dump(parts.dump):
+        starts = [0, *(t for t in range(1, len(units)) if units[t] != units[t - 1]), len(units)]
+        made[utt] = [
+            Interval(a / 50, b / 50, f"p{units[a]}")
+            for a, b in zip(starts, starts[1:], strict=False)
+        ]
     return made
 
 

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-import command_cases  # noqa: F401  (these five fill the table)
+import alignment_cases  # noqa: F401  (these six fill the table)
+import command_cases  # noqa: F401
 import dump_cases  # noqa: F401
 import file_cases  # noqa: F401
 import model_cases  # noqa: F401
@@ -86,6 +87,12 @@ BEHIND = {
     ],
     "settings of a wrong type or out of range, unknown keys": [
         r"frontend: (rate|min_rate|\{)",
+    ],
+    "alignments of other utterances, overlapping, too long, covering little, all silence": [
+        "(boundary_scores|unit_quality): (?!one utterance)",
+    ],
+    "an alignment of a single utterance": [
+        "(boundary_scores|unit_quality): one utterance",
     ],
     "thresholds that give one segment, or one a unit": [
         "model: a threshold of",
