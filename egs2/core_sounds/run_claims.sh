@@ -19,13 +19,12 @@ done
 # shellcheck source=../TEMPLATE/utils/parse_options.sh
 . asr1/utils/parse_options.sh
 
-# Seen from asr1, where all is run.
+cd asr1
 if [[ "${output}" != /* ]]; then output=../${output}; fi
 # The plain global threshold leaves every fourth utterance too few segments; part of the result.
-asr1/run_rates.sh --systems "${systems}" --seeds "${seeds}" --parallel "${parallel}" \
+./run_rates.sh --systems "${systems}" --seeds "${seeds}" --parallel "${parallel}" \
     --max_short_share 0.3 --report_only "${report_only}" --output "${output}" --block asr
 
-cd asr1
 # shellcheck source=../TEMPLATE/asr1/path.sh
 . ./path.sh
 # shellcheck disable=SC2086

@@ -26,6 +26,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
         --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
+        --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
         *) rest+=("$1") && shift ;;
     esac
 done
