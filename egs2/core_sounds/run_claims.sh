@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-systems="dp15 uniform15 fixed15 global15 relative15 bpe15 mean15 max15 peaks15 onchange15 dedup dense"
+systems="dp15 uniform15 fixed15 global15 relative15 bpe15 mean15 max15 peaks15 onchange15 dedup dense \
+dp15+lead1 dp15+lead1+mean dp15+mean+durations uniform15+mean dense+mean"
 seeds="0 1 2"
 parallel=2
 report_only=false       # true: no training, what has run so far
@@ -31,4 +32,4 @@ if [[ "${output}" != /* ]]; then output=../${output}; fi
 python -m espnet_entropy.bin.judge_claims --claims ../conf/claims.yaml \
     --models "exp/asr_rates_%system%_seed%seed%" --seeds ${seeds} --set test_en \
     --reference dump/raw/test_en/text --command "${command_line/ --report_only true/}" \
-    --output "${output}"
+    --picture "$(dirname "${output}")/claims.png" --output "${output}"

@@ -11,13 +11,11 @@ from pathlib import Path
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import read_yaml
 from espnet_entropy.outcome import decoding_seconds, load_score, reached_rate_hz, training_minutes
+from espnet_entropy.plot_systems import plot_rates
 from espnet_entropy.results_page import insert, provenance, table
 
 # Those that a rate is reached with by entropies.
 ENTROPY_SEGMENTERS = ("global", "relative", "combined", "peaks", "dp")
-
-
-RATE_TICKS = (5, 7, 10, 15, 25, 50)  # Hz
 
 
 @dataclass(frozen=True)
@@ -188,34 +186,13 @@ def block(rows: dict[str, Row], systems: list[System], args: argparse.Namespace)
 
 
 def draw(rows: dict[str, Row], args: argparse.Namespace) -> None:
-    """Scores of all systems by segments per second, a panel a set; the bars span the seeds."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    metric = METRICS[args.metrics[0]]
-    figure, panels = pyplot.subplots(
-        1, len(args.sets), figsize=(4 * len(args.sets) + 1, 3.6), sharey=True, squeeze=False
-    )
-    for panel, set_name in zip(panels[0], args.sets, strict=True):
-        for (name, row), marker in zip(rows.items(), "osD^v<>PX*phd" * 9, strict=False):
-            values, rate = row.scores[set_name][args.metrics[0]], row.rates_hz[set_name]
-            mean = statistics.mean(values)
-            bars = [[mean - min(values)], [max(values) - mean]]
-            style = dict(marker=marker, color="black", mfc="none", capsize=3, ls="none")
-            panel.errorbar(rate, mean, yerr=bars, label=name, **style)
-        panel.set_xscale("log")
-        panel.set_xticks(RATE_TICKS, map(str, RATE_TICKS))
-        panel.minorticks_off()
-        panel.set_xlim(RATE_TICKS[0] * 0.9, RATE_TICKS[-1] * 1.1)
-        panel.set(title=set_name, xlabel="segments per second")
-        panel.grid(alpha=0.3)
-    panels[0][0].set_ylabel(metric.label)
-    panels[0][-1].legend(bbox_to_anchor=(1.02, 1), loc="upper left", frameon=False)
-    figure.tight_layout()
-    figure.savefig(args.picture, dpi=110)
-    pyplot.close(figure)
+    """Scores of all systems by the rate that they reach."""
+    name = args.metrics[0]
+    sets = {
+        s: {system: (row.rates_hz[s], row.scores[s][name]) for system, row in rows.items()}
+        for s in args.sets
+    }
+    plot_rates(args.picture, sets, label=METRICS[name].label)
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -1,8 +1,9 @@
-"""Claims about pairs of trained systems, each held, failed or too small to decide: a table.
+"""Claims about pairs of trained systems, each held, failed or too small to decide: table, picture.
 
 A claim says that `ours` makes fewer word errors than `other`; both are systems of run_rates.sh.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import yaml
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bin.score import check_same_ids, count_errors, read_text
 from espnet_entropy.outcome import decoding_seconds, training_minutes
+from espnet_entropy.plot_systems import plot_differences
 from espnet_entropy.results_page import insert, provenance, table
-from espnet_entropy.verdicts import paired_difference, verdict
+from espnet_entropy.verdicts import Difference, paired_difference, verdict
 
 HEADER = ["claim", "compared", "seeds", "difference in WER, points (95 %)", "by seed",
           "training time", "decoding time", "verdict"]  # fmt: skip
@@ -34,6 +36,7 @@ def get_parser():
     parser.add_argument("--reference", required=True, help="its text")
     parser.add_argument("--command", required=True, help="what the reader would type")
     parser.add_argument("--block", default="claims", help="name of the block in the output")
+    parser.add_argument("--picture", help="PNG to draw beside it")
     parser.add_argument("--output", type=Path, required=True, help="Markdown file")
     return parser
 
@@ -46,10 +49,15 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Write the block, print it."""
-    claims = read_claims(args.claims)
-    rows = [list(HEADER), *(_row(claim, args) for claim in claims)]
+    judged = [(claim, _judge(claim, args)) for claim in read_claims(args.claims)]
+    rows = [list(HEADER), *(_row(claim, found) for claim, found in judged)]
     made = f"{provenance(args.command, args.seeds, []).replace(' no epochs of training,', '')}"
-    text = "\n\n".join([f"{made} On {args.set}.", table(rows), NOTE])
+    parts = [f"{made} On {args.set}.", table(rows), NOTE]
+    drawn = [(claim["claim"], found.difference, found.verdict) for claim, found in judged if found]
+    if args.picture and drawn:
+        plot_differences(args.picture, drawn, label="difference in WER, points")
+        parts.append(f"![claims]({Path(args.picture).name})")
+    text = "\n\n".join(parts)
     insert(args.output, args.block, text)
     print(text)
 
@@ -69,25 +77,47 @@ def read_claims(path: Path | str) -> list[dict[str, str]]:
     return content
 
 
-def _row(claim: dict[str, str], args) -> list[str]:
-    compared = f"{claim['ours']}, {claim['other']}"
+@dataclass(frozen=True)
+class Judged:
+    """What a claim's two systems have shown, on the seeds that both have."""
+
+    difference: Difference
+    training: str  # time of ours over that of the other
+    decoding: str
+
+    @property
+    def verdict(self) -> str:
+        """See `verdicts.verdict`."""
+        return verdict(self.difference)
+
+
+def _judge(claim: dict[str, str], args) -> Judged | None:
+    """None where no seed of both has run."""
     pairs = [[_model(claim[name], seed, args) for name in ("ours", "other")] for seed in args.seeds]
     pairs = [pair for pair in pairs if all((_decoded(model, args)).is_file() for model in pair)]
     if not pairs:
-        return [claim["claim"], compared, "0", "-", "-", "-", "-", "not run"]
+        return None
     references = read_text(Path(args.reference))
     errors = np.array([[_errors(model, references, args) for model in pair] for pair in pairs])
     tokens = np.array([len(text.split()) for text in references.values()])
     difference = paired_difference(errors[:, 0], errors[:, 1], tokens)
+    return Judged(difference, _ratio(pairs, training_minutes), _ratio(pairs, decoding_seconds))
+
+
+def _row(claim: dict[str, str], found: Judged | None) -> list[str]:
+    compared = f"{claim['ours']}, {claim['other']}"
+    if found is None:
+        return [claim["claim"], compared, "0", "-", "-", "-", "-", "not run"]
+    gap = found.difference
     return [
         claim["claim"],
         compared,
-        str(len(pairs)),
-        f"{difference.mean:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})",
-        " ".join(f"{gap:+.1f}" for gap in difference.by_seed),
-        _ratio(pairs, training_minutes),
-        _ratio(pairs, decoding_seconds),
-        verdict(difference),
+        str(len(gap.by_seed)),
+        f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})",
+        " ".join(f"{one:+.1f}" for one in gap.by_seed),
+        found.training,
+        found.decoding,
+        found.verdict,
     ]
 
 

@@ -35,7 +35,7 @@ def trained(tmp_path):
     return tmp_path
 
 
-def judge(folder, claims):
+def judge(folder, claims, **options):
     (folder / "claims.yaml").write_text(yaml.safe_dump(claims))
     tiny.command(
         judge_claims,
@@ -46,6 +46,7 @@ def judge(folder, claims):
         reference=folder / "text",
         command="./run_claims.sh",
         output=folder / "RESULTS.md",
+        **options,
     )  # fmt: skip
     lines = (folder / "RESULTS.md").read_text().splitlines()
     return [line for line in lines if line.startswith("| ")][1:]
@@ -61,6 +62,17 @@ def test_claims(trained):
     assert rows[1].endswith("| 2.00 | 2.00 | failed |")
     assert rows[2].endswith("| open: 1 of 3 seeds |") and "+25.0" in rows[2]
     assert rows[3].endswith("| not run |")
+
+
+def test_the_picture_is_of_what_has_run(trained):
+    claims = [{"claim": "better", "ours": "good", "other": "bad"}]
+    missing = [{"claim": "missing", "ours": "good", "other": "none"}]
+    picture = trained / "pictures/claims.png"
+    judge(trained, missing, picture=picture)
+    assert not picture.exists() and "claims.png" not in (trained / "RESULTS.md").read_text()
+    judge(trained, claims + missing, picture=picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "![claims](claims.png)" in (trained / "RESULTS.md").read_text()
 
 
 def test_half_a_set_is_not_judged(trained):
