@@ -28,12 +28,6 @@ segmenter_conf() {
         bpe15) echo "segmenter=stored on_change=false rate=null" ;;
         # One model of all rates; dp stands for the recommended segmenter.
         anyrate) echo "segmenter=dp on_change=false rate=15 rate_range=[7,50]" ;;
-        # Other aggregators, with the recommended segmenter.
-        mean[1-9]* | max[1-9]* | attention[1-9]*)
-            local aggregator=${1%%[0-9]*}
-            echo "segmenter=dp on_change=false rate=${1#"${aggregator}"}" \
-                "aggregator=${aggregator} aggregator_conf={}"
-            ;;
         uniform[1-9]* | fixed[1-9]* | random[1-9]* | global[1-9]* | relative[1-9]* | \
             combined[1-9]* | peaks[1-9]* | dp[1-9]*)
             local segmenter=${1%%[0-9]*}
