@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 systems="dp15 uniform15 fixed15 global15 relative15 bpe15 dp15+mean dp15+max peaks15 onchange15 dedup dense \
-uniform15+mean dp15+lead1 dp15+lead1+mean dp15+mean+durations dense+mean"
+uniform15+mean dp15+lead1+mean dp15+mean+durations dense+mean dp7+mean uniform7+mean"
 seeds="0 1 2"
 parallel=2
 report_only=false       # true: no training, what has run so far
