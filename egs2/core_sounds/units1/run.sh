@@ -7,16 +7,8 @@
 # --data_dir, --model_dir: copies at hand (see local/data.sh --help).
 set -euo pipefail
 
-# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
-folder() {
-    local path
-    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
-    if [[ "${path}" == *[[:space:]]* ]]; then
-        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
-        return 2
-    fi
-    echo "${path}"
-}
+# shellcheck source=../../TEMPLATE/utils/corpus.sh
+. "$(dirname "$0")/utils/corpus.sh"
 
 reduced=false
 data_args=
@@ -24,18 +16,13 @@ source_args=
 rest=()
 while [ $# -gt 0 ]; do
     case "$1" in
-        --reduced) reduced=${2:?--reduced is true or false} && shift 2 ;;
+        --reduced) reduced=$(switch "$@"); shift 2 ;;
         --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
         --model_dir) source_args+=" --model_dir $(folder "$@")"; shift 2 ;;
         --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
         *) rest+=("$1") && shift ;;
     esac
 done
-# Anything else would be taken for false without a word.
-if [[ ! ${reduced} =~ ^(true|false)$ ]]; then
-    echo "$0: --reduced is true or false, not '${reduced}'" >&2
-    exit 2
-fi
 cd "$(dirname "$0")"
 
 options=(

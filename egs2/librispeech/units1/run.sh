@@ -10,16 +10,8 @@
 # --num_units: 500 (default) or 2000, as in the paper.
 set -euo pipefail
 
-# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
-folder() {
-    local path
-    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
-    if [[ "${path}" == *[[:space:]]* ]]; then
-        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
-        return 2
-    fi
-    echo "${path}"
-}
+# shellcheck source=../../TEMPLATE/utils/corpus.sh
+. "$(dirname "$0")/utils/corpus.sh"
 
 upstream=hubert_base
 upstream_path=null

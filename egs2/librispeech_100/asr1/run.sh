@@ -10,16 +10,8 @@
 # --num_units 2000 --expdir exp/wavlm2000 --dumpdir dump/wavlm2000
 set -euo pipefail
 
-# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
-folder() {
-    local path
-    path=$(realpath -m -- "${2:?"$1 needs a folder"}")
-    if [[ "${path}" == *[[:space:]]* ]]; then
-        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
-        return 2
-    fi
-    echo "${path}"
-}
+# shellcheck source=../../TEMPLATE/utils/corpus.sh
+. "$(dirname "$0")/utils/corpus.sh"
 
 model=whisper
 # One download serves all recipes of the corpus.
