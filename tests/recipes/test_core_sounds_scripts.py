@@ -111,6 +111,7 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     folder = tmp_path / recipe
     folder.mkdir()
     (folder / "run.sh").write_text((RECIPE / recipe / "run.sh").read_text())
+    (folder / "utils").symlink_to(RECIPE / recipe / "utils")
     (folder / script).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (folder / script).chmod(0o755)
     command = ["bash", f"{recipe}/run.sh", "--data_dir", "sounds", "--nj", "1"]
@@ -139,6 +140,7 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
 def test_switches_are_true_or_false(tmp_path, script, option):
     # A copy alone: where it does not refuse, there is no recipe that it could start.
     (tmp_path / "script.sh").write_text((RECIPE / script).read_text())
+    (tmp_path / "utils").symlink_to(RECIPE / "asr1/utils")
     result = subprocess.run(
         ["bash", "script.sh", "--data_dir", "none", option, "True"],
         cwd=tmp_path,
