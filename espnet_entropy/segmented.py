@@ -62,6 +62,7 @@ class Segmentation:
         segmenter: str = "dp",
         on_change: bool = False,
         rate_hz: float | None = 15.0,
+        lead: int = 0,
         device: torch.device | str = "cpu",
         extractor_path: str | None = None,
     ) -> "Segmentation":
@@ -72,6 +73,7 @@ class Segmentation:
             segmenter: a key of `segment.SEGMENTERS`.
             on_change: boundaries only where the unit changes.
             rate_hz: segments per second to aim at; dense and dedup have none.
+            lead: frames that a boundary comes before its unit, see `SegmenterConfig`.
             device: where to compute.
             extractor_path: the extractor's weights, if they are not where the bundle says.
 
@@ -86,6 +88,7 @@ class Segmentation:
             None if segmenter in RATELESS else rate_hz,
             frame_rate_hz=bundle.frame_rate_hz,
             gap_cost=calibration.gap_cost,
+            lead=lead,
         )
         thresholds = calibration.thresholds(config)
         tokenizer = UnitTokenizer.from_bundle(folder, device=device, extractor_path=extractor_path)

@@ -124,8 +124,10 @@ def model_report(args) -> tuple[str, str, list]:
         bundle = Path(conf["bundle"]) if conf.get("bundle") else None
         aimed = args.rate or conf.get("rate")
         setting = conf.get("segmenter", "global") + (" on changes" if conf.get("on_change") else "")
+        setting += f" {conf['lead']} frames ahead" if conf.get("lead") else ""
         setting += f", {aimed:g} Hz aimed at" if aimed else ""
         setting += f", {conf.get('aggregator', 'cale')}"
+        setting += " and durations" if conf.get("durations") else ""
     if (model / args.model_file).is_file():
         encoder, rates_hz = _rates(args, model, dump)
     else:

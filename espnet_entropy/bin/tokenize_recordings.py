@@ -28,6 +28,9 @@ def get_parser():
     parser.add_argument("--segmenter", default="dp", help="global relative combined peaks dp ...")
     parser.add_argument("--on_change", choices=("true", "false"), default="false")
     parser.add_argument("--rate", type=float, default=15.0, help="segments a second to aim at")
+    parser.add_argument(
+        "--lead", type=int, default=0, help="frames that a boundary comes before its unit"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--output", help="file (text, json; standard output if left out) or folder")
     parser.add_argument("--device", default="cpu", help="torch device")
@@ -56,6 +59,7 @@ def run(args) -> None:
         segmenter=args.segmenter,
         on_change=args.on_change == "true",
         rate_hz=args.rate,
+        lead=args.lead,
         device=usable_device(args.device),
         extractor_path=args.extractor_path,
     )

@@ -47,6 +47,16 @@ def test_json_is_the_dump_with_times(parts, tokenize, capsys):
         assert one["rate_hz"] == pytest.approx(len(one["segments"]) / one["duration_sec"], abs=1e-3)
 
 
+def test_a_lead_moves_the_boundaries(parts, tokenize, capsys):
+    starts = []
+    for lead in (0, 2):
+        tokenize(wav_scp=parts.wav_scp, format="json", lead=lead)
+        segments = read_json(capsys.readouterr().out)["utt-a"]["segments"]
+        starts.append([round(50 * segment["start_sec"]) for segment in segments])
+    # Those that would lie at the start or before it are gone.
+    assert starts[1] == [0, *(start - 2 for start in starts[0] if start > 2)]
+
+
 def test_text_says_the_same(parts, tokenize, capsys, tmp_path):
     tokenize(wav_scp=parts.wav_scp, format="json")
     made = read_json(capsys.readouterr().out)
