@@ -82,7 +82,8 @@ def read_ctm(path: Path | str) -> Alignments:
     """
     alignments: Alignments = {}
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        # Windows' editors begin a file with a byte order mark, which is no part of the first name.
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):
@@ -202,8 +203,10 @@ def boundary_times(intervals: Iterable[Interval]) -> np.ndarray:
     Both ends of a pause count. Where two intervals meet within a millisecond is one boundary.
     """
     spoken = [interval for interval in intervals if not interval.is_silence]
-    edges = {round(t * 1000) for interval in spoken for t in interval[:2]}
-    return np.array(sorted(edges), dtype=np.float64) / 1000
+    edges = sorted(round(t * 1000, 6) for interval in spoken for t in interval[:2])
+    # Not by rounding alone, which parts 37.5 from what a CTM's start and duration add up to.
+    apart = np.diff(edges, prepend=-np.inf) > 1
+    return np.rint(np.array(edges)[apart]) / 1000
 
 
 def frame_labels(

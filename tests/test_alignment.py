@@ -66,6 +66,12 @@ def test_ctm_with_comments_and_confidence(tmp_path):
     assert read_ctm(path) == {"utt": [Interval(0.0, 0.5, "one"), Interval(0.5, 0.75, "two")]}
 
 
+def test_ctm_of_a_windows_editor(tmp_path):
+    path = tmp_path / "a.ctm"
+    path.write_bytes("\ufeffgrüß A 0.0 0.5 a\r\n\r\nb A 0.0 0.5 c\r\n".encode())
+    assert list(read_ctm(path)) == ["grüß", "b"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -193,6 +199,16 @@ def test_boundaries_are_the_edges_of_what_is_said():
     assert speech_span(HELLO) == (0.1, 0.9)
     silent = [Interval(0.0, 0.5, "SIL"), Interval(0.5, 0.9, "<eps>")]
     assert speech_span(silent) is None and len(boundary_times(silent)) == 0
+
+
+@pytest.mark.parametrize("frame_msec", [10, 12.5, 20])
+def test_where_two_intervals_meet_is_one_boundary(tmp_path, frame_msec):
+    frames = np.arange(200) * frame_msec / 1000
+    lines = (f"a 1 {at:.4f} {frame_msec / 1000:.4f} x\n" for at in frames)
+    (tmp_path / "a.ctm").write_text("".join(lines))
+    assert len(boundary_times(read_ctm(tmp_path / "a.ctm")["a"])) == 201
+    rounded = [Interval(0.0, 0.0625, "a"), Interval(0.063, 0.1, "b"), Interval(0.102, 0.2, "c")]
+    assert len(boundary_times(rounded)) == 5
 
 
 def test_frame_labels_take_the_middle_of_a_frame():

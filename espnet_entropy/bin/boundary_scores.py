@@ -4,10 +4,9 @@ All methods are set so that they place equally many boundaries a second inside s
 """
 
 import json
+from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from espnet_entropy.alignment import check_alignments, read_alignments
 from espnet_entropy.bin.common import make_parser, progress, user_errors
@@ -156,8 +155,9 @@ def _rows(args, data: _Set, times, frame_rate_hz: float, names: dict) -> list[Sc
 def score_flux(args, data: _Set) -> list[ScoredMethod]:
     """Rows of the spectral flux at each rate."""
     recordings = read_table(args.wav_scp)
-    references = next(iter(data.levels.values()))
-    wanted = set().union(*data.levels.values())
+    # The first level's, and those of utterances that only another one has.
+    references = dict(ChainMap(*data.levels.values()))
+    wanted = references.keys()
     lacking = sorted(wanted - recordings.keys())
     if lacking:
         raise ValueError(f"{args.wav_scp} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
@@ -167,8 +167,7 @@ def score_flux(args, data: _Set) -> list[ScoredMethod]:
     }
     rows = []
     for rate_hz in args.rates:
-        times = {utt: np.empty(0) for utt in wanted}
-        times |= {utt: flux_boundaries(flux[utt], ref, rate_hz) for utt, ref in references.items()}
+        times = {u: flux_boundaries(flux[u], ref, rate_hz) for u, ref in references.items()}
         names = dict(method=FLUX, rate_hz=rate_hz, overall_hz=None)
         rows += _rows(args, data, times, 1 / HOP_SEC, names)
     return rows

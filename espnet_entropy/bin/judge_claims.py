@@ -19,9 +19,9 @@ from espnet_entropy.verdicts import Difference, paired_difference, verdict
 HEADER = ["claim", "compared", "seeds", "difference in WER, points (95 %)", "by seed",
           "training time", "decoding time", "verdict"]  # fmt: skip
 NOTE = (
-    "Intervals are over utterances and seeds, drawn alike for both systems; a claim is held or "
-    "failed where the interval leaves out zero. Times are those of the first over those of the "
-    "second, means over the seeds."
+    "Intervals are over utterances and seeds (t, both variances added up), each claim by itself; a "
+    "claim is held or failed where the interval leaves out zero. Times are those of the first over "
+    "those of the second, means over the seeds."
 )
 
 

@@ -122,9 +122,11 @@ let recording = null;
 async function toggleRecording() {
   if (recording) return recording.finish();
   complain(null);
+  recording = { finish() {} }; // until the browser has been allowed to listen
   try {
     recording = await startRecording(state.setup.max_sec);
   } catch (error) {
+    recording = null;
     return complain(error);
   }
   by("record").setAttribute("aria-pressed", "true");

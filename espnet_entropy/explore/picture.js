@@ -148,6 +148,7 @@ export function playItem(name, i) {
 
 function choose(name, i) {
   const one = state.rows[name];
+  if (!one.items.length) return; // its rate is out of reach
   one.chosen = Math.min(Math.max(i, 0), one.items.length - 1);
   by("readout").textContent = describeChosen(name);
   const { view } = state;

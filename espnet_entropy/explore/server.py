@@ -176,7 +176,7 @@ class Server:
         sound = self._sound(request)
         try:
             text = (await request.json())["text"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             text = None
         if not isinstance(text, str):
             raise ValueError('send {"text": what is said}')

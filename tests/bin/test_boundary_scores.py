@@ -108,6 +108,16 @@ def test_flux_wants_all_recordings(parts, phones, tmp_path):
     assert "lacks 4 utterances (utt-b, ...)" in said
 
 
+def test_flux_is_scored_where_words_alone_are_aligned(parts, phones, tmp_path):
+    path = tmp_path / "fewer.ctm"
+    write_ctm(path, {u: intervals for u, intervals in phones_of(parts).items() if u != "utt-d"})
+    options = dict(phones=path, words=phones, wav_scp=parts.wav_scp, methods="uniform", rates=10)
+    run(boundary_scores, parts, tmp_path, **options)
+    rows = json.loads((tmp_path / "all.json").read_text())
+    speech_hz = [row["speech_hz"] for row in rows if row["method"] == boundary_scores.FLUX]
+    assert speech_hz == pytest.approx([10] * 4, rel=0.1)
+
+
 def test_a_single_utterance_has_scores_but_no_interval(parts, tmp_path):
     path = tmp_path / "one.ctm"
     write_ctm(path, {"utt-a": tiny.phones_of(parts)["utt-a"]})

@@ -169,6 +169,9 @@ def test_what_is_refused_is_told_in_the_page(recording, visit, tmp_path):
         assert await page.value(shown) == ""
         await set_rate(page, 1.5)
         await page.until("document.querySelector('#controls-A').innerText.includes('outside of')")
+        # Keys in the row without segments do nothing.
+        await page.click("#row-A")
+        await page.press("ArrowRight")
         await set_rate(page, 15)
         await page.until("!document.querySelector('#controls-A').innerText.includes('outside of')")
 
@@ -181,7 +184,14 @@ def test_a_recording_from_the_microphone(visit, tmp_path):
     soundfile.write(microphone, tiny.wave(3, 4.0), 16000)
 
     async def story(page):
+        # A second click while the browser asks for the microphone does not open it twice.
+        await page.value(
+            "(() => { const m = navigator.mediaDevices, ask = m.getUserMedia.bind(m);"
+            "window.asked = 0; m.getUserMedia = (what) => { window.asked += 1; return ask(what); };"
+            "document.querySelector('#record').click(); })()"
+        )
         await page.click("#record")
+        assert await page.value("window.asked") == 1
         await page.until("document.querySelector('#record').ariaPressed === 'true'")
         await asyncio.sleep(1.5)
         await page.click("#record")

@@ -239,9 +239,12 @@ def test_rates_out_of_reach_and_texts_that_are_none(talk, parts):
             for part in ("segments", "download/json"):
                 status, text = await refused(session.get(f"{base}/{part}?{query}"))
                 assert status == 422 and message in text
-        for body in (b"{", b"[]", b'{"text": 1}', b"{}"):
-            status, text = await refused(session.post(f"{base}/words", data=body))
-            assert status == 422 and "what is said" in text
+        unknown = {"Content-Type": "application/json; charset=unknown"}
+        for body in (b"{", b"[]", b'{"text": 1}', b"{}", b"[" * 60_000):
+            for headers in ({}, unknown):
+                post = session.post(f"{base}/words", data=body, headers=headers)
+                status, text = await refused(post)
+                assert status == 422 and "what is said" in text
         status, _ = await refused(session.post(f"{base}/words", data=b" " * (1 << 17)))
         assert status == 413
 
