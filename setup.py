@@ -33,6 +33,7 @@ setup(
             "jiwer",
             "matplotlib",
             "sacrebleu",
+            "scipy",
             "sentencepiece",
             "soundfile",
             "tqdm",

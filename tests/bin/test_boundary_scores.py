@@ -110,7 +110,9 @@ def test_flux_wants_all_recordings(parts, phones, tmp_path):
 
 def test_flux_is_scored_where_words_alone_are_aligned(parts, phones, tmp_path):
     path = tmp_path / "fewer.ctm"
-    write_ctm(path, {u: intervals for u, intervals in phones_of(parts).items() if u != "utt-d"})
+    write_ctm(
+        path, {u: intervals for u, intervals in tiny.phones_of(parts).items() if u != "utt-d"}
+    )
     options = dict(phones=path, words=phones, wav_scp=parts.wav_scp, methods="uniform", rates=10)
     run(boundary_scores, parts, tmp_path, **options)
     rows = json.loads((tmp_path / "all.json").read_text())
