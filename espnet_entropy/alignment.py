@@ -13,7 +13,7 @@ from espnet_entropy.textgrid import read_textgrid
 # speech that the aligner could not name, so it is not among them.
 SILENCES = frozenset(
     ["", "sil", "sp", "<sil>", "<eps>", "<s>", "</s>", "pau", "h#", "#", "[noise]", "[cough]"]
-    + ["++noise++", "++breath++", "++smack++", "++cough++"]
+    + ["++noise++", "++breath++", "++smack++", "++cough++", "nsn", "!sil"]
 )
 SILENCE = "sil"
 # Aligners count in frames of 10 ms, units in 20 ms; intervals may pass the end by so much, or each

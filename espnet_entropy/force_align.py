@@ -43,8 +43,16 @@ def sphinx_aligner() -> Aligner:
         them, from 0 to the end of the sound, in steps of 10 ms. It raises ValueError for words
         that are not in the dictionary and for sound in which no path is found. What it returns
         does not depend on what it has aligned before.
+
+    Raises:
+        ValueError: pocketsphinx is not installed.
     """
-    from pocketsphinx import Decoder
+    try:
+        from pocketsphinx import Decoder
+    except ImportError as error:
+        raise ValueError(
+            "PocketSphinx, which aligns words, is not installed: pip install pocketsphinx"
+        ) from error
 
     decoder = Decoder(lm=None, bestpath=False, cmn="batch", loglevel="FATAL", **_BEAMS)
 

@@ -112,7 +112,7 @@ def cells(row: Row, args: argparse.Namespace) -> list[str]:
 def by_entropy(system: System, rate_hz: float) -> bool:
     """Whether entropies decide where its segments begin, at this rate."""
     conf = system.config["frontend_conf"]
-    return conf.get("segmenter") in ENTROPY_SEGMENTERS and conf.get("rate") == rate_hz
+    return conf.get("segmenter", "global") in ENTROPY_SEGMENTERS and conf.get("rate") == rate_hz
 
 
 def recommendation(systems: list[System], args: argparse.Namespace) -> str:

@@ -49,6 +49,8 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Write the block, print it."""
+    if len(set(args.seeds)) < len(args.seeds):
+        raise ValueError(f"--seeds {' '.join(args.seeds)}: each counts once, so name it once")
     judged = [(claim, _judge(claim, args)) for claim in read_claims(args.claims)]
     rows = [list(HEADER), *(_row(claim, found) for claim, found in judged)]
     made = f"{provenance(args.command, args.seeds, []).replace(' no epochs of training,', '')}"

@@ -24,11 +24,7 @@ def align_words(waveform: np.ndarray, text: str) -> list[tuple[float, float, str
     words = re.findall(r"[a-z']+", text.lower())
     if not words:
         raise ValueError("the text has no words of the letters a to z; write what is said")
-    try:
-        align = sphinx_aligner()
-    except ImportError as error:
-        raise ValueError("words need pocketsphinx: pip install pocketsphinx") from error
-    found = align(waveform, " ".join(words)).words
+    found = sphinx_aligner()(waveform, " ".join(words)).words
     spoken = [tuple(interval) for interval in found if not interval.is_silence]
     if [word for *_, word in spoken] != words:
         raise ValueError("the text does not fit the sound; write all that is said, and no more")

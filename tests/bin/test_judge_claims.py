@@ -35,19 +35,19 @@ def trained(tmp_path):
     return tmp_path
 
 
-def judge(folder, claims, **options):
+def judge(folder, claims, seeds=(0, 1, 2), **options):
     (folder / "claims.yaml").write_text(yaml.safe_dump(claims))
     tiny.command(
         judge_claims,
-        "--seeds", "0", "1", "2",
         claims=folder / "claims.yaml",
         models=folder / "%system%_%seed%",
         set="test",
         reference=folder / "text",
         command="./run_claims.sh",
+        seeds=list(seeds),
         output=folder / "RESULTS.md",
         **options,
-    )  # fmt: skip
+    )
     lines = (folder / "RESULTS.md").read_text().splitlines()
     return [line for line in lines if line.startswith("| ")][1:]
 
@@ -73,6 +73,11 @@ def test_the_picture_is_of_what_has_run(trained):
     judge(trained, claims + missing, picture=picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "![claims](claims.png)" in (trained / "RESULTS.md").read_text()
+
+
+def test_a_seed_counts_once(trained):
+    with pytest.raises(SystemExit, match="--seeds 0 0 1: each counts once"):
+        judge(trained, [{"claim": "x", "ours": "good", "other": "bad"}], seeds=(0, 0, 1))
 
 
 def test_half_a_set_is_not_judged(trained):
