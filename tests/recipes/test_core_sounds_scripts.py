@@ -229,6 +229,18 @@ def test_systems_of_the_comparison(system, conf):
     assert result.returncode == 1 and f"no system 'no{system}'" in result.stderr
 
 
+def test_changes_of_a_system_follow_its_name():
+    command = ["bash", "-c", f'. {SWEEP}\nfrontend_conf "$1"', "x"]
+    for change, conf in {
+        "mean": "aggregator=mean aggregator_conf={}",
+        "lead2+durations": "lead=2 durations=true",
+    }.items():
+        result = subprocess.run([*command, f"dp7+{change}"], capture_output=True, text=True)
+        assert result.stdout.split() == f"segmenter=dp on_change=false rate=7 {conf}".split()
+    result = subprocess.run([*command, "dp7+mean+lead"], capture_output=True, text=True)
+    assert result.returncode == 1 and "no change 'lead' in system 'dp7+mean+lead'" in result.stderr
+
+
 SWEPT = f"""
 . {SWEEP}
 systems="dense dp15" seeds="0 1" parallel=1 expdir=exp report_only=false job=

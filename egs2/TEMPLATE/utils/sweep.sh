@@ -8,7 +8,7 @@
 # Everything that differs is set for each system, whatever the YAML says.
 frontend_conf() {
     local system=${1%%+*} change
-    segmenter_conf "${system}"
+    segmenter_conf "${system}" || return 1
     for change in $(tr + " " <<<"${1#"${system}"}"); do
         case "${change}" in
             lead[1-9]) echo "lead=${change#lead}" ;;
