@@ -3,8 +3,9 @@
 # writes table and picture into RESULTS.md. Needs ../units1/exp/bundle. Can be interrupted and run
 # again.
 #
-# All systems share conf/train_asr.yaml, data, tokens and, per seed, the initial weights; they
-# differ in frontend_conf alone.
+# All systems share conf/train_asr.yaml, data and tokens; they differ in frontend_conf alone, and
+# where the aggregator is the same, they start from the same weights per seed. It is the paper's,
+# CALE, unless their name has another.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -33,7 +34,9 @@ recognise() {
     local system=$1 seed=$2 args=${asr_args} conf item
     shift 2
     conf=$(frontend_conf "${system}")
-    for item in ${conf}; do args+=" --frontend_conf ${item}"; done
+    for item in aggregator=cale aggregator_conf.{num_layers=2,num_heads=4,conv_kernel=7} ${conf}; do
+        args+=" --frontend_conf ${item}"
+    done
     if [ "${system}" = bpe15 ]; then set -- --dumpdir dump/bpe "$@"; fi
     # The plain global threshold leaves some utterances too few segments for their text; that is
     # part of what is compared.
