@@ -10,8 +10,8 @@ from espnet_entropy.verdicts import Difference
 RATE_TICKS = (5, 7, 10, 15, 25, 50)  # Hz
 MARKERS = "osD^v<>PX*phd"
 # Rates closer than this share count as one; its systems are drawn side by side, this far apart.
-SAME_RATE = 1.13
-STEP = 1.035
+SAME_RATE = 1.25
+STEP = 1.04
 
 
 def apart(rates_hz: Sequence[float]) -> list[float]:
