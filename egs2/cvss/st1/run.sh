@@ -7,16 +7,8 @@
 # --data_dir: CVSS-C of that language at hand, unpacked. The bundle is ../../mls_english/units1's.
 set -euo pipefail
 
-# folder OPTION VALUE...: the value as an absolute path, since the recipe works in its own folder.
-folder() {
-    local path
-    path=$(realpath -m -- "${2:?"$1 needs a path"}")
-    if [[ "${path}" == *[[:space:]]* ]]; then
-        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
-        return 2
-    fi
-    echo "${path}"
-}
+# shellcheck source=../../TEMPLATE/utils/corpus.sh
+. "$(dirname "$0")/utils/corpus.sh"
 
 pair=
 source_args=
