@@ -211,6 +211,11 @@ def test_where_two_intervals_meet_is_one_boundary(tmp_path, frame_msec):
     assert len(boundary_times(rounded)) == 5
 
 
+@pytest.mark.parametrize("label", ["SIL", "sp", "<eps>", "NSN", "!SIL", "[NOISE]"])
+def test_silences_of_the_known_aligners(label):
+    assert Interval(0.0, 1.0, label).is_silence and not Interval(0.0, 1.0, "a").is_silence
+
+
 def test_frame_labels_take_the_middle_of_a_frame():
     # Middles at 0.05, 0.15, ...; between intervals and behind them is silence.
     intervals = [Interval(0.1, 0.25, "a"), Interval(0.25, 0.4, "b"), Interval(0.6, 0.7, "SP")]

@@ -1,6 +1,7 @@
 """Forced alignment: sounds whose phones are known to the millisecond, and real recordings."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,12 @@ def test_a_real_recording(align):
         piece = wave[round(interval.start_sec * RATE) : round(interval.end_sec * RATE)]
         level[interval.is_silence].extend(piece**2)
     assert np.mean(level[False]) > 100 * np.mean(level[True] or [0.0])
+
+
+def test_no_pocketsphinx(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    with pytest.raises(ValueError, match="PocketSphinx.*not installed: pip install pocketsphinx"):
+        sphinx_aligner()
 
 
 def test_no_whisper_model(tmp_path):

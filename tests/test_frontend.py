@@ -37,6 +37,12 @@ def recorded():
     return torch.nn.utils.rnn.pad_sequence(waves, batch_first=True), lengths
 
 
+def test_lead_and_durations_reach_the_encoder(parts):
+    made = frontend(parts, lead=2, durations=True).encoder
+    assert made.segmenter.lead == 2 and made.durations is not None
+    assert frontend(parts).encoder.durations is None
+
+
 @pytest.mark.parametrize(
     "conf",
     [

@@ -1,5 +1,7 @@
 """Pictures of trained systems: what is where, and what is refused."""
 
+from itertools import pairwise
+
 import matplotlib.image
 import pytest
 
@@ -16,7 +18,7 @@ def test_near_rates_are_drawn_side_by_side_in_their_order():
     assert drawn[1] == 50.0
     near = [drawn[0], drawn[2], drawn[3]]
     assert near[1] == pytest.approx(44.0 / 3)  # the middle one, at their mean
-    assert [b / a for a, b in zip(near, near[1:], strict=False)] == pytest.approx([STEP, STEP])
+    assert [b / a for a, b in pairwise(near)] == pytest.approx([STEP, STEP])
 
 
 def test_a_group_ends_at_its_first_rates_reach():

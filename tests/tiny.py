@@ -1,5 +1,6 @@
 """Synthetic recordings, and a tiny bundle that the package's own commands make of them."""
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,10 +125,7 @@ def phones_of(parts: SimpleNamespace) -> dict[str, list[Interval]]:
     made = {}
     for utt, units, _ in read_dump(parts.dump):
         starts = [0, *(t for t in range(1, len(units)) if units[t] != units[t - 1]), len(units)]
-        made[utt] = [
-            Interval(a / 50, b / 50, f"p{units[a]}")
-            for a, b in zip(starts, starts[1:], strict=False)
-        ]
+        made[utt] = [Interval(a / 50, b / 50, f"p{units[a]}") for a, b in pairwise(starts)]
     return made
 
 

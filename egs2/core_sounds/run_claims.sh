@@ -28,8 +28,13 @@ if [[ "${output}" != /* ]]; then output=../${output}; fi
 
 # shellcheck source=../TEMPLATE/asr1/path.sh
 . ./path.sh
-# shellcheck disable=SC2086
-python -m espnet_entropy.bin.judge_claims --claims ../conf/claims.yaml \
-    --models "exp/asr_rates_%system%_seed%seed%" --seeds ${seeds} --set test_en \
-    --reference dump/raw/test_en/text --command "${command_line/ --report_only true/}" \
-    --picture "$(dirname "${output}")/claims.png" --output "${output}"
+judge() {
+    # shellcheck disable=SC2086
+    python -m espnet_entropy.bin.judge_claims --claims ../conf/claims.yaml \
+        --models "exp/asr_rates_%system%_seed%seed%" --seeds ${seeds} --set "$1" \
+        --reference "dump/raw/$1/text" --command "${command_line/ --report_only true/}" \
+        --output "${output}" "${@:2}"
+}
+judge test_en --picture "$(dirname "${output}")/claims.png"
+# Choices are made on dev_en, so what they rest on stands there too.
+judge dev_en --block claims_dev

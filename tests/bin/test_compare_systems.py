@@ -106,3 +106,10 @@ def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):
     assert reached_rate_hz(model, "ave.pth", parts.dump) == pytest.approx(10, abs=5 * 50 / frames)
     with pytest.raises(ValueError, match="decode_train/score.json: no such file"):
         load_score(model, "train")
+
+
+def test_a_model_without_a_segmenter_in_its_yaml_has_the_threshold(tmp_path):
+    write_yaml(tmp_path / "config.yaml", dict(frontend_conf=dict(rate=10.0)))
+    system = compare_systems.System("global10", {"0": tmp_path})
+    assert compare_systems.by_entropy(system, 10.0)
+    assert not compare_systems.by_entropy(system, 15.0)

@@ -134,6 +134,13 @@ def test_a_model_that_has_not_run(options, tmp_path):
     assert "decoding: not run" in page and "config.yaml: not run" in page
 
 
+def test_lead_and_durations_are_said(parts, options, tmp_path):
+    add_model(parts, options["model"], segmenter="global", rate=10.0, lead=2, durations=True)
+    tiny.command(report, "asr", **options)
+    text = "model: global 2 frames ahead, 10 Hz aimed at, mean and durations."
+    assert text in page_of(tmp_path / "report.html")
+
+
 def test_the_rate_is_that_of_the_decoding(parts, options, tmp_path):
     add_model(parts, options["model"], segmenter="uniform", rate=10.0, rate_range=[5, 50])
     tiny.command(report, "asr", **options, rate=5)

@@ -241,6 +241,23 @@ def test_changes_of_a_system_follow_its_name():
     assert result.returncode == 1 and "no change 'lead' in system 'dp7+mean+lead'" in result.stderr
 
 
+@pytest.mark.parametrize("system, aggregator", [("dp15", "cale"), ("dp15+mean", "mean")])
+def test_systems_have_cale_where_their_name_says_nothing(tmp_path, system, aggregator):
+    """Whatever conf/train_asr.yaml has; the last value of an option counts."""
+    for name in ("run_rates.sh", "utils"):
+        (tmp_path / name).symlink_to(RECIPE / "asr1" / name)
+    (tmp_path / "run.sh").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "run.sh").chmod(0o755)
+    command = ["bash", "run_rates.sh", "--job", "1", "--systems", system]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    lines = result.stdout.splitlines()
+    args = lines[lines.index("--asr_args") + 1].split()
+    values = [arg for arg in args if arg.startswith("aggregator=")]
+    assert values[-1] == f"aggregator={aggregator}"
+    layers = args.index("aggregator_conf.num_layers=2")
+    assert ("aggregator_conf={}" in args[layers:]) == (aggregator == "mean")
+
+
 SWEPT = f"""
 . {SWEEP}
 systems="dense dp15" seeds="0 1" parallel=1 expdir=exp report_only=false job=
