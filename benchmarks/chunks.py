@@ -8,8 +8,9 @@ import argparse
 
 import torch
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import Bundle, load_extractor
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.features import build_extractor
 from espnet_entropy.results_page import provenance, table
 from espnet_entropy.tokenizer import UnitTokenizer

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy import report
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import FILES, Bundle, file_hash
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.encode import SegmentEncoder
 from espnet_entropy.pictures import plot_training

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import Bundle, load_extractor
 from espnet_entropy.chunks import pieces_of
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_audio
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.unit_lm import LlamaLM
 

@@ -93,9 +93,9 @@ def stream(args) -> dict:
 
 def tokenize(args) -> dict:
     """A sound file, read and tokenized."""
+    from espnet_entropy.audio import read_audio
     from espnet_entropy.bundle import load_extractor
     from espnet_entropy.codebook import Codebook
-    from espnet_entropy.data import read_audio
     from espnet_entropy.packing import load_trained_lm
     from espnet_entropy.tokenizer import UnitTokenizer
 

@@ -11,7 +11,7 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_entropy import data
+from espnet_entropy import audio, data
 from espnet_entropy.shards import write_shard
 
 
@@ -126,7 +126,7 @@ def sine(rate, seconds=1.0):
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 def test_samples_are_kept(tmp_path, subtype):
     soundfile.write(tmp_path / "a.wav", sine(16000), 16000, subtype=subtype)
-    samples = data.read_audio(tmp_path / "a.wav", 16000)
+    samples = audio.read_audio(tmp_path / "a.wav", 16000)
     assert samples.dtype == np.float32
     np.testing.assert_allclose(samples, sine(16000), atol=4e-5 if subtype == "PCM_16" else 1e-6)
 
@@ -137,7 +137,7 @@ def test_samples_are_kept(tmp_path, subtype):
 def test_rates_and_channels(tmp_path, suffix, rate, channels):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, np.stack([sine(rate)] * channels, axis=1), rate)
-    samples = data.read_audio(path, 16000)
+    samples = audio.read_audio(path, 16000)
     assert samples.shape == (16000,)
     inside = slice(400, -400)  # resampling rings at the ends
     np.testing.assert_allclose(samples[inside], sine(16000)[inside], atol=5e-3)
@@ -146,7 +146,7 @@ def test_rates_and_channels(tmp_path, suffix, rate, channels):
 def test_channels_are_averaged(tmp_path):
     left, right = sine(16000), np.full(16000, 0.2, dtype=np.float32)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], 1), 16000, subtype="FLOAT")
-    samples = data.read_audio(tmp_path / "a.wav", 16000)
+    samples = audio.read_audio(tmp_path / "a.wav", 16000)
     np.testing.assert_allclose(samples, (left + right) / 2, atol=1e-6)
 
 
@@ -181,19 +181,19 @@ def broken_recordings(folder):
 def test_broken_audio_is_named(tmp_path, name, message):
     broken_recordings(tmp_path)
     with pytest.raises(ValueError, match=f"{name} {message}"):
-        data.read_audio(tmp_path / name, 16000)
+        audio.read_audio(tmp_path / name, 16000)
 
 
 def test_addresses_are_not_opened():
     with pytest.raises(ValueError, match="address; it is not opened. Download it"):
-        data.read_audio("http://127.0.0.1:9/a.wav", 16000)
+        audio.read_audio("http://127.0.0.1:9/a.wav", 16000)
 
 
 @pytest.mark.parametrize("name", ["12:30.wav", "-.wav", "a|b.wav"])
 def test_relative_names_with_signs(tmp_path, monkeypatch, name):
     soundfile.write(tmp_path / name, sine(16000), 16000)
     monkeypatch.chdir(tmp_path)
-    assert len(data.read_audio(name, 16000)) == 16000
+    assert len(audio.read_audio(name, 16000)) == 16000
 
 
 # Arks
@@ -257,7 +257,7 @@ def test_entries_need_an_offset(entry):
 
 
 @pytest.mark.parametrize("entry", ["touch {0} |", "| touch {0}"])
-@pytest.mark.parametrize("read", [data.read_matrix, lambda entry: data.read_audio(entry, 16000)])
+@pytest.mark.parametrize("read", [data.read_matrix, lambda entry: audio.read_audio(entry, 16000)])
 def test_shell_commands_in_tables_are_not_run(tmp_path, entry, read):
     witness = tmp_path / "witness"
     with pytest.raises(ValueError, match="shell command"):

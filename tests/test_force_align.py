@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from espnet_entropy.alignment import Interval
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.audio import read_audio
+from espnet_entropy.data import read_table
 from espnet_entropy.force_align import compare_words, sphinx_aligner, whisper_aligner
 
 pytest.importorskip("pocketsphinx")

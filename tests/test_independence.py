@@ -13,8 +13,9 @@ import tiny
 import tiny_models
 import torch
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.calibration import calibrate
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.segment import SegmenterConfig, find_boundaries

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_entropy.alignment import check_alignments, read_alignments
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, progress, user_errors
 from espnet_entropy.boundary_report import (
     ScoredMethod,
@@ -19,7 +20,7 @@ from espnet_entropy.boundary_report import (
 from espnet_entropy.boundary_scores import Reference
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import atomic_text, read_audio, read_table
+from espnet_entropy.data import atomic_text, read_table
 from espnet_entropy.dump import padded_batches
 from espnet_entropy.matched_rate import match_rate, method_config, read_batches
 from espnet_entropy.plot_boundaries import plot_boundary_scores

@@ -3,10 +3,11 @@
 import torch
 import yaml
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.calibrate import calibrate_dump, reach
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.packing import pack_bundle, recalibrate_bundle, unpack_bundle
 from espnet_entropy.segment import SegmenterConfig

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
 from espnet_entropy.bin.vc_inference import (
     add_model_arguments,
@@ -10,7 +11,7 @@ from espnet_entropy.bin.vc_inference import (
     sampling,
     write_wave,
 )
-from espnet_entropy.data import read_audio, read_yaml, write_yaml
+from espnet_entropy.data import read_yaml, write_yaml
 from espnet_entropy.vc.convert import Converted, VoiceConverter
 from espnet_entropy.vc.pairs import Pair, read_pairs
 

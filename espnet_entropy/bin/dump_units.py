@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
@@ -16,7 +17,7 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bundle import FILES, file_hash
-from espnet_entropy.data import read_audio, write_table
+from espnet_entropy.data import write_table
 from espnet_entropy.shards import (
     failed_path,
     is_whole,

@@ -11,8 +11,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from espnet_entropy.alignment import Alignments, Interval, read_ctm, write_ctm
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
-from espnet_entropy.data import atomic_text, read_audio, read_table, write_table
+from espnet_entropy.data import atomic_text, read_table, write_table
 from espnet_entropy.force_align import (
     SAMPLE_RATE,
     compare_words,

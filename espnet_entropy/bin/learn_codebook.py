@@ -2,6 +2,7 @@
 
 import torch
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import (
     Failures,
     add_failure_argument,
@@ -12,7 +13,7 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.codebook import learn_codebook
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.features import EXTRACTORS, build_extractor
 from espnet_entropy.packing import write_codebook
 

@@ -25,7 +25,7 @@ def main(cmd=None):
 def run(args) -> None:
     """Tokenize the recording and draw it."""
     # Seconds, which --help need not wait for.
-    from espnet_entropy.data import read_audio
+    from espnet_entropy.audio import read_audio
     from espnet_entropy.plot import plot_segmentation
     from espnet_entropy.segmented import Segmentation
 

@@ -3,9 +3,10 @@
 import torch
 
 from espnet_entropy.alignment import Interval, read_ctm
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.plot import plot_segmentation
 from espnet_entropy.segment import SegmenterConfig, find_boundaries

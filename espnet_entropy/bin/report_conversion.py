@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import atomic_text, read_audio, read_yaml
+from espnet_entropy.data import atomic_text, read_yaml
 from espnet_entropy.outcome import training_minutes
 from espnet_entropy.results_page import commit, cpu_model, table
 from espnet_entropy.vc.listening_page import Example, Sound, make_page

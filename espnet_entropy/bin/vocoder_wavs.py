@@ -4,9 +4,10 @@ from pathlib import Path
 
 import soundfile
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
 from espnet_entropy.bin.vc_inference import write_wave
-from espnet_entropy.data import read_audio, read_table, write_table
+from espnet_entropy.data import read_table, write_table
 from espnet_entropy.vc.mel import MelConfig
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.data import read_table
 from espnet_entropy.segment import CALIBRATED, RATELESS, SEGMENTERS, SegmenterConfig
 from espnet_entropy.segmented import Segmentation, Segmented
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer

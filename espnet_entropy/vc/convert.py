@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from espnet_entropy.audio import read_audio, sample_rate_of
 from espnet_entropy.checkpoint import read_checkpoint
-from espnet_entropy.data import read_audio, read_yaml, sample_rate_of
+from espnet_entropy.data import read_yaml
 from espnet_entropy.tokenizer import UnitTokenizer
 from espnet_entropy.vc import speaker
 from espnet_entropy.vc.mel import MelConfig, fit_frames, log_mel

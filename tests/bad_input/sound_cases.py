@@ -5,7 +5,7 @@ import soundfile
 import tiny
 from table import case
 
-from espnet_entropy import data
+from espnet_entropy import audio
 from espnet_entropy.tokenizer import UnitTokenizer
 
 # Sound files
@@ -18,7 +18,7 @@ def sound(path, seconds=0.5, rate=16000, channels=1, **options):
 
 
 def right_length(path, seconds=0.5):
-    samples = data.read_audio(path, 16000)
+    samples = audio.read_audio(path, 16000)
     assert samples.ndim == 1 and samples.dtype == np.float32 and np.isfinite(samples).all()
     assert abs(len(samples) - seconds * 16000) < 64
     return samples
@@ -92,21 +92,21 @@ for _name, _make in BROKEN_AUDIO.items():
     @case(f"audio: {_name}", r"broken\.wav .*(cannot be decoded|holds)")
     def _(folder, parts, make=_make):
         make(folder / "broken.wav")
-        data.read_audio(folder / "broken.wav", 16000)
+        audio.read_audio(folder / "broken.wav", 16000)
 
 
 for _name in ("http://127.0.0.1:9/a.wav", "ftp://x/a.wav", "rtsp://x/y"):
 
     @case(f"audio: {_name}", "is an address.*Download it")
     def _(folder, parts, name=_name):
-        data.read_audio(name, 16000)
+        audio.read_audio(name, 16000)
 
 
 for _name in ("touch {}/witness |", "| cat {}/x", "sox {} -t wav - |", "  touch {}/witness | "):
 
     @case(f"audio: {_name}", "is a shell command; it is not run")
     def _(folder, parts, name=_name):
-        data.read_audio(name.format(folder), 16000)
+        audio.read_audio(name.format(folder), 16000)
 
 
 # Samples in memory

@@ -107,13 +107,8 @@ def page_rows() -> dict[str, str]:
     return {name.strip(): what.strip() for name, what in cells}
 
 
-def test_the_table_is_long_and_its_names_are_unique():
-    assert len(CASES) >= 200
+def test_names_are_unique():
     assert len({case.name for case in CASES}) == len(CASES)
-
-
-def test_the_page_says_how_long_the_table_is():
-    assert re.search(rf"\b{len(CASES)} cases\b", PAGE.read_text(encoding="utf-8"))
 
 
 def test_the_page_has_these_lines():

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espnet_entropy import data, dump
+from espnet_entropy import audio, data, dump
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.checkpoint import read_checkpoint
 from espnet_entropy.codebook import Codebook
@@ -30,7 +30,7 @@ READERS = {
     "yaml": data.read_yaml,
     "units.scp": lambda path: list(dump.read_units(path)),
     "ark": lambda path: data.read_matrix(f"{path}:0"),
-    "audio": lambda path: data.read_audio(path, 16000),
+    "audio": lambda path: audio.read_audio(path, 16000),
     "codebook": Codebook.load,
     "calibration": Calibration.load,
     "checkpoint": read_checkpoint,

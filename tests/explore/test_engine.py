@@ -5,7 +5,8 @@ import pytest
 import soundfile
 import tiny
 
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.audio import read_audio
+from espnet_entropy.data import read_table
 from espnet_entropy.explore.engine import MOST_COLUMNS, Explorer, find_examples, spectrogram
 from espnet_entropy.segmented import Segmentation
 

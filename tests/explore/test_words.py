@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from espnet_entropy.alignment import Interval
-from espnet_entropy.data import read_audio, read_table
+from espnet_entropy.audio import read_audio
+from espnet_entropy.data import read_table
 
 pytest.importorskip("pocketsphinx")
 from espnet_entropy.explore import words  # noqa: E402
