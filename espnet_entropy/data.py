@@ -79,7 +79,7 @@ def write_yaml(path: Path | str, content: dict) -> None:
 
 
 def read_table(path: Path | str) -> dict[str, str]:
-    """A Kaldi table: `key value ...` lines.
+    """A Kaldi table: `key value ...` lines, divided at the first blanks or tabs.
 
     Returns:
         Keys in the file's order; a key without a value has "".
@@ -89,25 +89,38 @@ def read_table(path: Path | str) -> dict[str, str]:
             stands in it twice.
     """
     table = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            raise ValueError(f"{path}, line {number}: empty line")
+        key, value, *_ = *line.split(maxsplit=1), ""
+        if key in table:
+            raise ValueError(f"{path}, line {number}: {key} stands there twice")
+        table[key] = value.strip()
+    return table
+
+
+def read_lines(path: Path | str) -> Iterator[str]:
+    """Lines of a text file without their ends (LF or CRLF), one after the other.
+
+    Args:
+        path: the file; `-` is standard input.
+
+    Raises:
+        ValueError: the file is missing, not UTF-8, or begins with a byte order mark.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
             for number, line in enumerate(file, 1):
                 if line.startswith("\ufeff"):
                     # It would be a part of the first key, here and in Kaldi's and ESPnet's tools.
                     raise ValueError(
                         f"{path}, line {number}: a byte order mark; save the file as UTF-8 without"
                     )
-                if not line.strip():
-                    raise ValueError(f"{path}, line {number}: empty line")
-                key, value, *_ = *line.split(maxsplit=1), ""
-                if key in table:
-                    raise ValueError(f"{path}, line {number}: {key} stands there twice")
-                table[key] = value.strip()
+                yield line.removesuffix("\n")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: {error}") from error
-    return table
 
 
 def write_table(path: Path | str, table: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ import kaldiio
 import numpy as np
 
 from espnet_entropy.data import atomic_text, read_matrix, read_table, write_table
+from espnet_entropy.recordings import read_utterances
 
 # The file of a dump that holds the sha256 of its codebook's file.
 CODEBOOK_HASH = "codebook_sha256"
@@ -58,8 +59,8 @@ def read_sizes(table: Path | str) -> dict[str, float] | None:
     """How long the utterances of a table are, from the first such file beside it.
 
     Args:
-        table: `wav.scp` with `utt2dur` (seconds) or `utt2num_samples`, `units.scp` with
-            `text_shape` (frames).
+        table: `wav.scp`, cut by `segments` or not, with `utt2dur` (seconds) or
+            `utt2num_samples`; `units.scp` with `text_shape` (frames).
 
     Returns:
         Sizes by utterance, None where there is no such file.
@@ -72,7 +73,7 @@ def read_sizes(table: Path | str) -> dict[str, float] | None:
         if path.exists():
             sizes = read_table(path)
             try:
-                return {utt: float(sizes[utt].split(",")[0]) for utt in read_table(table)}
+                return {utt: float(sizes[utt].split(",")[0]) for utt in read_utterances(table)}
             except (KeyError, ValueError) as error:
                 raise ValueError(
                     f"{path} does not fit {table}: {error}; make it anew, or remove it"
@@ -96,13 +97,13 @@ def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
 
     Args:
         folder: the dump that is to be made of the table.
-        table: `wav.scp` or `units.scp`.
+        table: `wav.scp`, in place of which `segments` beside it is cut; or `units.scp`.
         num_shards: of the dump.
 
     Returns:
         The number of utterances.
     """
-    rows = read_table(table)
+    rows = read_utterances(table)
     paths = [_rows_path(folder, shard) for shard in range(1, num_shards + 1)]
     for path, keys in zip(paths, cut_keys(rows, num_shards, read_sizes(table)), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,11 +112,15 @@ def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
 
 
 def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int) -> dict[str, str]:
-    """One shard's rows of a table, in C-locale order: of `write_rows`, or chosen here and now."""
+    """One shard's rows of a table, in C-locale order: of `write_rows`, or chosen here and now.
+
+    Where `segments` cuts the recordings of `wav.scp`, they are its rows; `read_recordings` takes
+    both kinds.
+    """
     path = _rows_path(folder, shard)
     if path.exists():
         return read_table(path)
-    rows = read_table(table)
+    rows = read_utterances(table)
     keys = shard_keys(rows, shard, num_shards, read_sizes(table))
     return {key: rows[key] for key in keys}
 

@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from typeguard import TypeCheckError
@@ -138,7 +139,7 @@ class Speech2Text:
         return self.tokenizer.sample_rate
 
     @torch.inference_mode()
-    def __call__(self, speech: Tensor | Path | str) -> Transcript:
+    def __call__(self, speech: Tensor | np.ndarray | Path | str) -> Transcript:
         """Recognise one recording.
 
         Args:

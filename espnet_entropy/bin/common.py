@@ -50,6 +50,52 @@ def add_failure_argument(parser) -> None:
     )
 
 
+def add_channel_argument(parser) -> None:
+    """--channel."""
+    parser.add_argument(
+        "--channel",
+        type=int,
+        help="the only channel to read, from 1; else the file reco2file_and_channel beside wav.scp "
+        "decides, or the mean of all channels is taken",
+    )
+
+
+def add_recording_arguments(parser) -> None:
+    """Sound files, --wav_scp, --list and --channel."""
+    parser.add_argument(
+        "--wav_scp", help="Kaldi table of recordings, cut by segments beside it, in place of files"
+    )
+    parser.add_argument("--list", help="file of recordings, one path per line; - is standard input")
+    add_channel_argument(parser)
+    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+
+
+def named_recordings(args) -> dict:
+    """`Recording`s of `add_recording_arguments`, files by their path and those of a table by name.
+
+    Raises:
+        ValueError: there are none, more than one option names some, or one is no file.
+    """
+    from espnet_entropy.data import read_lines
+    from espnet_entropy.recordings import Recording, check_source, read_recordings
+
+    if sum((bool(args.files), args.wav_scp is not None, args.list is not None)) != 1:
+        raise ValueError("give sound files, or --wav_scp, or --list: one of them")
+    if args.wav_scp is not None:
+        recordings = read_recordings(args.wav_scp, channel=args.channel)
+    else:
+        lines = args.files or [line.strip() for line in read_lines(args.list)]
+        recordings = {path: Recording(path, path, args.channel) for path in lines if path}
+    if not recordings:
+        raise ValueError(f"{args.wav_scp or args.list} names no recordings")
+    for name, recording in recordings.items():
+        try:
+            check_source(recording.source)  # before a model is loaded and the first is decoded
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return recordings
+
+
 class Failures:
     """Utterances that were left out, and why; as long as there are not too many."""
 

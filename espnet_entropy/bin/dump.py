@@ -3,6 +3,7 @@
 import numpy as np
 
 from espnet_entropy.bin.common import (
+    add_channel_argument,
     add_failure_argument,
     add_shard_arguments,
     make_parser,
@@ -17,7 +18,8 @@ from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    add_channel_argument(parser)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")
     parser.add_argument("--output", required=True, help="dump/raw/SET")

@@ -3,6 +3,7 @@
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
+    add_channel_argument,
     add_failure_argument,
     add_shard_arguments,
     make_parser,
@@ -12,6 +13,7 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.data import write_table
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.shards import failed_path, is_whole, read_rows, write_shard
 from espnet_entropy.vc.acoustics import ACOUSTICS
 from espnet_entropy.vc.mel import MelConfig
@@ -20,7 +22,8 @@ from espnet_entropy.vc.mel import MelConfig
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--what", required=True, choices=list(ACOUSTICS))
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    add_channel_argument(parser)
     parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
     parser.add_argument("--output", required=True, help="dump/WHAT/SET")
     add_shard_arguments(parser)
@@ -39,13 +42,14 @@ def run(args) -> None:
     if is_whole(args.output, args.shard):
         return
     config, device = MelConfig(**args.mel_conf), usable_device(args.device)
-    recordings = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
     failures, stopwatch = Failures(args.max_failed_utts), Stopwatch()
 
     def arrays():
-        for utt, path in progress(recordings.items(), f"{args.what}, shard {args.shard}"):
+        for utt, recording in progress(recordings.items(), f"{args.what}, shard {args.shard}"):
             try:
-                array = ACOUSTICS[args.what](path, config, device)
+                array = ACOUSTICS[args.what](recording, config, device)
             except ValueError as error:
                 failures.leave_out(utt, error)
                 continue

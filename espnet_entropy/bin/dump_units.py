@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
+    add_channel_argument,
     add_failure_argument,
     add_shard_arguments,
     make_parser,
@@ -18,6 +18,7 @@ from espnet_entropy.bin.common import (
 )
 from espnet_entropy.bundle import FILES, file_hash
 from espnet_entropy.data import write_table
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.shards import (
     failed_path,
     is_whole,
@@ -30,7 +31,8 @@ from espnet_entropy.tokenizer import UnitTokenizer
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    add_channel_argument(parser)
     parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
     parser.add_argument("--output", required=True, help="dump/units/SET")
     add_shard_arguments(parser)
@@ -50,19 +52,20 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
     """Write one shard unless it is whole already.
 
     Args:
-        args: wav_scp, output, shard, num_shards, max_failed_utts.
+        args: wav_scp, channel, output, shard, num_shards, max_failed_utts.
         tokenizer: what turns sound into Tokens.
         to_array: what of a one-utterance batch of Tokens is written.
     """
     if is_whole(args.output, args.shard):
         return
-    recordings = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
     stopwatch, frames, failures = Stopwatch(), [], Failures(args.max_failed_utts)
 
     def arrays():
-        for utt, path in progress(recordings.items(), f"shard {args.shard}"):
+        for utt, recording in progress(recordings.items(), f"shard {args.shard}"):
             try:
-                wave = torch.from_numpy(read_audio(path, tokenizer.sample_rate))
+                wave = torch.from_numpy(recording.samples(tokenizer.sample_rate))
                 array = to_array(tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)])))
             except ValueError as error:
                 failures.leave_out(utt, error)
