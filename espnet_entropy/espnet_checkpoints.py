@@ -72,8 +72,9 @@ def _checking_task(task: type, model_file: Path | str, config: Path | str) -> ty
             from espnet_entropy.checkpoint import load_state
 
             model = super().build_model(args)
-            # Trainings of adapters may save these alone.
-            partly = getattr(args, "use_adapter", False) and args.save_strategy != "all"
+            # A training of adapters may save nothing but them.
+            all_saved = getattr(args, "save_strategy", "all") == "all"
+            partly = getattr(args, "use_adapter", False) and not all_saved
             may_lack = ".*" if partly else THRESHOLDS
 
             def load_state_dict(state, strict=False):
