@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-import alignment_cases  # noqa: F401  (these six fill the table)
+import alignment_cases  # noqa: F401  (these modules fill the table)
+import checkpoint_cases  # noqa: F401
 import command_cases  # noqa: F401
 import dump_cases  # noqa: F401
 import file_cases  # noqa: F401
@@ -39,6 +40,14 @@ BEHIND = {
         "ark entry: a shell",
         "ark content: a pickle",
         "dump_entropies: a checkpoint, a pickle",
+        "checkpoint by_.*: a pickle",
+        "espnet's tables: (a shell|a pickle)",
+    ],
+    "a checkpoint that is missing, of another model, of a part of one, or of a whole training": [
+        "checkpoint by_.*: (a layer|names|other|of|not there)",
+    ],
+    "a checkpoint with `module.` before its names": [
+        "checkpoint by_.*: module",
     ],
     "samples in memory outside of [-1, 1], more than one channel, shorter than a frame": [
         "samples: (not in|two channels|shorter)",
