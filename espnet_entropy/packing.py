@@ -17,7 +17,7 @@ from espnet_entropy.bundle import (
     read_description,
 )
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.checkpoint import read_checkpoint
+from espnet_entropy.checkpoint import load_state, read_checkpoint
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import atomic_text, read_yaml, write_tensors, write_yaml
 from espnet_entropy.unit_lm import LlamaLM
@@ -67,11 +67,8 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
     if config.get("lm") != "llama":
         raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
     lm = _build_lm(config, checkpoint.parent / "config.yaml")
-    state = read_checkpoint(checkpoint)
-    try:
-        lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not hold this unit LM: {error}") from error
+    named = nn.ModuleDict({"lm": lm})  # as in ESPnet's model
+    load_state(named, read_checkpoint(checkpoint), checkpoint, checkpoint.parent / "config.yaml")
     for name, value in lm.state_dict().items():
         if not value.isfinite().all():
             raise ValueError(
