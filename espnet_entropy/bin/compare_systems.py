@@ -37,6 +37,10 @@ class Metric:
     keys: tuple[str, str]
     more_is_better: bool
 
+    def written(self, value: float) -> str:
+        """One value in a sentence, with its unit."""
+        return f"{value:.1f} %" if self.label.endswith("%") else f"{value:.1f}"
+
     def of(self, score: dict) -> float:
         return score[self.keys[0]][self.keys[1]]
 
@@ -182,7 +186,7 @@ def recommendation(systems: list[System], args: argparse.Namespace) -> str:
     best = best_on_dev(candidates, seeds, args)
     lines = [
         f"{what}, chosen on {dev}: **{best.name}**, the best mean {name} there "
-        f"({dev_mean(best, seeds, args):.1f}) of those that have run ({names}; "
+        f"({metric.written(dev_mean(best, seeds, args))}) of those that have run ({names}; "
         f"{seed_count(seeds, args)}). On {test} it is compared with one system of each kind of "
         f"baseline: the best one on {dev} of those with the same aggregator ({best.aggregator}), "
         "or of all of the kind where none has that.",
@@ -211,9 +215,9 @@ def comparison(best: System, rivals: list[System], args: argparse.Namespace) -> 
     single = ", ".join(f"seed {seed} {gap:+.1f}" for seed, gap in zip(seeds, gaps, strict=True))
     why = "the same aggregator" if alike else "another aggregator, as none with the same has run"
     return (
-        f"{rival.name} ({rival.aggregator}, {why}) has {statistics.mean(theirs):.1f} and "
-        f"{best.name} {statistics.mean(ours):.1f}, {rank(statistics.mean(gaps), metric)} "
-        f"({single}; {seed_count(seeds, args)})"
+        f"{rival.name} ({rival.aggregator}, {why}) has {metric.written(statistics.mean(theirs))} "
+        f"and {best.name} {metric.written(statistics.mean(ours))}, "
+        f"{rank(statistics.mean(gaps), metric)} ({single}; {seed_count(seeds, args)})"
     )
 
 

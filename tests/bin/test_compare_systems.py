@@ -79,13 +79,13 @@ def test_a_partial_comparison(parts, compare, tmp_path):
     assert "| dense | 2 | 51.0 ± 1.4 | 51.0 ± 1.4 | 50.0 |" in text
     assert "| global10 | 1 | 49.0 | 49.0 | " in text
     # uniform10 is no entropy segmenter; the choice is on the seeds that both others have.
-    assert "chosen on dev: **dp10**, the best mean WER there (48.0)" in text
+    assert "chosen on dev: **dp10**, the best mean WER there (48.0 %)" in text
     assert "(dp10, global10; 1 of 2 seeds, and fewer than 3 decide nothing)" in text
     assert (
-        "- dense: dense (mean, the same aggregator) has 51.0 and dp10 50.0, 1.0 points better by "
+        "- dense: dense (mean, the same aggregator) has 51.0 % and dp10 50.0 %, 1.0 points better by "
         "mean (seed 0 -0.5, seed 1 -1.5; 2 of 2 seeds, and fewer than 3 decide nothing)." in text
     )
-    assert "- uniform: uniform10 (mean, the same aggregator) has 10.0 and dp10 50.0, 40.0" in text
+    assert "- uniform: uniform10 (mean, the same aggregator) has 10.0 % and dp10 50.0 %, 40.0" in text
     assert "- fixed: not run." in text
     assert "![score by rate](rates.png)" in text
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
@@ -123,13 +123,13 @@ def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare,
     systems = ["dense", "uniform10", "dp10", "dense+max", "uniform10+max", "dense+mean"]
     text = recommended(compare(("systems", systems)))
     assert (
-        "- dense: dense+mean (mean, the same aggregator) has 47.0 and dp10 50.0, 3.0 points worse"
+        "- dense: dense+mean (mean, the same aggregator) has 47.0 % and dp10 50.0 %, 3.0 points worse"
         in text
     )
     # Chosen on dev, although the other one is better on test.
     assert (
         "- uniform: uniform10+max (max, another aggregator, as none with the same has run) has "
-        "52.0 and dp10 50.0, 2.0 points better" in text
+        "52.0 % and dp10 50.0 %, 2.0 points better" in text
     )
     for order in (systems[::-1], systems[3:] + systems[:3]):
         assert recommended(compare(("systems", order))) == text
@@ -141,7 +141,7 @@ def test_equal_systems_are_told_apart_by_name_and_not_by_order(parts, compare, t
     systems = ["global10", "dense+mean", "dp10", "dense"]
     text = recommended(compare(("systems", systems)))
     assert "**dp10**" in text
-    assert "- dense: dense (mean, the same aggregator) has 50.0 and dp10 50.0, the same by" in text
+    assert "- dense: dense (mean, the same aggregator) has 50.0 % and dp10 50.0 %, the same by" in text
     assert recommended(compare(("systems", systems[::-1]))) == text
 
 
