@@ -39,7 +39,7 @@ def run(args) -> None:
     )
     sample_rate = segmentation.tokenizer.sample_rate
     waveform = read_audio(args.file, sample_rate)
-    made = segmentation(waveform)
+    made = segmentation(args.file)
     plot_segmentation(
         args.output,
         name=args.file,

@@ -13,6 +13,7 @@ from pathlib import Path
 from espnet_entropy.bin.common import (
     Stopwatch,
     make_parser,
+    named_error,
     progress,
     usable_device,
     user_errors,
@@ -115,7 +116,7 @@ def each(recordings: dict[str, str], segmentation, made: Made):
         try:
             done = segmentation(path)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
         made.recordings += 1
         made.frames += len(done.units)
         made.segments += len(done.segments)

@@ -9,7 +9,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, progress, usable_device, user_errors
+from espnet_entropy.bin.common import (
+    make_parser,
+    named_error,
+    progress,
+    usable_device,
+    user_errors,
+)
 from espnet_entropy.data import read_table, read_yaml
 
 
@@ -67,7 +73,7 @@ def run(args) -> None:
         try:
             transcript = speech2text(path)
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
         print(line_of(name, transcript, args.format), flush=True)
 
 

@@ -187,8 +187,8 @@ class Explorer:
 
 
 def _for_people(message: str, path: str) -> str:
-    """Without the place of the file, which is nobody's business, and that of a batch of one."""
-    return message.replace(path, "the file").removeprefix("utterance 0 of the batch: ")
+    """Without the place of the file, which is nobody's business."""
+    return message.replace(path, "the file")
 
 
 def spectrogram(waveform: np.ndarray) -> tuple[np.ndarray, int]:
