@@ -138,10 +138,14 @@ class UnitTokenizer:
 
         Raises:
             ValueError: the file cannot be read, the recording is shorter than a frame or has more
-                than one channel, or its samples are not finite.
+                than one channel, or its samples are not finite. A file is named.
         """
         if isinstance(recording, (str, Path)):
-            recording = read_audio(recording, self.sample_rate)
+            samples = read_audio(recording, self.sample_rate)
+            try:
+                return self.tokenize(samples)
+            except ValueError as error:
+                raise ValueError(f"{recording}: {error}") from error
         waveform = torch.as_tensor(recording, dtype=torch.float32)
         if waveform.dim() != 1:
             raise ValueError(
@@ -157,8 +161,13 @@ class UnitTokenizer:
                 "at least one"
             )
         units, entropies = [], []
-        for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
-            units.append(self.units_of(waveform[:length]))
+        for i, (waveform, length) in enumerate(zip(waveforms, lengths.tolist(), strict=True)):
+            try:
+                units.append(self.units_of(waveform[:length]))
+            except ValueError as error:
+                if len(waveforms) == 1:
+                    raise
+                raise ValueError(f"utterance {i} of the batch: {error}") from error
             if self.unit_lm is not None:
                 alone, frames = units[-1].unsqueeze(0), torch.tensor([len(units[-1])])
                 entropies.append(

@@ -111,6 +111,13 @@ class Failures:
         print(f"left out: utt {utt}: {error}", file=sys.stderr, flush=True)
 
 
+def named_error(name: str, error: ValueError) -> ValueError:
+    """The error of a recording with its name, which a file's errors begin with already."""
+    if str(error).startswith((f"{name}: ", f"{name} ")):
+        return error
+    return ValueError(f"{name}: {error}")
+
+
 def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
     """A progress bar on standard error; in log files a line every ten seconds."""
     if total is None and isinstance(items, Sized):

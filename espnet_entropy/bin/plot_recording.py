@@ -1,6 +1,12 @@
 """Picture of a recording: spectrogram, entropy curve, boundaries."""
 
-from espnet_entropy.bin.common import add_channel_argument, make_parser, usable_device, user_errors
+from espnet_entropy.bin.common import (
+    add_channel_argument,
+    make_parser,
+    named_error,
+    usable_device,
+    user_errors,
+)
 
 
 def get_parser():
@@ -40,7 +46,10 @@ def run(args) -> None:
     )
     sample_rate = segmentation.tokenizer.sample_rate
     waveform = read_source(args.file, sample_rate, channel=args.channel)
-    made = segmentation(waveform)
+    try:
+        made = segmentation(waveform)
+    except ValueError as error:
+        raise named_error(args.file, error) from error
     plot_segmentation(
         args.output,
         name=args.file,

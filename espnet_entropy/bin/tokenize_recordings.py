@@ -14,6 +14,7 @@ from espnet_entropy.bin.common import (
     Stopwatch,
     add_recording_arguments,
     make_parser,
+    named_error,
     named_recordings,
     progress,
     usable_device,
@@ -85,7 +86,7 @@ def each(recordings: dict, segmentation, made: Made):
         try:
             done = segmentation(recording.samples(segmentation.tokenizer.sample_rate))
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
         made.recordings += 1
         made.frames += len(done.units)
         made.segments += len(done.segments)

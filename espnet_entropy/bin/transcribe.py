@@ -11,6 +11,7 @@ from dataclasses import asdict
 from espnet_entropy.bin.common import (
     add_recording_arguments,
     make_parser,
+    named_error,
     named_recordings,
     progress,
     usable_device,
@@ -72,7 +73,7 @@ def run(args) -> None:
         try:
             transcript = speech2text(recording.samples(speech2text.sample_rate))
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
         print(line_of(name, transcript, args.format), flush=True)
 
 
