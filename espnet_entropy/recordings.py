@@ -17,6 +17,7 @@ import numpy as np
 
 from espnet_entropy.audio import _refuse_all_but_files, read_audio
 from espnet_entropy.data import read_table
+from espnet_entropy.provenance import Source
 
 # Kaldi's limit: a segment that ends later than this after its recording is a mistake.
 MAX_OVERSHOOT_SEC = 0.5
@@ -45,6 +46,15 @@ class Recording:
     def is_cut(self) -> bool:
         """Whether the utterance is a part of the source."""
         return self.start_sec > 0 or self.end_sec is not None
+
+    @property
+    def origin(self) -> Source:
+        """What a dump records of where the utterance came from."""
+        whole = Source.of(self.source)
+        if self.channel is None and not self.is_cut:
+            return whole
+        part = f"channel {self.channel}, {self.start_sec:g} to {self.end_sec} s"
+        return whole._replace(part=f"{whole.part} {part}".strip())
 
     def samples(self, sample_rate: int, *, max_sec: float | None = None) -> np.ndarray:
         """The sound of the utterance.
