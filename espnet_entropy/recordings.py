@@ -53,7 +53,7 @@ class Recording:
         whole = Source.of(self.source)
         if self.channel is None and not self.is_cut:
             return whole
-        part = f"channel {self.channel}, {self.start_sec:g} to {self.end_sec} s"
+        part = f"channel {self.channel}, {self.start_sec} to {self.end_sec} s"
         return whole._replace(part=f"{whole.part} {part}".strip())
 
     def samples(self, sample_rate: int, *, max_sec: float | None = None) -> np.ndarray:
