@@ -7,7 +7,6 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
-import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
