@@ -139,7 +139,7 @@ def _faults(source, container, decoder: Decoder, seconds: float) -> Iterator[str
     elif decoder.failed and not decoder.cut:
         yield f"has {decoder.failed} broken packets of {decoder.packets}; they are left out"
     if decoder.failed and container.format.name in {*WITHOUT_CLOCK, "amr"}:
-        yield "is of a format without time stamps: behind its damage, times may be off by 0.2 s"
+        yield "has no time stamps: the times behind its damage may be off by some frames"
     for time in decoder.jumps:
         yield f"has a clock that jumps ahead at {time:.2f} s; the sound is joined there"
     with _bytes(source) as file:
@@ -177,11 +177,14 @@ def _opened(source: Path | str | BinaryIO, name: str, containers: Sequence[str] 
     import av
 
     # FFmpeg reads what is before a colon, as in `12:30.wav`, as a protocol.
-    file = os.path.abspath(source) if isinstance(source, str | Path) else source
+    if isinstance(source, str | Path):
+        source = os.path.abspath(source)
+    else:
+        source.seek(0)
     options = {"format_whitelist": ",".join(containers)} if containers else {}
     try:
         # Tags may be in any encoding; they do not matter here.
-        with av.open(file, options=options, metadata_errors="replace") as container:
+        with av.open(source, options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ValueError(f"{name} holds no sound: it has no audio stream")
             yield container

@@ -11,7 +11,9 @@ MAX_GAP_SEC = 3600.0
 JITTER_SEC = 0.002
 # These have no clock: FFmpeg counts packets, and a broken one may have swallowed several.
 WITHOUT_CLOCK = {"aac", "ac3", "dts", "eac3", "loas", "mp3", "wav"}
-# Where such files were joined end to end, tags are between the frames.
+# Damaged frames of these become noise at full volume, unless their checksums are compared.
+CHECKSUMMED = {"flac", "tta", "wavpack"}
+# Where files without a clock were joined end to end, tags are between the frames.
 TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 
@@ -35,8 +37,7 @@ class Decoder:
     def __init__(self, container, sample_rate: int):
         self.container, self.sample_rate = container, sample_rate
         self.stream = container.streams.audio[0]
-        if self.stream.codec_context.name == "flac":
-            # Without a check of the sums, damaged frames become noise at full volume.
+        if self.stream.codec_context.name in CHECKSUMMED:
             self.stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.gaps: list[tuple[float, float]] = []
         self.jumps: list[float] = []
@@ -110,7 +111,7 @@ class Decoder:
                 if counted is None or not bytes(packet).startswith(TAGS):
                     self._fail(error)
                     lost_bytes += packet.size
-                    if self._clock is None and packet.pts is not None:
+                    if not good_bytes and packet.pts is not None and self._clock is None:
                         self._clock = max(0.0, _seconds(packet, packet.pts))
                 continue
             good_bytes += packet.size
