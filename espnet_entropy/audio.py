@@ -1,5 +1,6 @@
 """Sound files: whatever FFmpeg reads, as one channel of samples at the wanted rate."""
 
+import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet_entropy.data import shell_command_error
-from espnet_entropy.decoding import Decoder
-from espnet_entropy.sound_header import ogg_lacks_end, stated_seconds, unread_bytes
+from espnet_entropy.decoding import WITHOUT_CLOCK, Decoder
+from espnet_entropy.sound_header import misread, ogg_lacks_end, stated_seconds, unread_bytes
 
 # The mean of channels that have nothing to do with each other keeps 1 / channels of their mean
 # energy: two speakers with a channel each, noise, microphones far apart. Ours is measured in that
@@ -57,6 +58,9 @@ def read_audio(
     mix, blocks = _Mix(name, channel), []
     most = float("inf") if max_sec is None else max_sec * sample_rate
     with _opened(source, name, containers) as container:
+        with _bytes(source) as file:
+            if reason := misread(file, container):
+                raise ValueError(f"{name} {reason}")
         decoder = Decoder(container, sample_rate)
         for block in decoder.blocks():
             most -= len(block)
@@ -131,30 +135,40 @@ def _faults(source, container, decoder: Decoder, seconds: float) -> Iterator[str
         where = f"at {first:.2f} s"
         if len(decoder.gaps) > 1:
             where = f"in {len(decoder.gaps)} places, the first {where}"
-        yield f"is damaged: {lost:.2f} s are missing {where}; silence replaces them"
+        yield f"lacks {lost:.2f} s of sound {where}; silence replaces them"
     elif decoder.failed and not decoder.cut:
-        yield f"is damaged: {decoder.failed} of {decoder.packets} packets are broken and left out"
+        yield f"has {decoder.failed} broken packets of {decoder.packets}; they are left out"
+    if decoder.failed and container.format.name in {*WITHOUT_CLOCK, "amr"}:
+        yield "has no time stamps: the times behind its damage may be off by some frames"
     for time in decoder.jumps:
         yield f"has a clock that jumps ahead at {time:.2f} s; the sound is joined there"
     with _bytes(source) as file:
         stated = stated_seconds(file, container)
         # Video and pictures may outlast the sound that is last.
         slack = 0.1 if len(container.streams) == 1 else 1.0
+        is_ogg, is_wav = (container.format.name == name for name in ("ogg", "wav"))
         if stated and stated > decoder.end + slack:
             yield f"is cut off: {stated:.2f} s by its header, {seconds:.2f} s are read"
-        elif decoder.cut or (container.format.name == "ogg" and ogg_lacks_end(file)):
+        elif decoder.stopped:
+            yield f"cannot be read beyond {seconds:.2f} s: {_reason(decoder.stopped)}"
+        elif (decoder.cut and not is_wav) or (is_ogg and ogg_lacks_end(file)):
             yield f"ends too early, as if it was cut off; {seconds:.2f} s are read"
-        if container.format.name == "wav" and (unread := unread_bytes(file)):
+        if is_wav and (unread := unread_bytes(file)):
             yield f"has {unread} bytes behind the sound that its header states; they are not read"
 
 
 @contextmanager
 def _bytes(source: Path | str | BinaryIO) -> Iterator[BinaryIO]:
-    if isinstance(source, str | Path):
+    """The bytes of a source beside FFmpeg's reading; none of a pipe, which is read only once."""
+    if not isinstance(source, str | Path):
+        place = source.tell()
+        yield source
+        source.seek(place)
+    elif os.path.isfile(source):
         with open(source, "rb") as file:
             yield file
     else:
-        yield source
+        yield io.BytesIO()
 
 
 @contextmanager
@@ -163,11 +177,14 @@ def _opened(source: Path | str | BinaryIO, name: str, containers: Sequence[str] 
     import av
 
     # FFmpeg reads what is before a colon, as in `12:30.wav`, as a protocol.
-    file = os.path.abspath(source) if isinstance(source, str | Path) else source
+    if isinstance(source, str | Path):
+        source = os.path.abspath(source)
+    else:
+        source.seek(0)
     options = {"format_whitelist": ",".join(containers)} if containers else {}
     try:
         # Tags may be in any encoding; they do not matter here.
-        with av.open(file, options=options, metadata_errors="replace") as container:
+        with av.open(source, options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ValueError(f"{name} holds no sound: it has no audio stream")
             yield container

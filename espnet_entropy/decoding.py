@@ -9,8 +9,12 @@ import numpy as np
 MAX_GAP_SEC = 3600.0
 # Jitter of clocks that count milliseconds, such as WebM's.
 JITTER_SEC = 0.002
-# Formats whose time is the number of packets; a broken packet may have swallowed several.
+# These have no clock: FFmpeg counts packets, and a broken one may have swallowed several.
 WITHOUT_CLOCK = {"aac", "ac3", "dts", "eac3", "loas", "mp3", "wav"}
+# Damaged frames of these become noise at full volume, unless their checksums are compared.
+CHECKSUMMED = {"flac", "tta", "wavpack"}
+# Where files without a clock were joined end to end, tags are between the frames.
+TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 
 class Decoder:
@@ -26,19 +30,20 @@ class Decoder:
         packets, failed: number of packets of the stream, and of those that cannot be decoded.
         error: what the first of these failed with, or None.
         end: end of the file's streams by its clock, as far as it could be read, in s.
+        stopped: the error that ended the reading before the end of the file, or None.
         cut: whether the last packet is broken, or shorter than it should be.
     """
 
     def __init__(self, container, sample_rate: int):
         self.container, self.sample_rate = container, sample_rate
         self.stream = container.streams.audio[0]
-        if self.stream.codec_context.name == "flac":
-            # Without a check of the sums, damaged frames become noise at full volume.
+        if self.stream.codec_context.name in CHECKSUMMED:
             self.stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.gaps: list[tuple[float, float]] = []
         self.jumps: list[float] = []
         self.packets = self.failed = 0
         self.error: Exception | None = None
+        self.stopped: Exception | None = None
         self.end = 0.0
         self.cut = False
         self._clock: float | None = None  # at the end of the sound so far, in s
@@ -98,34 +103,36 @@ class Decoder:
         import av
 
         good_bytes = lost_bytes = 0
-        lost_sec = shift = 0.0
+        counted = 0.0 if self.container.format.name in WITHOUT_CLOCK else None
         for packet in self._all_packets():
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
-                self._fail(error)
-                lost_bytes += packet.size
-                lost_sec += _seconds(packet, packet.duration)
-                if self._clock is None and packet.pts is not None:
-                    self._clock = max(0.0, _seconds(packet, packet.pts))
+                if counted is None or not bytes(packet).startswith(TAGS):
+                    self._fail(error)
+                    lost_bytes += packet.size
+                    if not good_bytes and packet.pts is not None and self._clock is None:
+                        self._clock = max(0.0, _seconds(packet, packet.pts))
                 continue
-            if lost_bytes and good_bytes and self.container.format.name in WITHOUT_CLOCK:
-                lost_packets = lost_bytes * (self.packets - self.failed - 1) / good_bytes
-                shift += round(lost_packets) * _seconds(packet, packet.duration) - lost_sec
             good_bytes += packet.size
             for frame in frames:
-                time = None if frame.time is None else frame.time + shift
+                length, time = frame.samples / frame.rate, frame.time
+                if counted is not None:
+                    lost = lost_bytes * (self.packets - self.failed) / max(1, good_bytes)
+                    time = counted + round(lost) * length
+                    counted = time + length
                 if time is not None:
-                    self.end = max(self.end, time + frame.samples / frame.rate)
+                    self.end = max(self.end, time + length)
                 yield frame, time, bool(lost_bytes)
-                lost_bytes, lost_sec = 0, 0.0
+                lost_bytes = 0
 
     def _all_packets(self) -> Iterator:
         """The stream's packets; those of the others only move the end."""
         import av
 
-        # A stream without a length is measured against that of the whole file.
-        streams = [self.stream] if self.stream.duration else self.container.streams
+        # In MP4 each stream has a length; elsewhere, only the file as a whole.
+        is_mp4 = self.container.format.name.startswith("mov,")
+        streams = [self.stream] if is_mp4 else self.container.streams
         try:
             for packet in self.container.demux(*streams):
                 if packet.stream_index == self.stream.index:
@@ -137,7 +144,7 @@ class Decoder:
                     end = _seconds(packet, packet.pts + (packet.duration or 0))
                     self.end = max(self.end, end)
         except av.FFmpegError as error:
-            self._fail(error)
+            self.stopped = error
 
     def _fail(self, error: Exception) -> None:
         self.failed += 1

@@ -1,28 +1,47 @@
-"""How long a sound file says that it is, where FFmpeg says how long it seems to be.
+"""What the headers of sound files say that FFmpeg does not say, or misreads.
 
-FFmpeg takes the length of a WAV file that is cut off from its size, and those of Ogg, WMA and MP3
-without a table from what it finds at the end or estimates.
+FFmpeg takes the length of a WAV file that is cut off from its size; for Ogg, WMA and joined MP3
+files it looks at the end, or estimates.
 """
 
 from typing import BinaryIO
 
 # FFmpeg reads the length of these from a header.
 STATED = {"aiff", "ape", "au", "flac", "flv", "matroska,webm", "tta", "wv"}
-# Encoders that write to a pipe leave the largest size they can write, or one close to it.
-UNKNOWN_SIZE = 0x7F000000
+# Some leave a little less than the largest 31 bits.
+LARGEST_SIZE = 0x7F000000
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+
+def misread(file: BinaryIO, container) -> str | None:
+    """Why FFmpeg would make noise of an opened file, in words that follow its name, or None."""
+    if container.format.long_name.startswith("PCM "):
+        return "has no header, so its rate is unknown; convert it to WAV with the rate that it has"
+    file.seek(0)
+    if container.format.name == "wav" and file.read(4) == b"RIFX":
+        return "is a big-endian WAV file (RIFX), which FFmpeg misreads; convert it to WAV"
+    codec = container.streams.audio[0].codec_context.name
+    if container.format.name == "ogg" and codec == "vorbis" and _differing_vorbis(file):
+        return (
+            "consists of Ogg Vorbis recordings with different settings, joined end to end; "
+            "FFmpeg decodes only the first of them; split it"
+        )
+    return None
 
 
 def stated_seconds(file: BinaryIO, container) -> float | None:
     """Length in s that the header of an opened file states; None where it states none."""
     stream, name = container.streams.audio[0], container.format.name
     if name == "wav":
-        return _wav_seconds(file)
+        size, rate = _wav_data(file) or (0, 0)
+        return size / rate if rate and _is_known(size) else None
     if name == "asf":
         return _asf_seconds(file)
+    if name == "mp3":
+        return _mp3_frames(file) * stream.codec_context.frame_size / stream.rate or None
     if name == "avi":
         return float(stream.frames * stream.time_base)
-    if name in STATED or name.startswith("mov,") or (name == "mp3" and _has_mp3_table(file)):
+    if name in STATED or name.startswith("mov,"):
         if stream.duration:
             return float(stream.duration * stream.time_base)
         return container.duration / 1e6 if container.duration else None
@@ -31,16 +50,13 @@ def stated_seconds(file: BinaryIO, container) -> float | None:
 
 def unread_bytes(file: BinaryIO) -> int:
     """Bytes behind the samples of a WAV file that are no chunks, such as a second WAV file."""
-    data = _wav_data(file)
-    if data is None:
-        return 0
-    size, _ = data
+    size, _ = _wav_data(file) or (0, 0)
     start = file.tell()
     end = file.seek(0, 2)
     file.seek(start + size + size % 2)
     name = file.read(4)
-    odd = name == b"RIFF" or not all(32 <= byte < 127 for byte in name)
-    return end - start - size if size < UNKNOWN_SIZE and odd and any(name) else 0
+    is_chunk = name != b"RIFF" and all(32 <= byte < 127 for byte in name)
+    return 0 if is_chunk or not any(name) or not _is_known(size) else end - start - size
 
 
 def ogg_lacks_end(file: BinaryIO) -> bool:
@@ -48,10 +64,9 @@ def ogg_lacks_end(file: BinaryIO) -> bool:
     end = file.seek(0, 2)
     file.seek(max(0, end - 2 * 65307))  # the largest size of a page, twice
     content = file.read()
-    start = content.rfind(b"OggS")
-    page = content[start:]
-    if start < 0 or len(page) < 27 or len(page) < 27 + page[26]:
-        return True
+    page = content[max(0, content.rfind(b"OggS")) :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return bool(content)
     whole = len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
     return not (whole and page[5] & 4)
 
@@ -72,10 +87,9 @@ def _wav_data(file: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def _wav_seconds(file: BinaryIO) -> float | None:
-    size, rate = _wav_data(file) or (0, 0)
-    known = rate and 0 < size and not UNKNOWN_SIZE <= size < 2**32
-    return size / rate if known else None
+def _is_known(size: int) -> bool:
+    """Whether a WAV file's size is one; encoders that write to a pipe leave 0 or the largest."""
+    return 0 < size < LARGEST_SIZE or size >= 2**32
 
 
 def _asf_seconds(file: BinaryIO) -> float | None:
@@ -90,14 +104,23 @@ def _asf_seconds(file: BinaryIO) -> float | None:
     return played / 1e7 - preroll / 1e3 if played else None
 
 
-def _has_mp3_table(file: BinaryIO) -> bool:
-    """Whether an MP3 file states its number of frames; FFmpeg estimates it otherwise."""
+def _mp3_frames(file: BinaryIO) -> int:
+    """Number of frames that an MP3 file's first frame states; 0 where it states none."""
     file.seek(0)
     head = file.read(10)
-    skip = 0
-    if head[:3] == b"ID3":
-        # Seven bits a byte.
-        skip = 10 + sum((byte & 127) << 7 * (3 - at) for at, byte in enumerate(head[6:]))
-    file.seek(skip)
-    first = file.read(2048)
-    return any(name in first for name in (b"Xing", b"Info", b"VBRI"))
+    # The size of the tag in front has seven bits a byte.
+    tag = sum((byte & 127) << 7 * (3 - at) for at, byte in enumerate(head[6:]))
+    file.seek(10 + tag if head.startswith(b"ID3") else 0)
+    first = file.read(200)
+    start = max(first.find(b"Xing"), first.find(b"Info"))
+    stated = start >= 0 and len(first) >= start + 12 and first[start + 7] & 1
+    return int.from_bytes(first[start + 8 : start + 12], "big") if stated else 0
+
+
+def _differing_vorbis(file: BinaryIO) -> bool:
+    file.seek(0)
+    content = file.read()
+    setups, at = set(), -1
+    while (at := content.find(b"\x05vorbis", at + 1)) >= 0:
+        setups.add(content[at : at + 200])
+    return len(setups) > 1
