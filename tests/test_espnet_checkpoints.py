@@ -319,6 +319,12 @@ def test_pickled_arrays_of_whom_the_user_trusts_are_read(arks, monkeypatch):
         assert read()[1]["speech"].tolist() == [1, 1]
 
 
+def test_newer_versions_of_espnet_read_arks_with_omniio(folder):
+    kaldi = pytest.importorskip("omniio.kaldi")
+    with pytest.raises(ValueError, match="is a shell command; it is not run"):
+        kaldi.load_mat("touch witness |")
+
+
 SPAWNING = """
 import multiprocessing
 import kaldiio
