@@ -1,7 +1,7 @@
 """What ESPnet's tasks load: files of weights alone, and only those that fit the model's config.
 
 ESPnet 202511 reads checkpoints with `weights_only=False` and loads them with `strict=False`. The
-checks are in the two functions that all its tasks use, so it does not matter whether an option, an
+checks are in functions that all its tasks use, so it does not matter whether an option, an
 abbreviation, a config or a script names the checkpoint.
 """
 
@@ -43,6 +43,8 @@ def check_loading(abs_task: ModuleType) -> None:
         config = config_file or Path(model_file).parent / "config.yaml"
         model, args = build(_checking_task(cls, model_file, config), config, model_file, device)
         del model.load_state_dict  # the class's own is there again
+        if hasattr(model, "lm"):
+            model.lm.trained_on = args.token_list, config  # for check_tokens
         return model, args
 
     @functools.wraps(start_from)
@@ -52,6 +54,27 @@ def check_loading(abs_task: ModuleType) -> None:
 
     abs_task.AbsTask.build_model_from_file = classmethod(build_checked)
     abs_task.load_pretrained_model = start_from_checked
+
+
+def check_tokens(beam_search: ModuleType) -> None:
+    """Let ESPnet's beam search refuse a language model of other tokens, with a CheckpointError.
+
+    ESPnet would take its scores for those of the tokens with the same ids.
+    """
+    init = beam_search.BeamSearch.__init__
+
+    @functools.wraps(init)
+    def init_checked(self, scorers, *args, token_list=None, **options):
+        for scorer in scorers.values():
+            tokens, config = getattr(scorer, "trained_on", (token_list, None))
+            if token_list is not None and list(tokens) != list(token_list):
+                raise CheckpointError(
+                    f"{config} is of a language model of other tokens than those of the model that "
+                    "is decoded; train one on the same token list"
+                )
+        init(self, scorers, *args, token_list=token_list, **options)
+
+    beam_search.BeamSearch.__init__ = init_checked
 
 
 def _check_weights_only(file: Path | str) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from espnet_entropy.espnet_checkpoints import check_loading
+from espnet_entropy.espnet_checkpoints import check_loading, check_tokens
 
 FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
 MT_FRONTEND = "espnet_entropy.frontend_mt:UnitTextFrontend"
@@ -107,5 +107,8 @@ def after_import(module: str, function: Callable[[ModuleType], None]) -> None:
 def install() -> None:
     """Hook into the import of ESPnet's tasks; tasks imported earlier are extended at once."""
     after_import("espnet2.tasks.abs_task", check_loading)
+    # The latter from ESPnet 202609 on.
+    for module in ("espnet.nets.beam_search", "espnet2.legacy.nets.beam_search"):
+        after_import(module, check_tokens)
     for module in {module for module, *_ in PLUGINS}:
         after_import(module, register)

@@ -43,11 +43,10 @@ def save_whole_files(trainer: ModuleType) -> None:
     torch.save = save_whole
 
 
-def execute_nothing_in_arks(matio: ModuleType) -> None:
-    """Let kaldiio refuse to run shell commands and to load pickled objects, as of its import.
+def run_no_commands(matio: ModuleType) -> None:
+    """Let `load_scp` and `load_mat` refuse entries that are shell commands, when they are read.
 
-    Its `load_scp` and `load_mat`, with which ESPnet reads `kaldi_ark` tables, do both. An entry is
-    checked when it is read.
+    ESPnet reads `kaldi_ark` tables with them: from kaldiio, from 202609 on from omniio.
     """
     open_file = matio.open_like_kaldi
 
@@ -59,24 +58,30 @@ def execute_nothing_in_arks(matio: ModuleType) -> None:
             raise shell_command_error(name)
         return open_file(name, mode)
 
-    unpickle = matio.pickle.load
+    matio.open_like_kaldi = open_no_command
 
-    def refuse_pickle(file, **options):
+
+def load_no_pickles(matio: ModuleType) -> None:
+    """Let kaldiio refuse pickled objects in arks, unless the user trusts them."""
+    load = matio.pickle.load
+
+    def refuse(file, **options):
         if trusts_pickles():
-            return unpickle(file, **options)
+            return load(file, **options)
         where = f"{file.name}:{file.tell() - len(b'PKL')}" if hasattr(file, "name") else "the input"
         raise ValueError(
             f"{where} is a pickled object, which could be code that loading executes; if you trust "
             f"where it comes from, set {TRUST}=true"
         )
 
-    matio.open_like_kaldi = open_no_command
-    matio.pickle = SimpleNamespace(**vars(matio.pickle) | {"load": refuse_pickle})
+    matio.pickle = SimpleNamespace(**vars(matio.pickle) | {"load": refuse})
 
 
 # Here, so that spawned children, which read arks and one of which writes checkpoints, do it too.
 after_import("espnet2.train.trainer", save_whole_files)
-after_import("kaldiio.matio", execute_nothing_in_arks)
+after_import("kaldiio.matio", run_no_commands)
+after_import("kaldiio.matio", load_no_pickles)
+after_import("omniio.tools.kaldi.matio", run_no_commands)
 
 
 def main(argv: list[str] | None = None) -> None:

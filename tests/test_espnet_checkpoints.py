@@ -263,6 +263,21 @@ def test_whom_the_user_trusts_is_loaded_and_must_fit_too(models, folder, monkeyp
         run.main(words)
 
 
+@pytest.mark.parametrize("task", ["asr", "st", "mt"])
+def test_a_language_model_of_other_tokens_is_refused(models, folder, task):
+    """As many tokens, in another order: all names and shapes are the same."""
+    config = read_yaml(models.lm.config)
+    write_yaml("lm.yaml", config | dict(token_list=config["token_list"][::-1]))
+    own = getattr(models, task)
+    words = ["-m", f"espnet2.bin.{task}_inference", "--output_dir", "out", "--ngpu", "0"]
+    words += ["--data_path_and_name_and_type", "wav.scp,speech,kaldi_ark"]
+    words += [f"--{task}_train_config", str(own.config), f"--{task}_model_file", str(own.file)]
+    words += ["--lm_train_config", "lm.yaml", "--lm_file", str(models.lm.file)]
+    words += ["--ctc_weight", "0"] if task == "mt" else []
+    with pytest.raises(SystemExit, match="error: lm.yaml is of a language model of other tokens"):
+        run.main(words)
+
+
 def test_a_folder_is_no_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="there is no file"):
         load_weights_only(tmp_path)
@@ -317,6 +332,12 @@ def test_pickled_arrays_of_whom_the_user_trusts_are_read(arks, monkeypatch):
     monkeypatch.setenv(TRUST, "true")
     for read in readers("own.scp"):
         assert read()[1]["speech"].tolist() == [1, 1]
+
+
+def test_newer_versions_of_espnet_read_arks_with_omniio(folder):
+    kaldi = pytest.importorskip("omniio.kaldi")
+    with pytest.raises(ValueError, match="is a shell command; it is not run"):
+        kaldi.load_mat("touch witness |")
 
 
 SPAWNING = """
