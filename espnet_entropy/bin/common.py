@@ -1,13 +1,24 @@
 """What the commands share: parsers, progress, summary lines."""
 
+import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Sized
 from contextlib import contextmanager
 
 import yaml
 from espnet2.utils import config_argparse
 from tqdm import tqdm
+
+# What other libraries say about themselves: category of the warning, and module that it is about.
+OTHERS = (
+    (FutureWarning, r"espnet2\."),
+    (FutureWarning, r"torch\.nn\.utils\.weight_norm$"),
+    (UserWarning, r"pyworld$"),
+)
+# What ESPnet logs as a warning of a model that is as its config says.
+LOGGED_BY_OTHERS = ("Set decoder to none as ctc_weight==1.0",)
 
 
 def make_parser(description: str) -> config_argparse.ArgumentParser:
@@ -94,10 +105,28 @@ def usable_device(name: str) -> str:
 
 
 @contextmanager
+def others_silenced():
+    """Without what other libraries say about themselves; all other warnings are shown."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.getMessage() not in LOGGED_BY_OTHERS
+
+    logging.getLogger().addFilter(is_wanted)
+    try:
+        with warnings.catch_warnings():
+            for category, module in OTHERS:
+                warnings.filterwarnings("ignore", category=category, module=module)
+            yield
+    finally:
+        logging.getLogger().removeFilter(is_wanted)
+
+
+@contextmanager
 def user_errors():
     """Bad input ends a command with its message, not with a traceback."""
     try:
-        yield
+        with others_silenced():
+            yield
     except (ValueError, OSError) as error:
         # A line an item: a log's last line, and a grep for "error:", then say all of it.
         items = (" ".join(item.split()) for item in str(error).split("\n- "))
