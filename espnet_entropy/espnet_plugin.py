@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
+from espnet_entropy.espnet_checkpoints import check_loading
+
 FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
 MT_FRONTEND = "espnet_entropy.frontend_mt:UnitTextFrontend"
 S2T_FRONTEND = "espnet_entropy.frontend_s2t:RefusedFrontend"
@@ -128,5 +130,6 @@ def after_import(module: str, function: Callable[[ModuleType], None]) -> None:
 
 def install() -> None:
     """Hook into the import of ESPnet's tasks; tasks imported earlier are extended at once."""
+    after_import("espnet2.tasks.abs_task", check_loading)
     for module in {module for module, *_ in PLUGINS}:
         after_import(module, register)

@@ -1,5 +1,6 @@
 """Making bundles and their parts: packed, with another calibration, and taken apart again."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -19,9 +20,9 @@ from espnet_entropy.bundle import (
     relative_path,
 )
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.checkpoint import read_checkpoint
+from espnet_entropy.checkpoint import load_state, read_checkpoint
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import atomic_text, read_yaml, write_tensors, write_yaml
+from espnet_entropy.data import atomic_text, read_yaml, tensor_bytes, write_tensors, write_yaml
 from espnet_entropy.unit_lm import LlamaLM
 
 
@@ -69,11 +70,8 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
     if config.get("lm") != "llama":
         raise ValueError(f"{checkpoint.parent} was trained with lm: {config.get('lm')}, not llama")
     lm = _build_lm(config, checkpoint.parent / "config.yaml")
-    state = read_checkpoint(checkpoint)
-    try:
-        lm.load_state_dict({name.removeprefix("lm."): value for name, value in state.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not hold this unit LM: {error}") from error
+    named = nn.ModuleDict({"lm": lm})  # as in ESPnet's model
+    load_state(named, read_checkpoint(checkpoint), checkpoint, checkpoint.parent / "config.yaml")
     for name, value in lm.state_dict().items():
         if not value.isfinite().all():
             raise ValueError(
@@ -81,6 +79,11 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
                 "train again with a lower learning rate"
             )
     return lm.eval()
+
+
+def unit_lm_hash(lm: LlamaLM) -> str:
+    """The sha256 that the file of a unit LM has in a bundle, before the bundle is packed."""
+    return hashlib.sha256(tensor_bytes(lm.state_dict())).hexdigest()
 
 
 def _build_lm(config: dict, path: Path) -> LlamaLM:

@@ -14,15 +14,12 @@ import runpy
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
+from espnet_entropy.espnet_checkpoints import TRUST, CheckpointError, trusts_pickles
 from espnet_entropy.espnet_plugin import after_import
 
-# Options of ESPnet's commands that name checkpoints, which its loader may execute.
-CHECKPOINTS = ("model_file", "lm_file", "vocoder_file", "init_param")
-# The environment variable by which a user lets pickles be executed.
-TRUST = "ENTROPY_EXECUTE_PICKLE"
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
 
 
@@ -46,8 +43,40 @@ def save_whole_files(trainer: ModuleType) -> None:
     torch.save = save_whole
 
 
-# Here, so that spawned children, one of which writes the checkpoints, do it too.
+def execute_nothing_in_arks(matio: ModuleType) -> None:
+    """Let kaldiio refuse to run shell commands and to load pickled objects, as of its import.
+
+    Its `load_scp` and `load_mat`, with which ESPnet reads `kaldi_ark` tables, do both. An entry is
+    checked when it is read.
+    """
+    open_file = matio.open_like_kaldi
+
+    @functools.wraps(open_file)
+    def open_no_command(name, mode="r"):
+        if isinstance(name, str) and "|" in (name.strip()[:1], name.strip()[-1:]):
+            from espnet_entropy.data import shell_command_error  # imports torch
+
+            raise shell_command_error(name)
+        return open_file(name, mode)
+
+    unpickle = matio.pickle.load
+
+    def refuse_pickle(file, **options):
+        if trusts_pickles():
+            return unpickle(file, **options)
+        where = f"{file.name}:{file.tell() - len(b'PKL')}" if hasattr(file, "name") else "the input"
+        raise ValueError(
+            f"{where} is a pickled object, which could be code that loading executes; if you trust "
+            f"where it comes from, set {TRUST}=true"
+        )
+
+    matio.open_like_kaldi = open_no_command
+    matio.pickle = SimpleNamespace(**vars(matio.pickle) | {"load": refuse_pickle})
+
+
+# Here, so that spawned children, which read arks and one of which writes checkpoints, do it too.
 after_import("espnet2.train.trainer", save_whole_files)
+after_import("kaldiio.matio", execute_nothing_in_arks)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -63,15 +92,26 @@ def main(argv: list[str] | None = None) -> None:
     if not argv or argv == ["-m"] or (argv[0] != "-m" and argv[0].startswith("-")):
         print(USAGE, file=sys.stderr)
         sys.exit(2)
-    if argv[0] != "-m":
-        sys.argv = argv
-        # As Python does; the current folder, which is there for us, stays behind it.
-        sys.path.insert(0, str(Path(argv[0]).resolve().parent))
-        runpy.run_path(argv[0], run_name="__main__")
-        return
-    name, arguments = argv[1], argv[2:]
+    try:
+        if argv[0] == "-m":
+            run_module(argv[1], argv[2:])
+        else:
+            run_script(argv)
+    except CheckpointError as error:
+        sys.exit(f"error: {error}")
+
+
+def run_script(argv: list[str]) -> None:
+    """Run a script's path with its arguments."""
+    sys.argv = argv
+    # As Python does; the current folder, which is there for us, stays behind it.
+    sys.path.insert(0, str(Path(argv[0]).resolve().parent))
+    runpy.run_path(argv[0], run_name="__main__")
+
+
+def run_module(name: str, arguments: list[str]) -> None:
+    """Run a module's `main()`, or the module where it has none."""
     if name.startswith("espnet2."):
-        check_checkpoints(arguments)
         set_broken_checkpoint_aside(arguments)
     if name.startswith("parallel_wavegan."):
         # Here, since a vocoder's training must not need ESPnet.
@@ -84,59 +124,6 @@ def main(argv: list[str] | None = None) -> None:
         module.main()  # a value that it returns is no exit status, to Python neither
         return
     runpy.run_module(name, run_name="__main__", alter_sys=True)
-
-
-def check_checkpoints(arguments: list[str]) -> None:
-    """Exit unless the checkpoints among an ESPnet command's arguments hold nothing but weights.
-
-    Those that `--config` gives in place of options are looked at too; not the `checkpoint.pth` and
-    epochs that a training finds in its own folder.
-    """
-    paths, configs, option = [], [], ""
-    for word in arguments:
-        value = word
-        if word.startswith("--"):
-            option, _, value = word[2:].partition("=")
-        if names_checkpoint(option):
-            paths.append(value)
-        elif option and "config".startswith(option):
-            configs.append(value)
-    paths += checkpoints_of_configs(configs)
-    # --init_param FILE:SOURCE:TARGET
-    files = [file for path in paths for file in (path, path.split(":")[0]) if Path(file).is_file()]
-    if not files or os.environ.get(TRUST) == "true":
-        return
-    # Seconds, which other commands need not wait for.
-    from espnet_entropy.checkpoint import load_weights_only
-
-    for file in dict.fromkeys(files):
-        try:
-            load_weights_only(file)
-        except ValueError as error:
-            sys.exit(f"error: {error}; if you trust where it comes from: {TRUST}=true")
-
-
-def names_checkpoint(option: str) -> bool:
-    """Whether it can be `--NAME_model_file`, `--init_param` ...; argparse takes beginnings too."""
-    parts = option.split("_")
-    tails = ["_".join(parts[start:]) for start in range(len(parts))]
-    return any(tail and name.startswith(tail) for tail in tails for name in CHECKPOINTS)
-
-
-def checkpoints_of_configs(configs: list[str]) -> list[str]:
-    """What YAML files give for the options that name checkpoints."""
-    import yaml  # here, so that importing this module stays cheap
-
-    paths = []
-    for config in configs:
-        try:
-            content = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue  # ESPnet, which reads it next, says what is wrong with it
-        for name, value in content.items() if isinstance(content, dict) else ():
-            if names_checkpoint(str(name)):
-                paths += value if isinstance(value, list) else [value]
-    return [path for path in paths if isinstance(path, str)]
 
 
 def set_broken_checkpoint_aside(arguments: list[str]) -> None:

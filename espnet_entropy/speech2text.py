@@ -7,12 +7,13 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from typeguard import TypeCheckError
 
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.checkpoint import read_checkpoint, read_frontend_conf
+from espnet_entropy.checkpoint import read_frontend_conf
 from espnet_entropy.data import read_yaml
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import segments_of
@@ -45,8 +46,8 @@ class Transcript:
 class Speech2Text:
     """A trained `frontend: entropy` model of ESPnet's ASR task, with its bundle.
 
-    Decoding is ESPnet's own. Its loader may execute pickles, so all checkpoints are read here
-    first as weights alone, and refused if there is anything else in them.
+    Decoding is ESPnet's own. Checkpoints that hold more than weights, or do not fit their config,
+    are refused (`espnet_checkpoints.py`).
 
     Args:
         model_config: the model's `config.yaml`.
@@ -60,8 +61,8 @@ class Speech2Text:
             ctc_weight, lm_weight, bpemodel, ...).
 
     Raises:
-        ValueError: a file is missing or holds more than weights, the model has another frontend,
-            or the bundle is not of its units.
+        ValueError: a file is missing, a checkpoint holds more than weights or does not fit its
+            config, the model has another frontend, or the bundle is not of its units.
     """
 
     def __init__(
@@ -84,8 +85,6 @@ class Speech2Text:
         if folder is None:
             raise ValueError(f"{model_config} names no bundle; give one")
         self._check_bundle(Bundle.open(folder), conf, model_config)
-        for path in filter(None, (model_file, lm_file)):
-            read_checkpoint(path)
         if lm_config is not None:
             _check_same_tokens(model_config, lm_config)
 
@@ -138,7 +137,7 @@ class Speech2Text:
         return self.tokenizer.sample_rate
 
     @torch.inference_mode()
-    def __call__(self, speech: Tensor | Path | str) -> Transcript:
+    def __call__(self, speech: Tensor | np.ndarray | Path | str) -> Transcript:
         """Recognise one recording.
 
         Args:

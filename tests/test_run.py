@@ -288,50 +288,6 @@ def test_train_a_recogniser_and_decode_dump_and_speech(parts, tmp_path):
         assert (tmp_path / "sound/1best_recog" / name).read_text() == from_dump
 
 
-class Evil:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
-CALLS = {
-    "inference": ["-m", "espnet2.bin.asr_inference", "--asr_model_file"],
-    "lm": ["-m", "espnet2.bin.asr_inference", "--lm_file"],
-    "perplexity": ["-m", "espnet2.bin.lm_calc_perplexity", "--ngpu", "0", "--model_file"],
-    "start": ["-m", "espnet2.bin.asr_train", "--freeze_param", "ctc", "--init_param"],
-}
-
-
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("joined", [False, True], ids=["two words", "one word"])
-def test_checkpoints_with_code_in_them_end_a_command(tmp_path, call, joined, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    torch.save({"x": torch.ones(1)}, "a.pth")
-    torch.save({"x": torch.ones(1), "more": Evil(tmp_path / "executed")}, "evil.pth")
-    *before, option = [*CALLS[call], "evil.pth:encoder:encoder" if call == "start" else "evil.pth"]
-    words = [*before[:-1], f"{before[-1]}={option}"] if joined else [*before, option]
-    with pytest.raises(SystemExit, match="evil.pth is no checkpoint of weights alone"):
-        run.main([*words, "--output_dir", "out"])
-    assert not (tmp_path / "executed").exists()
-
-
-def test_weights_and_what_the_user_trusts_pass(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    # A vocoder's checkpoint holds more than one state, and numbers.
-    torch.save({"model": {"g": {"x": torch.ones(1)}}, "steps": 3}, "vocoder.pth")
-    torch.save(Evil(tmp_path / "executed"), "evil.pth")
-    run.check_checkpoints(["--vocoder_file", "vocoder.pth", "--model_file=none.pth", "--ngpu", "0"])
-    run.check_checkpoints(["--config", "evil.pth"])
-    with pytest.raises(SystemExit, match="ENTROPY_EXECUTE_PICKLE=true"):
-        run.check_checkpoints(["--vocoder_file", "evil.pth"])
-    monkeypatch.setenv("ENTROPY_EXECUTE_PICKLE", "true")
-    run.check_checkpoints(["--vocoder_file", "evil.pth"])
-
-
 def test_a_checkpoint_that_was_cut_off_is_set_aside(parts, tmp_path, capsys):
     """The training then begins again; one that is whole is gone on from."""
     checkpoint = tmp_path / "asr/checkpoint.pth"
@@ -346,28 +302,6 @@ def test_a_checkpoint_that_was_cut_off_is_set_aside(parts, tmp_path, capsys):
     train_asr(parts, tmp_path, "--resume", "true")
     assert (tmp_path / "asr/checkpoint.pth.broken").read_bytes() == whole[: len(whole) // 2]
     assert zipfile.is_zipfile(checkpoint)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--init_p", "evil.pth"],
-        ["--asr_mod=evil.pth"],
-        ["--config", "start.yaml"],
-        ["--conf=decode.yaml"],
-    ],
-)
-def test_abbreviations_and_configs_hide_no_checkpoint(tmp_path, monkeypatch, words):
-    """argparse takes the beginning of an option, and ESPnet's --config any option from a YAML."""
-    monkeypatch.chdir(tmp_path)
-    torch.save(Evil(tmp_path / "executed"), "evil.pth")
-    (tmp_path / "start.yaml").write_text("init_param: [none.pth, 'evil.pth:encoder:encoder']\n")
-    (tmp_path / "decode.yaml").write_text("asr_model_file: evil.pth\nbeam_size: 3\n")
-    with pytest.raises(SystemExit, match="evil.pth is no checkpoint of weights alone"):
-        run.check_checkpoints(words)
-    for text in ("[1, 2]", "a: [", "init_param: 5", "init_param: []"):
-        (tmp_path / "other.yaml").write_text(text)
-        run.check_checkpoints(["--config", "other.yaml"])
 
 
 SAVING = """

@@ -117,15 +117,12 @@ def test_checkpoints_with_code_in_them_are_refused(parts, trained, tmp_path):
     torch.save(state | {"more": Evil(tmp_path / "executed")}, tmp_path / "evil.pth")
     with pytest.raises(ValueError, match="evil.pth is no checkpoint of weights alone"):
         Speech2Text(trained.config, tmp_path / "evil.pth", **DECODING)
-    with pytest.raises(ValueError, match="evil.pth is no checkpoint"):
-        lm = dict(lm_config=parts.checkpoint.parent / "config.yaml", lm_file=tmp_path / "evil.pth")
-        Speech2Text(trained.config, trained.checkpoint, **lm, **DECODING)
     assert not (tmp_path / "executed").exists()
     for name, content in (("empty.pth", b""), ("text.pth", b"no checkpoint")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} is no checkpoint"):
             read_checkpoint(tmp_path / name)
-    with pytest.raises(ValueError, match="none.pth is no checkpoint.*No such file"):
+    with pytest.raises(ValueError, match="there is no file .*none.pth"):
         read_checkpoint(tmp_path / "none.pth")
 
 
@@ -211,7 +208,7 @@ def test_transcribe_wants_something_to_do(trained, tmp_path):
 def test_a_checkpoint_of_other_shapes_is_refused(trained, tmp_path):
     state = read_checkpoint(trained.checkpoint)
     torch.save({k: v[:1] if v.dim() else v for k, v in state.items()}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="ESPnet builds no ASR model from .*other.pth"):
+    with pytest.raises(ValueError, match=r"other.pth does not fit .*config.yaml; other shapes: "):
         Speech2Text(trained.config, tmp_path / "other.pth", **DECODING)
 
 

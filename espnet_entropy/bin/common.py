@@ -4,12 +4,14 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from contextlib import contextmanager
 
 import yaml
 from espnet2.utils import config_argparse
 from tqdm import tqdm
+
+from espnet_entropy.audio import SoundWarning
 
 # What other libraries say about themselves: category of the warning, and module that it is about.
 OTHERS = (
@@ -56,6 +58,52 @@ def add_failure_argument(parser) -> None:
         default=0,
         help="recordings that may fail and are then left out and listed, not dropped unnoticed",
     )
+
+
+def add_channel_argument(parser) -> None:
+    """--channel."""
+    parser.add_argument(
+        "--channel",
+        type=int,
+        help="the only channel to read, from 1; else the file reco2file_and_channel beside wav.scp "
+        "decides, or the mean of all channels is taken",
+    )
+
+
+def add_recording_arguments(parser) -> None:
+    """Sound files, --wav_scp, --list and --channel."""
+    parser.add_argument(
+        "--wav_scp", help="Kaldi table of recordings, cut by segments beside it, in place of files"
+    )
+    parser.add_argument("--list", help="file of recordings, one path per line; - is standard input")
+    add_channel_argument(parser)
+    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+
+
+def named_recordings(args) -> dict:
+    """`Recording`s of `add_recording_arguments`, files by their path and those of a table by name.
+
+    Raises:
+        ValueError: there are none, more than one option names some, or one is no file.
+    """
+    from espnet_entropy.data import read_lines
+    from espnet_entropy.recordings import Recording, check_source, read_recordings
+
+    if sum((bool(args.files), args.wav_scp is not None, args.list is not None)) != 1:
+        raise ValueError("give sound files, or --wav_scp, or --list: one of them")
+    if args.wav_scp is not None:
+        recordings = read_recordings(args.wav_scp, channel=args.channel)
+    else:
+        lines = args.files or [line.strip() for line in read_lines(args.list)]
+        recordings = {path: Recording(path, path, args.channel) for path in lines if path}
+    if not recordings:
+        raise ValueError(f"{args.wav_scp or args.list} names no recordings")
+    for name, recording in recordings.items():
+        try:
+            check_source(recording.source)  # before a model is loaded and the first is decoded
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return recordings
 
 
 class Failures:
@@ -106,7 +154,10 @@ def usable_device(name: str) -> str:
 
 @contextmanager
 def others_silenced():
-    """Without what other libraries say about themselves; all other warnings are shown."""
+    """Without what other libraries say about themselves; all other warnings are shown.
+
+    Filters of warnings that are set inside end with it.
+    """
 
     def is_wanted(record: logging.LogRecord) -> bool:
         return record.getMessage() not in LOGGED_BY_OTHERS
@@ -123,14 +174,34 @@ def others_silenced():
 
 @contextmanager
 def user_errors():
-    """Bad input ends a command with its message, not with a traceback."""
+    """Bad input ends a command with its message, not with a traceback.
+
+    What sound files lack is a line `warning: ...`, once for each file however often it is read.
+    """
     try:
         with others_silenced():
+            warnings.simplefilter("always", SoundWarning)
+            warnings.showwarning = _shown(warnings.showwarning)
             yield
     except (ValueError, OSError) as error:
         # A line an item: a log's last line, and a grep for "error:", then say all of it.
         items = (" ".join(item.split()) for item in str(error).split("\n- "))
         sys.exit("error: " + "\n- ".join(items))
+
+
+def _shown(others: Callable) -> Callable:
+    """What shows warnings: each of ours once, as a line above the progress bar."""
+    seen = set()
+
+    def show(message, category, *where, **options):
+        line = "warning: " + " ".join(str(message).split())
+        if not issubclass(category, SoundWarning):
+            others(message, category, *where, **options)
+        elif line not in seen:
+            seen.add(line)
+            tqdm.write(line, file=sys.stderr)
+
+    return show
 
 
 class Stopwatch:

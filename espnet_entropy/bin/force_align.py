@@ -7,12 +7,18 @@ compare with. Utterances that cannot be aligned are left out and listed in `left
 import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple
 from multiprocessing import get_context
 from pathlib import Path
 
 from espnet_entropy.alignment import Alignments, Interval, read_ctm, write_ctm
-from espnet_entropy.audio import read_audio
-from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
+from espnet_entropy.bin.common import (
+    Stopwatch,
+    add_channel_argument,
+    make_parser,
+    progress,
+    user_errors,
+)
 from espnet_entropy.data import atomic_text, read_table, write_table
 from espnet_entropy.force_align import (
     SAMPLE_RATE,
@@ -20,16 +26,18 @@ from espnet_entropy.force_align import (
     sphinx_aligner,
     whisper_aligner,
 )
+from espnet_entropy.recordings import Recording, read_recordings
 
 # Utterances of a part, the least that an interrupted run has to do again.
 PART_SIZE = 100
 
-Row = tuple[str, str, str]  # utterance, path, text
+Row = tuple[Recording, str]  # and its text
 
 
 def get_parser():
     parser = make_parser(__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="data folder with wav.scp and text")
+    parser.add_argument("--data", required=True, help="data folder with wav.scp, text, segments")
+    add_channel_argument(parser)
     parser.add_argument("--output", required=True, help="folder to write")
     parser.add_argument("--whisper", help="folder of a Whisper model, in place of PocketSphinx")
     parser.add_argument("--compare_with", help="words.ctm of another aligner; says how they agree")
@@ -50,7 +58,7 @@ def run(args) -> None:
     """Align part by part, skip what is there, then write the tables."""
     if args.nj < 1:
         raise ValueError(f"--nj is {args.nj}: one process at least")
-    rows = read_rows(Path(args.data))
+    rows = read_rows(Path(args.data), args.channel)
     output, stopwatch = Path(args.output), Stopwatch()
     parts = [rows[first : first + PART_SIZE] for first in range(0, len(rows), PART_SIZE)]
     files = [part_path(output, part, args.whisper) for part in parts]
@@ -78,24 +86,25 @@ def run(args) -> None:
         compare(read_ctm(args.compare_with), read_ctm(output / "words.ctm"), output)
 
 
-def read_rows(data: Path) -> list[Row]:
+def read_rows(data: Path, channel: int | None) -> list[Row]:
     """Utterances with recording and text, in order.
 
     Raises:
         ValueError: there are none, or one has no text.
     """
-    recordings, texts = read_table(data / "wav.scp"), read_table(data / "text")
+    recordings = read_recordings(data / "wav.scp", channel=channel)
+    texts = read_table(data / "text")
     lacking = sorted(recordings.keys() - texts.keys())
     if lacking:
         raise ValueError(f"{data}/text lacks {len(lacking)} utterances ({lacking[0]}, ...)")
     if not recordings:
         raise ValueError(f"{data}/wav.scp holds no recordings; make the data again")
-    return [(utt, recordings[utt], texts[utt]) for utt in sorted(recordings)]
+    return [(recordings[utt], texts[utt]) for utt in sorted(recordings)]
 
 
 def part_path(output: Path, rows: list[Row], whisper: str | None) -> Path:
     """Where a part goes; another recording, text or model has another name."""
-    key = json.dumps([rows, whisper])
+    key = json.dumps([[(astuple(recording), text) for recording, text in rows], whisper])
     return output / "parts" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
@@ -125,9 +134,10 @@ def _aligner(whisper: str | None):
 def align_part(rows: list[Row], file: Path, align, *, show: bool) -> None:
     """Align some utterances and write them as JSON."""
     made = dict(words={}, phones={}, left_out={}, seconds=0.0)
-    for utt, path, text in progress(rows, "utterances") if show else rows:
+    for recording, text in progress(rows, "utterances") if show else rows:
+        utt = recording.utterance
         try:
-            waveform = read_audio(path, SAMPLE_RATE)
+            waveform = recording.samples(SAMPLE_RATE)
             made["words"][utt], made["phones"][utt] = align(waveform, text)
         except ValueError as error:
             made["left_out"][utt] = " ".join(str(error).split())

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from espnet_entropy.bin.common import (
     Stopwatch,
+    add_recording_arguments,
     make_parser,
     named_error,
+    named_recordings,
     progress,
     usable_device,
     user_errors,
@@ -35,9 +37,7 @@ def get_parser():
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--output", help="file (text, json; standard output if left out) or folder")
     parser.add_argument("--device", default="cpu", help="torch device")
-    parser.add_argument("--wav_scp", help="recordings as a Kaldi table, in place of files")
-    parser.add_argument("--list", help="recordings as a file with a path a line")
-    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+    add_recording_arguments(parser)
     return parser
 
 
@@ -72,36 +72,6 @@ def run(args) -> None:
     print(f"{summary}{rate}", file=sys.stderr)
 
 
-def named_recordings(args) -> dict[str, str]:
-    """Names and paths: files go by their path, entries of a table by their key."""
-    from espnet_entropy.data import read_table
-
-    given = [bool(args.files), args.wav_scp is not None, args.list is not None]
-    if sum(given) != 1:
-        raise ValueError("give sound files, or --wav_scp, or --list: one of them")
-    if args.wav_scp:
-        recordings = read_table(args.wav_scp)
-    else:
-        paths = args.files or read_lines(args.list)
-        recordings = {path: path for path in paths}
-    if not recordings:
-        raise ValueError(f"{args.wav_scp or args.list} names no recordings")
-    for name, path in recordings.items():
-        if not Path(path).is_file():
-            # Before the first is tokenized.
-            raise ValueError(f"{name}: there is no file {path}")
-    return recordings
-
-
-def read_lines(path: str) -> list[str]:
-    """The lines of a text file that are not empty."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    return [line.strip() for line in lines if line.strip()]
-
-
 class Made:
     """What was done, for the summary."""
 
@@ -110,11 +80,11 @@ class Made:
         self.seconds = 0.0
 
 
-def each(recordings: dict[str, str], segmentation, made: Made):
+def each(recordings: dict, segmentation, made: Made):
     """(name, Segmented) of all recordings, counted; errors name theirs."""
-    for name, path in progress(recordings.items(), "tokenize", total=len(recordings)):
+    for name, recording in progress(recordings.items(), "tokenize", total=len(recordings)):
         try:
-            done = segmentation(path)
+            done = segmentation(recording.samples(segmentation.tokenizer.sample_rate))
         except ValueError as error:
             raise named_error(name, error) from error
         made.recordings += 1
@@ -190,7 +160,7 @@ def write_textgrids(args, recordings, segmentation) -> Made:
     targets = {name: Path(args.output) / f"{Path(name).name}.TextGrid" for name in recordings}
     if len(set(targets.values())) < len(targets):
         raise ValueError("two recordings have one file name; give --wav_scp with names of your own")
-    missing = {name: path for name, path in recordings.items() if not targets[name].exists()}
+    missing = {name: made for name, made in recordings.items() if not targets[name].exists()}
     if len(missing) < len(recordings):
         print(
             f"{len(recordings) - len(missing)} are there already; remove them to make them anew",

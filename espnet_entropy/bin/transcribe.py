@@ -7,16 +7,17 @@ seconds, units) and the rate reached.
 import inspect
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 from espnet_entropy.bin.common import (
+    add_recording_arguments,
     make_parser,
     named_error,
+    named_recordings,
     progress,
     usable_device,
     user_errors,
 )
-from espnet_entropy.data import read_table, read_yaml
+from espnet_entropy.data import read_yaml
 
 
 def get_parser():
@@ -32,8 +33,7 @@ def get_parser():
     parser.add_argument("--rate", type=float, help="Hz, of a model of many rates")
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--format", choices=["text", "json"], default="text")
-    parser.add_argument("--wav_scp", help="recordings as a Kaldi table, in place of files")
-    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+    add_recording_arguments(parser)
     return parser
 
 
@@ -69,26 +69,12 @@ def run(args) -> None:
         extractor_path=args.extractor_path,
         **decoding,
     )
-    for name, path in progress(recordings.items(), "recordings", total=len(recordings)):
+    for name, recording in progress(recordings.items(), "recordings", total=len(recordings)):
         try:
-            transcript = speech2text(path)
+            transcript = speech2text(recording.samples(speech2text.sample_rate))
         except ValueError as error:
             raise named_error(name, error) from error
         print(line_of(name, transcript, args.format), flush=True)
-
-
-def named_recordings(args) -> dict[str, str]:
-    """Names and paths: files go by their path, entries of a table by their key."""
-    if bool(args.files) == (args.wav_scp is not None):
-        raise ValueError("give sound files, or --wav_scp, and not both")
-    recordings = read_table(args.wav_scp) if args.wav_scp else {name: name for name in args.files}
-    if not recordings:
-        raise ValueError(f"{args.wav_scp} names no recordings")
-    for name, path in recordings.items():
-        if not Path(path).is_file():
-            # Before the model is loaded, and all others are decoded.
-            raise ValueError(f"{name}: there is no file {path}")
-    return recordings
 
 
 def line_of(name: str, transcript, form: str) -> str:

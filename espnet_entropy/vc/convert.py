@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from espnet_entropy.audio import read_audio, sample_rate_of
-from espnet_entropy.checkpoint import read_checkpoint
+from espnet_entropy.checkpoint import load_state, read_checkpoint
 from espnet_entropy.data import read_yaml
 from espnet_entropy.tokenizer import UnitTokenizer
 from espnet_entropy.vc import speaker
@@ -291,8 +291,5 @@ def _load_model(config: dict, checkpoint: Path) -> torch.nn.Module:
         model_conf=config["model_conf"] | {"mel_stats": None},
     )
     model = ConversionTask.build_model(args)
-    try:
-        model.load_state_dict(read_checkpoint(checkpoint))
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} is not of its config.yaml: {error}") from error
+    load_state(model, read_checkpoint(checkpoint), checkpoint, checkpoint.parent / "config.yaml")
     return model

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from espnet_entropy.checkpoint import load_weights_only
+from espnet_entropy.checkpoint import load_state, load_weights_only
 from espnet_entropy.data import read_yaml
 from espnet_entropy.vc.mel import MelConfig, griffin_lim
 
@@ -115,11 +115,10 @@ def _load_generator(checkpoint: Path, settings: dict) -> torch.nn.Module:
     state = load_weights_only(checkpoint)
     try:
         generator = HiFiGANGenerator(**settings["generator_params"])
-        generator.load_state_dict(state["model"]["generator"])
+        weights = state["model"]["generator"]
     except (KeyError, TypeError, RuntimeError) as error:
-        # Torch lists every weight that differs.
-        what = str(error)[:300]
-        raise ValueError(f"{checkpoint} does not fit its config.yml: {what}") from error
+        raise ValueError(f"{checkpoint} does not fit its config.yml: {error}") from error
+    load_state(generator, weights, checkpoint, "its config.yml")
     generator.remove_weight_norm()
     return generator.eval()
 

@@ -247,6 +247,22 @@ def test_configs_of_something_else(trained, parts, tmp_path, change, message):
         VoiceConverter(tmp_path, bundle=parts.bundle)
 
 
+def test_a_checkpoint_of_another_model_is_refused(parts, trained, tmp_path):
+    shutil.copy(trained.model / "config.yaml", tmp_path)
+    state = torch.load(trained.model / "valid.loss.best.pth", weights_only=True)
+    block = [name for name in state if "blocks.0." in name]
+    assert block
+    part = {name: tensor for name, tensor in state.items() if name not in block}
+    torch.save(part, tmp_path / "valid.loss.best.pth")
+    message = rf"best.pth does not fit .*config.yaml; missing: {block[0]}, .* \({len(block)} in all"
+    with pytest.raises(ValueError, match=message):
+        VoiceConverter(tmp_path, bundle=parts.bundle)
+    wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+    torch.save(wrapped, tmp_path / "valid.loss.best.pth")
+    with pytest.raises(ValueError, match=r"begin with 'module\.'"):
+        VoiceConverter(tmp_path, bundle=parts.bundle)
+
+
 def test_silence_has_no_speaker(tmp_path, capsys):
     write(tmp_path / "silent.wav", np.zeros(16000))
     write(tmp_path / "voice.wav", tiny.wave(0, 1.0))
