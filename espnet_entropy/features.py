@@ -17,6 +17,7 @@ bits, and a k-means decision hangs on those. Units must not depend on an utteran
 import contextlib
 import hashlib
 import inspect
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -225,10 +226,11 @@ def _load_upstream(upstream: str, path: str | None) -> nn.Module:
                 f"{upstream}: {path} has no preprocessor_config.json; save one beside the model "
                 f"with transformers.Wav2Vec2FeatureExtractor(...).save_pretrained({path!r})"
             )
-    # s3prl imports ESPnet, which prints; standard output belongs to the caller's data.
-    with contextlib.redirect_stdout(sys.stderr):
+    # s3prl imports ESPnet, whose modules print notes about optional packages.
+    with contextlib.redirect_stdout(io.StringIO()):
         from s3prl.nn import S3PRLUpstream
-
+    # Standard output belongs to the caller's data.
+    with contextlib.redirect_stdout(sys.stderr):
         if upstream not in S3PRLUpstream.available_names():
             raise ValueError(f"upstream {upstream!r} is not among s3prl's available_names()")
         return S3PRLUpstream(upstream, path_or_url=path)

@@ -1,8 +1,8 @@
 """Raw speech to text with a trained model and a bundle, in one call."""
 
 import inspect
+import io
 import math
-import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +89,8 @@ class Speech2Text:
             _check_same_tokens(model_config, lm_config)
 
         # Seconds, which commands that only name this class need not wait for. ESPnet's modules
-        # print notes about optional packages, and standard output may be where the words go.
-        with redirect_stdout(sys.stderr):
+        # print notes about optional packages.
+        with redirect_stdout(io.StringIO()):
             from espnet2.bin import asr_inference
         known = inspect.signature(asr_inference.Speech2Text).parameters
         unknown = sorted(set(decoding) - (set(known) - set(GIVEN)))

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import launching
@@ -168,6 +170,18 @@ def test_transcribe(parts, trained, tmp_path, capsys):
     last = made["segments"][-1]
     assert last["end_sec"] == pytest.approx(0.7, abs=0.05) and len(made["segments"]) > 5
     assert made["rate_hz"] == pytest.approx(len(made["segments"]) / last["end_sec"], abs=0.01)
+
+
+def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
+    write_yaml(tmp_path / "decode.yaml", DECODING)
+    command = [sys.executable, "-m", "espnet_entropy.bin.transcribe"]
+    command += ["--model_config", trained.config, "--model_file", trained.checkpoint]
+    command += ["--inference_config", tmp_path / "decode.yaml", "--wav_scp", parts.wav_scp]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{utt} {text}" for utt, text in trained.text.items()]
+    lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line]
+    assert lines and all(line.startswith("recordings: ") for line in lines), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the commands share: parsers, progress, summary lines."""
 
+import logging
 import sys
 import time
 import warnings
@@ -11,6 +12,15 @@ from espnet2.utils import config_argparse
 from tqdm import tqdm
 
 from espnet_entropy.audio import SoundWarning
+
+# What other libraries say about themselves: category of the warning, and module that it is about.
+OTHERS = (
+    (FutureWarning, r"espnet2\."),
+    (FutureWarning, r"torch\.nn\.utils\.weight_norm$"),
+    (UserWarning, r"pyworld$"),
+)
+# What ESPnet logs as a warning of a model that is as its config says.
+LOGGED_BY_OTHERS = ("Set decoder to none as ctc_weight==1.0",)
 
 
 def make_parser(description: str) -> config_argparse.ArgumentParser:
@@ -143,13 +153,33 @@ def usable_device(name: str) -> str:
 
 
 @contextmanager
+def others_silenced():
+    """Without what other libraries say about themselves; all other warnings are shown.
+
+    Filters of warnings that are set inside end with it.
+    """
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return record.getMessage() not in LOGGED_BY_OTHERS
+
+    logging.getLogger().addFilter(is_wanted)
+    try:
+        with warnings.catch_warnings():
+            for category, module in OTHERS:
+                warnings.filterwarnings("ignore", category=category, module=module)
+            yield
+    finally:
+        logging.getLogger().removeFilter(is_wanted)
+
+
+@contextmanager
 def user_errors():
     """Bad input ends a command with its message, not with a traceback.
 
     What sound files lack is a line `warning: ...`, once for each file however often it is read.
     """
     try:
-        with warnings.catch_warnings():
+        with others_silenced():
             warnings.simplefilter("always", SoundWarning)
             warnings.showwarning = _shown(warnings.showwarning)
             yield

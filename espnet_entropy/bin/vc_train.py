@@ -1,5 +1,6 @@
 """Train a voice conversion; the options are those of ESPnet's trainings."""
 
+from espnet_entropy.bin.common import others_silenced
 from espnet_entropy.vc.task import ConversionTask
 
 
@@ -8,7 +9,8 @@ def get_parser():
 
 
 def main(cmd=None):
-    ConversionTask.main(cmd=cmd)
+    with others_silenced():
+        ConversionTask.main(cmd=cmd)
 
 
 if __name__ == "__main__":

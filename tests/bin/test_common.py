@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import logging
+import warnings
 
 import pytest
 import torch
@@ -101,3 +103,40 @@ def test_progress_stays_off_standard_output(capsys):
     assert list(common.progress(iter([1, 2]), "things", total=2)) == [1, 2]
     captured = capsys.readouterr()
     assert captured.out == "" and "things" in captured.err
+
+
+def warn(category, module):
+    warnings.warn_explicit(module, category, "f.py", 1, module=module)
+
+
+def test_what_others_say_about_themselves_is_silent(recwarn, caplog):
+    with common.user_errors():
+        for category, module in (
+            (FutureWarning, "espnet2.enh.layers.uses2_swin"),
+            (FutureWarning, "torch.nn.utils.weight_norm"),
+            (UserWarning, "pyworld"),
+        ):
+            warn(category, module)
+        logging.warning("Set decoder to none as ctc_weight==1.0")
+    assert not recwarn.list and not caplog.records
+
+
+def test_all_other_warnings_are_shown(caplog):
+    shown = [
+        (UserWarning, "espnet2.enh.layers.uses2_swin"),
+        (FutureWarning, "espnet_entropy.audio"),
+        (UserWarning, "torch.nn.utils.weight_norm"),
+        (RuntimeWarning, "pyworld"),
+    ]
+    with pytest.warns() as caught:
+        with common.user_errors():
+            for category, module in shown:
+                warn(category, module)
+            logging.warning("the loss is not finite")
+    assert [(w.category, str(w.message)) for w in caught] == shown
+    assert [record.getMessage() for record in caplog.records] == ["the loss is not finite"]
+    # Nothing is left behind.
+    with pytest.warns(FutureWarning):
+        warn(FutureWarning, "espnet2.train.trainer")
+    logging.warning("Set decoder to none as ctc_weight==1.0")
+    assert len(caplog.records) == 2

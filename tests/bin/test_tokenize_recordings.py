@@ -190,7 +190,7 @@ def test_a_short_file_is_named_once(tokenize, tmp_path):
     path = tmp_path / "short.wav"
     soundfile.write(path, tiny.wave(0, 0.005), 16000)
     with pytest.raises(SystemExit, match=f"^error: {path}: 80 samples .* are too short"):
-        tokenize(path)
+        tokenize(str(path))
 
 
 def test_a_broken_recording_in_the_middle_is_named_and_leaves_no_file(parts, tokenize, tmp_path):
