@@ -1,5 +1,6 @@
 """Trained models on disk: their configs, and checkpoints, of which nothing is executed."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from espnet_entropy.data import read_yaml
 from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.origin import origin_of_dump
 
 
 def load_weights_only(path: Path | str) -> object:
@@ -67,15 +69,19 @@ def read_frontend_conf(model_config: Path | str) -> dict:
     return conf
 
 
-def load_frontend(model_config: Path | str, model_file: Path | str) -> EntropyFrontend:
-    """The frontend of a trained model, in eval mode, for dumps; the rest of the model is not built.
+def load_frontend(
+    model_config: Path | str, model_file: Path | str, dumps: Iterable[Path | str]
+) -> EntropyFrontend:
+    """The frontend of a trained model, in eval mode; the rest of the model is not built.
 
     Args:
         model_config: `config.yaml` of its training.
         model_file: its checkpoint.
+        dumps: `dump/raw/SET` of the sets that it is to read.
 
     Raises:
-        ValueError: a checkpoint that cannot be read safely, or one of another model.
+        ValueError: a checkpoint that cannot be read safely, one of another model, or a dump that
+            was made with another bundle than the model's.
     """
     # Thresholds and embeddings are in the checkpoint.
     frontend = EntropyFrontend(**read_frontend_conf(model_config) | dict(bundle=None))
@@ -89,4 +95,6 @@ def load_frontend(model_config: Path | str, model_file: Path | str) -> EntropyFr
         frontend.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{model_file} is not of {model_config}: {error}") from error
+    for dump in dumps:
+        frontend.origin.check(dump, origin_of_dump(dump), model=model_file)
     return frontend.eval()

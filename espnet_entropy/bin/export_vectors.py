@@ -43,7 +43,7 @@ def run(args) -> None:
     """Write one shard unless it is whole already."""
     if is_whole(args.output, args.shard):
         return
-    frontend = load_frontend(args.model_config, args.model_file)
+    frontend = load_frontend(args.model_config, args.model_file, [args.dump])
     if args.rate is not None:
         frontend.set_rate(args.rate)
     encoder = frontend.encoder.to(usable_device(args.device))

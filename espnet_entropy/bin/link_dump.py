@@ -3,10 +3,12 @@
 Tables are copied, because the recipe's stage 4 writes into them; arks stay where they are.
 """
 
+import shutil
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import atomic_text, read_table, write_table
+from espnet_entropy.origin import UNIT_LM_HASH
 from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
 
 NEEDED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2num_samples")
@@ -65,6 +67,8 @@ def link_set(source: Path, target: Path) -> None:
     sha256 = read_codebook_hash(source)
     if sha256 is not None:
         write_codebook_hash(target, sha256)
+    if (source / UNIT_LM_HASH).is_file():
+        shutil.copyfile(source / UNIT_LM_HASH, target / UNIT_LM_HASH)
     entries = read_table(source / "wav.scp")
     write_table(
         target / "wav.scp",

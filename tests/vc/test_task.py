@@ -227,7 +227,7 @@ def test_a_bundle_of_other_units(trained, parts, tmp_path):
     config = read_yaml(other / "config.yaml")
     config["files"]["codebook.safetensors"] = "0" * 64
     (other / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(ValueError, match="was trained on units of the codebook"):
+    with pytest.raises(ValueError, match="was trained with the codebook"):
         VoiceConverter(trained.model, bundle=other)
 
 
