@@ -63,6 +63,8 @@ def import_kmeans(args) -> None:
             f"{path} is a pickle (sha256 {sha256}): reading it executes the code in it. If you "
             "trust where it comes from, say --execute_pickle true"
         )
+    if args.labels is not None and args.wav_scp is None:
+        raise ValueError("--labels are compared with recordings; give --wav_scp")
     extractor = build_extractor(args.extractor, **args.extractor_conf)
     print(f"executing the pickle {path}, sha256 {sha256}", file=sys.stderr)
     centroids, inertia = _read_kmeans(path)
