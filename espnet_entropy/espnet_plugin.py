@@ -5,15 +5,14 @@ extends a task's table right after that task's module was imported, and not befo
 tasks early costs seconds and prints a line to standard output, which stock recipes pipe into files.
 """
 
-import argparse
-import functools
 import importlib
 import importlib.abc
 import importlib.util
-import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
+
+from espnet_entropy.espnet_checks import CHECKS
 
 FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
 MT_FRONTEND = "espnet_entropy.frontend_mt:UnitTextFrontend"
@@ -105,71 +104,9 @@ def after_import(module: str, function: Callable[[ModuleType], None]) -> None:
         function(sys.modules[module])
 
 
-def check_first(task: type, name: str, check: Callable[[argparse.Namespace], None]) -> None:
-    """Let a class method of an ESPnet task call a check of its arguments before all else."""
-    method = getattr(task, name).__func__
-
-    @functools.wraps(method)
-    def checked(cls, args):
-        check(args)
-        return method(cls, args)
-
-    setattr(task, name, classmethod(checked))
-
-
-def check_training_data(args: argparse.Namespace) -> None:
-    """Refuse dumps that were made with another bundle than that of the frontend.
-
-    Args:
-        args: those of an ESPnet training, with the YAML of `--config` in them.
-
-    Raises:
-        ValueError: the codebook differs, or the unit LM of a model that depends on it.
-    """
-    conf = getattr(args, "frontend_conf", None) or {}
-    if getattr(args, "frontend", None) != "entropy" or not os.path.isdir(conf.get("bundle") or ""):
-        return
-    from espnet_entropy.bundle import Bundle  # here, so that importing this module stays cheap
-    from espnet_entropy.origin import needs_unit_lm
-
-    bundle = Bundle.open(conf["bundle"])
-    data = [*args.train_data_path_and_name_and_type, *args.valid_data_path_and_name_and_type]
-    for folder in sorted({os.path.dirname(path) for path, _, _ in data}):
-        bundle.check_dump(folder, needs_unit_lm=needs_unit_lm(**conf))
-
-
-def check_source_tokens(args: argparse.Namespace) -> None:
-    """Refuse a source token list of the MT task in which token ids are no unit ids.
-
-    Args:
-        args: of an MT model; `src_token_list` is a file or a list.
-
-    Raises:
-        ValueError: the list is not 0 .. K-1, `<unk>`, `<sos/eos>`.
-    """
-    if args.frontend != "entropy" or args.src_token_list is None:
-        return
-    from espnet_entropy.packing import check_unit_tokens
-
-    tokens, name = args.src_token_list, "the source token list"
-    if isinstance(tokens, str):
-        with open(tokens, encoding="utf-8") as file:
-            tokens, name = [line.rstrip() for line in file], tokens
-    check_unit_tokens(list(tokens), name)
-
-
 def install() -> None:
     """Hook into the import of ESPnet's tasks; tasks imported earlier are extended at once."""
     for module in {module for module, *_ in PLUGINS}:
         after_import(module, register)
-    # The frontend sees neither where its data are from nor the token list.
-    after_import("espnet2.tasks.abs_task", _check_data_first)
-    after_import("espnet2.tasks.mt", _check_tokens_first)
-
-
-def _check_data_first(module: ModuleType) -> None:
-    check_first(module.AbsTask, "main_worker", check_training_data)
-
-
-def _check_tokens_first(module: ModuleType) -> None:
-    check_first(module.MTTask, "build_model", check_source_tokens)
+    for module, check in CHECKS.items():
+        after_import(module, check)

@@ -72,7 +72,6 @@ def main(argv: list[str] | None = None) -> None:
     name, arguments = argv[1], argv[2:]
     if name.startswith("espnet2."):
         check_checkpoints(arguments)
-        check_dumps(arguments)
         set_broken_checkpoint_aside(arguments)
     if name.startswith("parallel_wavegan."):
         # Here, since a vocoder's training must not need ESPnet.
@@ -87,70 +86,34 @@ def main(argv: list[str] | None = None) -> None:
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
-def option_values(arguments: list[str]) -> list[tuple[str, str]]:
-    """(option, value) of an ESPnet command, also of the YAML that `--config` names."""
-    values, option = [], ""
+def check_checkpoints(arguments: list[str]) -> None:
+    """Exit unless the checkpoints among an ESPnet command's arguments hold nothing but weights.
+
+    Those that `--config` gives in place of options are looked at too; not the `checkpoint.pth` and
+    epochs that a training finds in its own folder.
+    """
+    paths, configs, option = [], [], ""
     for word in arguments:
         value = word
         if word.startswith("--"):
             option, _, value = word[2:].partition("=")
-        values.append((option, value))
-    configs = [value for option, value in values if option and "config".startswith(option)]
-    return values + values_of_configs(configs)
-
-
-def check_checkpoints(arguments: list[str]) -> None:
-    """Exit unless the checkpoints among an ESPnet command's arguments hold nothing but weights.
-
-    The `checkpoint.pth` and epochs that a training finds in its own folder are not looked at.
-    """
-    files = checkpoint_files(option_values(arguments))
+        if names_checkpoint(option):
+            paths.append(value)
+        elif option and "config".startswith(option):
+            configs.append(value)
+    paths += checkpoints_of_configs(configs)
+    # --init_param FILE:SOURCE:TARGET
+    files = [file for path in paths for file in (path, path.split(":")[0]) if Path(file).is_file()]
     if not files or os.environ.get(TRUST) == "true":
         return
     # Seconds, which other commands need not wait for.
     from espnet_entropy.checkpoint import load_weights_only
 
-    for file in files:
+    for file in dict.fromkeys(files):
         try:
             load_weights_only(file)
         except ValueError as error:
             sys.exit(f"error: {error}; if you trust where it comes from: {TRUST}=true")
-
-
-def check_dumps(arguments: list[str]) -> None:
-    """Exit if a dump that is to be decoded was made with another bundle than the model's.
-
-    ESPnet hands the frontend arrays alone. Trainings compare their data by themselves, see
-    `espnet_plugin`.
-    """
-    options = option_values(arguments)
-    data = "data_path_and_name_and_type"
-    paths = [value.split(",")[0] for option, value in options if option and data.startswith(option)]
-    files = checkpoint_files(options)
-    if not paths or not files:
-        return
-    from espnet_entropy.checkpoint import read_checkpoint
-    from espnet_entropy.origin import check_origin, origin_of_dump, origins_in
-
-    for file in files:
-        try:
-            origins = origins_in(read_checkpoint(file))
-        except ValueError:
-            continue  # a pickle that is executed on the user's word, or no model
-        for folder in sorted({os.path.dirname(path) for path in paths}):
-            try:
-                for known in origins:
-                    check_origin(known, folder, origin_of_dump(folder), model=file)
-            except ValueError as error:
-                sys.exit(f"error: {error}")
-
-
-def checkpoint_files(options: list[tuple[str, str]]) -> list[str]:
-    """The files that ESPnet will load as checkpoints."""
-    paths = [value for option, value in options if names_checkpoint(option)]
-    # --init_param FILE:SOURCE:TARGET
-    files = [file for path in paths for file in (path, path.split(":")[0]) if Path(file).is_file()]
-    return list(dict.fromkeys(files))
 
 
 def names_checkpoint(option: str) -> bool:
@@ -160,20 +123,20 @@ def names_checkpoint(option: str) -> bool:
     return any(tail and name.startswith(tail) for tail in tails for name in CHECKPOINTS)
 
 
-def values_of_configs(configs: list[str]) -> list[tuple[str, str]]:
-    """(option, value) of YAML files, where the value is a word or a list of words."""
+def checkpoints_of_configs(configs: list[str]) -> list[str]:
+    """What YAML files give for the options that name checkpoints."""
     import yaml  # here, so that importing this module stays cheap
 
-    values = []
+    paths = []
     for config in configs:
         try:
             content = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             continue  # ESPnet, which reads it next, says what is wrong with it
         for name, value in content.items() if isinstance(content, dict) else ():
-            words = value if isinstance(value, list) else [value]
-            values += [(str(name), word) for word in words if isinstance(word, str)]
-    return values
+            if names_checkpoint(str(name)):
+                paths += value if isinstance(value, list) else [value]
+    return [path for path in paths if isinstance(path, str)]
 
 
 def set_broken_checkpoint_aside(arguments: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Whose units these are: models, bundles and dumps of different codebooks or unit LMs."""
 
+import importlib
 import logging
 import shutil
 from argparse import Namespace
@@ -12,7 +13,6 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
 from espnet2.train.reporter import Reporter
 
-from espnet_entropy import run
 from espnet_entropy.bin import check_ctc, export_vectors, link_dump
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import write_yaml
@@ -132,37 +132,38 @@ def dumps(parts, others, tmp_path):
     return made
 
 
-def decode(dump, *options):
-    """The launcher's check of an inference command."""
-    data = f"{dump}/wav.scp,speech,kaldi_ark"
-    run.check_dumps([*map(str, options), "--data_path_and_name_and_type", data])
+def decode(dump, path, command="asr", **options):
+    """Whether ESPnet's decoding gets as far as to miss further arguments."""
+    inference = importlib.import_module(f"espnet2.bin.{command}_inference").inference
+    options[f"{command}_model_file"] = str(path)
+    data = [(f"{dump}/wav.scp", "speech", "kaldi_ark")]
+    with pytest.raises(TypeError, match="missing"):
+        inference(data_path_and_name_and_type=data, **options)
+    return True
 
 
+@pytest.mark.parametrize("command", ["asr", "st", "slu", "mt"])
 @pytest.mark.parametrize("part", PARTS)
-def test_decoding_another_bundles_dump(parts, dumps, tmp_path, part, caplog):
+def test_decoding_another_bundles_dump(parts, dumps, tmp_path, part, command, caplog):
     model = Model(parts.bundle)
     path = saved(model, tmp_path / "model.pth")
-    decode(dumps["right"], "--asr_model_file", path)
-    message = f"error: {path} was trained with the {PARTS[part]} .*but .*/{part} has"
-    with pytest.raises(SystemExit, match=message):
-        decode(dumps[part], f"--asr_model={path}")
-    write_yaml(tmp_path / "decode.yaml", dict(mt_model_file=str(path)))
-    with pytest.raises(SystemExit, match=message):
-        decode(dumps[part], "--config", tmp_path / "decode.yaml")
+    assert decode(dumps["right"], path, command)
+    message = f"{path} was trained with the {PARTS[part]} .*but .*/{part} has"
+    with pytest.raises(ValueError, match=message):
+        decode(dumps[part], path, command)
     assert not caplog.text
     torch.save(older(model.state_dict()), path)
-    decode(dumps[part], "--asr_model_file", path)
+    assert decode(dumps[part], path, command)
     assert f"{path} does not say which codebook" in caplog.text
 
 
 def test_decoding_with_models_of_other_kinds(parts, dumps, tmp_path, caplog):
-    """Of another frontend, of a text LM, and a model that reads no entropies."""
+    """Of another frontend, beside a text LM, and a model that reads no entropies."""
     torch.save({"frontend.weight": torch.zeros(2)}, tmp_path / "other.pth")
     dense = saved(Model(parts.bundle, segmenter="dense", rate=None), tmp_path / "dense.pth")
-    lm = ["--lm_file", parts.checkpoint]
-    decode(dumps["unit_lm"], "--asr_model_file", tmp_path / "other.pth", *lm)
-    decode(dumps["unit_lm"], "--asr_model_file", dense, *lm)
-    decode("none", "--asr_model_file", dense)
+    assert decode(dumps["unit_lm"], tmp_path / "other.pth", lm_file=str(parts.checkpoint))
+    assert decode(dumps["unit_lm"], dense)
+    assert decode("none", dense)
     assert not caplog.text
 
 

@@ -10,7 +10,7 @@ import yaml
 from table import case, written
 
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.espnet_plugin import check_source_tokens
+from espnet_entropy.espnet_checks import check_source_tokens
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
 from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
