@@ -4,6 +4,7 @@ A codebook of another layer of the same model has the right dimension and gives 
 like units. Reference labels of a few seconds of audio tell the difference.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,19 +54,19 @@ class Fit:
         )
 
 
-def read_recordings(
-    wav_scp: Path | str, labels: dict[str, np.ndarray] | None, sample_rate: int
+def first_waves(
+    wav_scp: Path | str, labelled: Collection[str] | None, sample_rate: int
 ) -> dict[str, Tensor]:
-    """The first recordings of a table, of those with labels, up to MAX_SEC of audio.
+    """The first recordings of a table that have labels, up to MAX_SEC of audio.
 
     Returns:
         (N,) float32 waveforms by utterance.
 
     Raises:
-        ValueError: none has labels, or a file cannot be read.
+        ValueError: none has labels (None: none needs them), or a file cannot be read.
     """
     table = read_table(wav_scp)
-    chosen = [utt for utt in table if labels is None or utt in labels]
+    chosen = [utt for utt in table if labelled is None or utt in labelled]
     if not chosen:
         raise ValueError(f"{wav_scp} and the labels have no utterance in common")
     waves, seconds = {}, 0.0

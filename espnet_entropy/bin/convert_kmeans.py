@@ -17,9 +17,9 @@ from espnet_entropy.bundle import file_hash
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.codebook_check import (
     MIN_AGREEMENT,
+    first_waves,
     fits_of_layers,
     measure_fit,
-    read_recordings,
 )
 from espnet_entropy.data import read_table
 from espnet_entropy.features import EXTRACTORS, build_extractor
@@ -83,13 +83,12 @@ def import_kmeans(args) -> None:
 
 def check_fit(args, extractor, codebook: Codebook, inertia: float | None) -> None:
     """Print how the codebook fits the recordings; ValueError if too few units are the labels'."""
-    labels = None
-    if args.labels is not None:
-        labels = {
-            utt: parse_units(text, codebook.num_units, f"{args.labels}, utt {utt}")
-            for utt, text in read_table(args.labels).items()
-        }
-    waves = read_recordings(args.wav_scp, labels, extractor.sample_rate)
+    table = None if args.labels is None else read_table(args.labels)
+    waves = first_waves(args.wav_scp, table, extractor.sample_rate)
+    labels = table and {
+        utt: parse_units(table[utt], codebook.num_units, f"{args.labels}, utt {utt}")
+        for utt in waves
+    }
     fit = measure_fit(extractor, codebook, waves, labels)
     print(fit.describe(inertia))
     if fit.agreement is None or fit.agreement >= MIN_AGREEMENT:
