@@ -10,6 +10,7 @@ path, relative to the bundle, and their hash.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import file_hash, read_yaml
 from espnet_entropy.features import build_extractor
-from espnet_entropy.shards import read_codebook_hash
+from espnet_entropy.origin import Origin, origin_of_dump
 from espnet_entropy.unit_lm import LlamaLM
 
 FORMAT = 1
@@ -167,6 +168,11 @@ class Bundle:
         """Units per second."""
         return 1.0 / self.config["frame_shift_sec"]
 
+    @property
+    def origin(self) -> Origin:
+        """The hashes of codebook and unit LM."""
+        return Origin(self.config["files"][FILES[0]], self.config["files"][FILES[1]])
+
     def codebook(self) -> Codebook:
         """The codebook."""
         return Codebook.load(self._checked("codebook.safetensors"))
@@ -190,20 +196,22 @@ class Bundle:
             raise ValueError(f"{path} does not hold this bundle's unit LM: {error}") from error
         return lm.eval()
 
-    def check_dump(self, folder: Path | str) -> None:
-        """Refuse a dump of another codebook's units, as far as it says whose they are.
+    def check_dump(self, folder: Path | str, *, needs_unit_lm: bool = True) -> None:
+        """Refuse a dump that was made with another codebook or unit LM, as far as it names them.
 
         Args:
             folder: `dump/units/SET` or `dump/raw/SET`.
+            needs_unit_lm: whether the dump's entropies are read.
 
         Raises:
-            ValueError: the codebooks differ.
+            ValueError: a hash differs.
         """
-        found, expected = read_codebook_hash(folder), self.config["files"][FILES[0]]
-        if found is not None and found != expected:
+        expected = self.origin if needs_unit_lm else self.origin._replace(unit_lm=None)
+        difference = origin_of_dump(folder).difference(expected, self.folder)
+        if difference:
             raise ValueError(
-                f"{folder} holds units of the codebook {found[:12]}, but {self.folder} has "
-                f"{expected[:12]}; dump it with this bundle, or give the bundle it was made with"
+                f"{folder} was made with {difference}; dump it with this bundle, or give the "
+                "bundle it was made with"
             )
 
     def check_hashes(self) -> None:
@@ -231,10 +239,12 @@ def _wrong_entry(config: dict) -> str | None:
     """The first entry of a bundle's config that has the wrong type, as `key: value`."""
     extractor, shift = config["extractor"], config["frame_shift_sec"]
     conf = extractor.get("conf") if isinstance(extractor, dict) else None
+    files = config["files"]
     right = dict(
         extractor=isinstance(conf, dict) and isinstance(conf.get("path"), str | None),
         unit_lm=isinstance(config["unit_lm"], dict),
         num_units=type(config["num_units"]) is int and config["num_units"] > 0,
+        files=all(re.fullmatch("[0-9a-f]{64}", str(files[name])) for name in FILES),
         frame_shift_sec=type(shift) in (int, float) and 0 < shift < float("inf"),
     )
     return next((f"{key}: {config[key]!r}" for key, good in right.items() if not good), None)

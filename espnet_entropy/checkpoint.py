@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from espnet_entropy.data import read_yaml
 from espnet_entropy.espnet_checkpoints import CheckpointError
 from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.origin import origin_of_dump
 
 # Names that may be missing or left over: constants that some versions of transformers save, and
 # the pretrained models in ESPnet's frontends, whose names have changed and whose weights come from
@@ -149,19 +150,25 @@ def read_frontend_conf(model_config: Path | str) -> dict:
     return conf
 
 
-def load_frontend(model_config: Path | str, model_file: Path | str) -> EntropyFrontend:
-    """The frontend of a trained model, in eval mode, for dumps; the rest of the model is not built.
+def load_frontend(
+    model_config: Path | str, model_file: Path | str, dumps: Iterable[Path | str]
+) -> EntropyFrontend:
+    """The frontend of a trained model, in eval mode; the rest of the model is not built.
 
     Args:
         model_config: `config.yaml` of its training.
         model_file: its checkpoint.
+        dumps: `dump/raw/SET` of the sets that it is to read.
 
     Raises:
-        ValueError: a checkpoint that cannot be read safely, or one of another model.
+        ValueError: a checkpoint that cannot be read safely, one of another model, or a dump that
+            was made with another bundle than the model's.
     """
     # Thresholds and embeddings are in the checkpoint.
     frontend = EntropyFrontend(**read_frontend_conf(model_config) | dict(bundle=None))
     # Where all names begin with a wrapper's, these do too.
     state = {name: t for name, t in read_checkpoint(model_file).items() if "frontend." in name}
     load_state(nn.ModuleDict({"frontend": frontend}), state, model_file, model_config)
+    for dump in dumps:
+        frontend.origin.check(dump, origin_of_dump(dump), model=model_file)
     return frontend.eval()

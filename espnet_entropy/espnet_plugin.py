@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from espnet_entropy.espnet_checkpoints import check_loading, check_tokens
+from espnet_entropy.espnet_checks import CHECKS
 
 FRONTEND = "espnet_entropy.frontend:EntropyFrontend"
 MT_FRONTEND = "espnet_entropy.frontend_mt:UnitTextFrontend"
@@ -136,3 +137,5 @@ def install() -> None:
         after_import(module, check_tokens)
     for module in {module for module, *_ in PLUGINS}:
         after_import(module, register)
+    for module, check in CHECKS.items():
+        after_import(module, check)

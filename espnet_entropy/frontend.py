@@ -9,6 +9,7 @@ from torch import Tensor
 from espnet_entropy.batch import valid_mask
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.encode import Encoded, SegmentEncoder
+from espnet_entropy.origin import OriginRecord, needs_unit_lm
 from espnet_entropy.segment import SegmenterConfig
 from espnet_entropy.tokenizer import UnitTokenizer
 
@@ -19,7 +20,8 @@ class EntropyFrontend(AbsFrontend):
     Args:
         num_units: K, as in the bundle.
         bundle: folder of the bundle. Needed to train and for raw speech. Decoding a dump works
-            without it: embeddings and thresholds then come from the checkpoint.
+            without it: embeddings and thresholds then come from the checkpoint. A checkpoint of
+            a model that was trained with another bundle is refused.
         segmenter, on_change, rate, min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`;
             rates in Hz, lengths in frames.
         rate_range: [lowest, highest] in Hz, for one model of many rates: a training draws one for
@@ -87,6 +89,7 @@ class EntropyFrontend(AbsFrontend):
             mask_span=mask_span,
             dropout=dropout,
         )
+        self.origin = OriginRecord(needs_unit_lm(segmenter, min_rate))
         # A list hides the tokenizer from torch: its weights are no part of this model.
         self._tokenizer: list[UnitTokenizer] = []
         if bundle is not None and Path(bundle).is_dir():
@@ -106,6 +109,7 @@ class EntropyFrontend(AbsFrontend):
         if unit_init == "centroids":
             self.encoder.init_embedding(bundle.codebook().centroids)
         self.encoder.set_thresholds(bundle.calibration())
+        self.origin.take(bundle.folder, bundle.origin)
 
     def output_size(self) -> int:
         """D."""
@@ -174,6 +178,14 @@ class EntropyFrontend(AbsFrontend):
         return units.long(), input[..., 1].float()
 
     def _tokenize(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        for index, length in enumerate(lengths.tolist()):
+            if is_flattened_dump(waveforms[index, :length], self.encoder.num_units):
+                raise ValueError(
+                    f"utterance {index} of the batch is no waveform: its {length} values are unit "
+                    f"ids and entropies in turn, a ({length // 2}, 2) matrix of a dump that was "
+                    "flattened. espnet3 flattens what it decodes in batches; set batch_size: null "
+                    "in its inference.yaml"
+                )
         if not self._tokenizer or self._tokenizer[0].device != waveforms.device:
             if self.bundle is None:
                 raise ValueError("raw speech needs frontend_conf.bundle")
@@ -185,6 +197,20 @@ class EntropyFrontend(AbsFrontend):
         tokens = self._tokenizer[0](waveforms.float(), lengths)
         # Copies: what was made in inference mode cannot take part in training.
         return tokens.units.clone(), tokens.entropies.clone(), tokens.lengths.clone()
+
+
+def is_flattened_dump(values: Tensor, num_units: int) -> bool:
+    """Whether (N,) values are ids in [0, K) and entropies in turn, and not samples of sound.
+
+    Sound lies within [-1, 1], so that no unit above 1 would mean silence, clicks or clipped sound.
+    """
+    units, entropies = values[::2], values[1::2]
+    return (
+        len(units) == len(entropies) > 0
+        and 1 < units.max().item() < num_units
+        and entropies.min().item() >= 0
+        and bool(((units >= 0) & (units == units.round())).all())
+    )
 
 
 def frame_rate(fs: int | float | str) -> float:

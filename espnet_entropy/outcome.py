@@ -82,7 +82,8 @@ def reached_rate_hz(model: Path, model_file: str, dump: Path) -> float:
         model_file: name of its checkpoint.
         dump: `dump/raw/SET`.
     """
-    return encoder_rate_hz(load_frontend(model / "config.yaml", model / model_file).encoder, dump)
+    frontend = load_frontend(model / "config.yaml", model / model_file, [dump])
+    return encoder_rate_hz(frontend.encoder, dump)
 
 
 def encoder_rate_hz(encoder: SegmentEncoder, dump: Path, rate_hz: float | None = None) -> float:

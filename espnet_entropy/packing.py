@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -54,6 +55,17 @@ def unit_tokens(num_units: int) -> list[str]:
     return [*map(str, range(num_units)), "<unk>", "<sos/eos>"]
 
 
+def check_unit_tokens(tokens: list[str], name: object) -> None:
+    """Raise ValueError, which names the list, unless the ids of the tokens are unit ids."""
+    expected = unit_tokens(max(len(tokens) - 2, 0))
+    for index, (token, unit) in enumerate(zip_longest(tokens, expected)):
+        if token != unit:
+            raise ValueError(
+                f"{name} has {token!r} at place {index}, where {unit!r} belongs, so its ids are no "
+                "unit ids; give the tokens.txt of the codebook"
+            )
+
+
 def _write_tokens(path: Path, num_units: int) -> None:
     with atomic_text(path) as file:
         file.write("\n".join(unit_tokens(num_units)) + "\n")
@@ -91,6 +103,7 @@ def _build_lm(config: dict, path: Path) -> LlamaLM:
     tokens, conf = config.get("token_list"), config.get("lm_conf")
     if not isinstance(tokens, list) or not isinstance(conf, dict):
         raise ValueError(f"{path} needs a token_list and an lm_conf; is it of the LM's training?")
+    check_unit_tokens(tokens, f"{path}: token_list")
     try:
         return LlamaLM(vocab_size=len(tokens), **conf)
     except Exception as error:  # transformers and torch raise all kinds on shapes that cannot be

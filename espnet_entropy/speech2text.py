@@ -3,9 +3,11 @@
 import inspect
 import io
 import math
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from typeguard import TypeCheckError
 
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.checkpoint import read_frontend_conf
-from espnet_entropy.data import read_yaml
+from espnet_entropy.data import read_yaml, write_yaml
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import segments_of
 from espnet_entropy.timing import Segment, timed_segments
@@ -62,7 +64,8 @@ class Speech2Text:
 
     Raises:
         ValueError: a file is missing, a checkpoint holds more than weights or does not fit its
-            config, the model has another frontend, or the bundle is not of its units.
+            config, the model has another frontend, or it was trained with another bundle's codebook
+            or unit LM.
     """
 
     def __init__(
@@ -99,14 +102,15 @@ class Speech2Text:
             raise ValueError(f"ESPnet's decoding has no option {', '.join(unknown[:3])}{more}")
         _check_decoding(decoding)
         try:
-            self.espnet = asr_inference.Speech2Text(
-                asr_train_config=str(model_config),
-                asr_model_file=str(model_file),
-                lm_train_config=None if lm_config is None else str(lm_config),
-                lm_file=None if lm_file is None else str(lm_file),
-                device=device,
-                **decoding,
-            )
+            with _config_of_bundle(model_config, folder) as config:
+                self.espnet = asr_inference.Speech2Text(
+                    asr_train_config=str(config),
+                    asr_model_file=str(model_file),
+                    lm_train_config=None if lm_config is None else str(lm_config),
+                    lm_file=None if lm_file is None else str(lm_file),
+                    device=device,
+                    **decoding,
+                )
         except TypeCheckError as error:
             raise ValueError(f"an option of ESPnet's decoding has a wrong type: {error}") from error
         # What ESPnet's builders raise where config and checkpoint do not fit, or the config is not
@@ -163,6 +167,17 @@ class Speech2Text:
         segments = timed_segments(units, lengths[0].cpu(), frame_rate_hz)
         rate_hz = len(segments) * frame_rate_hz / len(units)
         return Transcript(text, segments, units, tokens.entropies[0].cpu(), rate_hz)
+
+
+@contextmanager
+def _config_of_bundle(model_config: Path | str, bundle: Path | str) -> Iterator[Path]:
+    """The model's config with the bundle that is used, with which its frontend compares itself."""
+    config = read_yaml(model_config)
+    config["frontend_conf"]["bundle"] = str(bundle)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        write_yaml(path, config)
+        yield path
 
 
 def _check_decoding(decoding: dict) -> None:

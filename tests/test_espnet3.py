@@ -83,6 +83,23 @@ def test_a_recipe_of_espnet3_trains_and_its_model_takes_recordings(parts, tmp_pa
     made = speech2text(read_table(parts.wav_scp)["utt-a"])
     units = {utt: units.tolist() for utt, units, _ in read_dump(parts.dump)}
     assert made.units.tolist() == units["utt-a"] and made.segments
+    decode_by_espnet3(parts, speech2text.espnet)
+
+
+def decode_by_espnet3(parts, model):
+    """One by one, as `batch_size: null` has it; the template's batches are refused."""
+    from espnet3.systems.esp2_asr.inference import ASRInferenceRunner
+
+    from espnet_entropy.espnet3_dataset import Dataset
+
+    def decode(indices):
+        given = dict(dataset=Dataset(parts.dump), model=model, input_key="speech")
+        return ASRInferenceRunner.forward(indices, **given)
+
+    assert isinstance(decode(0)["text"], str)
+    message = r"no waveform: .* a \(81, 2\) matrix .*set batch_size: null in its inference.yaml"
+    with pytest.raises(ValueError, match=message):
+        decode([0, 1, 2, 3])
 
 
 def test_hydra_makes_the_frontend(parts):

@@ -115,12 +115,51 @@ def test_gradient_flows(parts, source):
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+def flattened(parts):
+    """What espnet3 makes of a batch of a dump's matrices."""
+    batch, lengths = dumped(parts)
+    rows = [row[:length].reshape(-1) for row, length in zip(batch, lengths, strict=True)]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), 2 * lengths
+
+
+def test_a_flattened_dump_is_no_waveform(parts):
+    batch, lengths = flattened(parts)
+    message = f"utterance 0 of the batch is no waveform: its {lengths[0]} values are unit ids"
+    with pytest.raises(ValueError, match=message):
+        frontend(parts)(batch, lengths)
+    # One of them among recordings.
+    waves, samples = recorded()
+    waves[2, : lengths[2]], samples[2] = batch[2, : lengths[2]], lengths[2]
+    with pytest.raises(ValueError, match="utterance 2 of the batch is no waveform"):
+        frontend(parts)(waves, samples)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda wave: wave * 0,
+        lambda wave: wave.abs(),
+        lambda wave: wave.sign(),
+        lambda wave: wave.sign().clamp(min=0),
+        lambda wave: (wave == wave.max()).float(),
+        lambda wave: wave.repeat_interleave(2) * torch.tensor([0.0, 1.0]).repeat(len(wave)),
+        lambda wave: (wave * 32768).round() / 32768,
+        lambda wave: 3 * wave,
+    ],
+    ids=["silence", "positive", "square", "pulses", "click", "zeros", "16-bit", "loud"],
+)
+def test_odd_sound_is_a_waveform(parts, change):
+    wave = change(torch.from_numpy(tiny.wave(1, 0.5)))
+    _, lengths = frontend(parts)(wave[None], torch.tensor([len(wave)]))
+    assert lengths.item() >= 1
+
+
 def test_the_heavy_parts_are_no_submodules(parts):
     model = frontend(parts)
     before = set(model.state_dict())
     model(*recorded())
     assert set(model.state_dict()) == before
-    assert all(name.startswith("encoder.") for name in before)
+    assert all(name.startswith(("encoder.", "origin.")) for name in before)
 
 
 def test_a_checkpoint_decodes_without_the_bundle(parts, tmp_path):

@@ -152,6 +152,28 @@ def test_what_does_not_belong_together_is_refused(parts, trained, tmp_path):
         Speech2Text(trained.config, trained.checkpoint, rate_hz=7.0, **DECODING)
 
 
+@pytest.mark.parametrize("part", ["codebook", "unit_lm"])
+def test_the_bundle_must_be_the_models(parts, trained, tmp_path, part):
+    other = tiny.another_bundle(parts, tmp_path / "other", part)
+    message = f"trained with the {part.replace('_lm', ' LM')} .*but .*other has"
+    with pytest.raises(ValueError, match=message):
+        Speech2Text(trained.config, trained.checkpoint, bundle=other, **DECODING)
+    path = read_table(parts.wav_scp)["utt-a"]
+    options = dict(model_config=trained.config, model_file=trained.checkpoint)
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(transcribe, path, bundle=other, **options)
+    # The config may name a bundle that has changed since, and the person the right one.
+    config = read_yaml(trained.config)
+    config["frontend_conf"]["bundle"] = str(other)
+    write_yaml(tmp_path / "config.yaml", config)
+    with pytest.raises(ValueError, match=message):
+        Speech2Text(tmp_path / "config.yaml", trained.checkpoint, **DECODING)
+    model = Speech2Text(
+        tmp_path / "config.yaml", trained.checkpoint, bundle=parts.bundle, **DECODING
+    )
+    assert model(path).text == trained.text["utt-a"]
+
+
 def test_transcribe(parts, trained, tmp_path, capsys):
     write_yaml(tmp_path / "decode.yaml", DECODING)
     options = dict(

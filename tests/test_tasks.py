@@ -1,6 +1,8 @@
 """Every ESPnet task that takes `frontend: entropy` trains with it, through the launcher."""
 
 import importlib
+import shutil
+from argparse import Namespace
 
 import pytest
 import tiny
@@ -16,9 +18,10 @@ from launching import (
     write_config,
 )
 
-from espnet_entropy.data import read_table
+from espnet_entropy.data import read_table, read_yaml, write_yaml
 from espnet_entropy.dump import read_units
 from espnet_entropy.frontend_mt import UnitTextFrontend
+from espnet_entropy.packing import load_trained_lm
 
 LOSS = "valid.loss.best.pth"
 
@@ -97,6 +100,39 @@ def test_mt(parts, tmp_path):
     assert_trained(parts, tmp_path / "arks" / LOSS, "frontend.speech.encoder.")
     decoded = read_table(tmp_path / "decoded/1best_recog/token")
     assert list(decoded) == sorted(tiny.SECONDS) and all(decoded.values())
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda tokens: [tokens[1], tokens[0], *tokens[2:]], "has '1' at place 0, where '0' "),
+        (lambda tokens: ["<blank>", *tokens[:-1]], "has '<blank>' at place 0"),
+        (lambda tokens: [*tokens[:-2], "<sos/eos>", "<unk>"], "has '<sos/eos>' at place 12"),
+        (lambda tokens: [*sorted(tokens[:-2]), *tokens[-2:]], "has '10' at place 2"),
+        (lambda tokens: tokens[:-1], "has '11' at place 11, where '<unk>' "),
+    ],
+    ids=["exchanged", "blank", "ends", "sorted", "short"],
+)
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_source_token_list_of_other_ids_is_refused(parts, tmp_path, change, message, as_file):
+    """By ESPnet's own build_model, which training and decoding call."""
+    from espnet2.tasks.mt import MTTask
+
+    tokens = change((parts.codebook / "tokens.txt").read_text().split())
+    (tmp_path / "tokens.txt").write_text("\n".join(tokens) + "\n")
+    given = str(tmp_path / "tokens.txt") if as_file else tokens
+    args = Namespace(frontend="entropy", frontend_conf={}, src_token_list=given)
+    with pytest.raises(ValueError, match=message + ".*give the tokens.txt of the codebook"):
+        MTTask.build_model(args)
+
+
+def test_a_unit_lm_of_other_ids_is_refused(parts, tmp_path):
+    shutil.copytree(parts.checkpoint.parent, tmp_path / "lm")
+    config = read_yaml(tmp_path / "lm/config.yaml")
+    config["token_list"][:2] = "1", "0"
+    write_yaml(tmp_path / "lm/config.yaml", config)
+    with pytest.raises(ValueError, match="config.yaml: token_list has '1' at place 0"):
+        load_trained_lm(tmp_path / "lm" / parts.checkpoint.name)
 
 
 @pytest.mark.parametrize("task", ["s2t", "s2t_ctc"])

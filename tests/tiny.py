@@ -1,5 +1,6 @@
 """Synthetic recordings, and a tiny bundle that the package's own commands make of them."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import numpy as np
 import soundfile
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from espnet_entropy.alignment import Interval
 from espnet_entropy.bin import (
@@ -18,7 +20,8 @@ from espnet_entropy.bin import (
     learn_codebook,
     merge_shards,
 )
-from espnet_entropy.data import write_table
+from espnet_entropy.bundle import Bundle, file_hash
+from espnet_entropy.data import read_yaml, write_table, write_tensors, write_yaml
 from espnet_entropy.dump import read_dump
 from espnet_entropy.unit_lm import LlamaLM
 
@@ -139,6 +142,22 @@ def pack(parts: SimpleNamespace, output: Path) -> None:
         calibration=parts.calibration,
         output=output,
     )
+
+
+def another_bundle(parts: SimpleNamespace, folder: Path, part: str) -> Path:
+    """A bundle of which one part, `codebook` or `unit_lm`, is another one of the same size."""
+    shutil.copytree(parts.bundle, folder)
+    path = folder / f"{part}.safetensors"
+    if part == "codebook":
+        tensors = {"centroids": load_file(path)["centroids"].flip(0)}
+    else:
+        tensors = unit_lm(seed=1).state_dict()
+    write_tensors(path, tensors)
+    config = read_yaml(folder / "config.yaml")
+    config["files"][path.name] = file_hash(path)
+    write_yaml(folder / "config.yaml", config)
+    Bundle.open(folder).check_hashes()
+    return folder
 
 
 def command(module, *words: str, **options) -> None:

@@ -15,6 +15,7 @@ from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_table, read_yaml
 from espnet_entropy.dump import padded_batches
 from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.origin import needs_unit_lm
 
 # (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/
 # pytorch_backend/transformer/subsampling.py); what is not in this table is refused.
@@ -134,7 +135,7 @@ def encoder_frames(args, config: dict, rate_hz: float | None = None) -> dict[str
             f"{args.asr_config} has no frontend_conf with num_units: it is no model with "
             "frontend: entropy, and its segments cannot be counted"
         )
-    Bundle.open(args.bundle).check_dump(args.dump)
+    Bundle.open(args.bundle).check_dump(args.dump, needs_unit_lm=needs_unit_lm(**conf))
     encoder = EntropyFrontend(**{**conf, "bundle": args.bundle}).encoder
     layer = (config.get("encoder_conf") or {}).get("input_layer", "conv2d")
     keys = None if args.keys is None else read_table(args.keys)

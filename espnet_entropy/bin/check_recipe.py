@@ -18,6 +18,7 @@ from espnet_entropy.bin.common import user_errors
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_table, read_yaml
 from espnet_entropy.dump import read_dump
+from espnet_entropy.origin import needs_unit_lm
 
 LAUNCHER = "espnet_entropy.run"
 SETTINGS = ("spk2utt", "feats_type", "audio_format")  # files that are no tables of utterances
@@ -218,7 +219,7 @@ def dump_problems(args, model: dict) -> Iterator[str]:
     conf = model["frontend_conf"]
     for name in sets:
         yield from set_problems(raw / name, [*TABLES, *texts], raw, conf.get("num_units"))
-        yield from bundle_problems(raw / name, conf.get("bundle"))
+        yield from bundle_problems(raw / name, conf)
 
 
 def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -> Iterator[str]:
@@ -244,15 +245,14 @@ def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -
     yield from unit_problems(folder, keys[:READ_UTTERANCES], num_units)
 
 
-def bundle_problems(folder: Path, bundle: str | None) -> Iterator[str]:
-    """A dump of another codebook's units."""
+def bundle_problems(folder: Path, conf: dict) -> Iterator[str]:
+    """A dump that was made with another codebook or unit LM than the model's."""
+    if conf.get("bundle") is None:
+        return
     try:
-        if bundle is not None:
-            Bundle.open(bundle).check_dump(folder)
+        Bundle.open(conf["bundle"]).check_dump(folder, needs_unit_lm=needs_unit_lm(**conf))
     except ValueError as error:
-        # A bundle that is none is told by rate_problems.
-        if "holds units of the codebook" in str(error):
-            yield str(error)
+        yield str(error)
 
 
 def unit_problems(folder: Path, keys: list[str], num_units: int | None) -> Iterator[str]:

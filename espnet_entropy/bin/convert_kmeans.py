@@ -16,8 +16,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from espnet_entropy.bin.common import make_parser, mapping, user_errors
+from espnet_entropy.bin.convert_labels import parse_units
 from espnet_entropy.bundle import file_hash
 from espnet_entropy.codebook import Codebook
+from espnet_entropy.codebook_check import (
+    MIN_AGREEMENT,
+    first_waves,
+    fits_of_layers,
+    measure_fit,
+)
+from espnet_entropy.data import read_table
 from espnet_entropy.features import EXTRACTORS, build_extractor
 from espnet_entropy.packing import write_codebook
 
@@ -34,6 +42,10 @@ def get_parser():
     take.add_argument(
         "--extractor_conf", type=mapping, default={}, help="what its features came from"
     )
+    take.add_argument(
+        "--wav_scp", help="recordings to check the codebook with; half a minute is enough"
+    )
+    take.add_argument("--labels", help="their units by the toolkit that learned the codebook")
     take.add_argument("--output", required=True, help="folder to write")
     give = commands.add_parser("export", help="codebook or bundle to a joblib file")
     give.add_argument("--codebook", required=True, help="folder of a codebook or a bundle")
@@ -56,22 +68,57 @@ def import_kmeans(args) -> None:
             f"{path} is a pickle (sha256 {sha256}): reading it executes the code in it. If you "
             "trust where it comes from, say --execute_pickle true"
         )
+    if args.labels is not None and args.wav_scp is None:
+        raise ValueError("--labels are compared with recordings; give --wav_scp")
     extractor = build_extractor(args.extractor, **args.extractor_conf)
-    if not is_plain:
+    if is_plain:
+        centroids, inertia = _plain_centroids(path), None
+    else:
         print(f"executing the pickle {path}, sha256 {sha256}", file=sys.stderr)
-    centroids = _plain_centroids(path) if is_plain else _centroids(path)
+        centroids, inertia = _read_kmeans(path)
     if centroids.shape[1] != extractor.dim:
         raise ValueError(
             f"{path} has centroids of {centroids.shape[1]} dimensions, but {args.extractor} gives "
             f"{extractor.dim}; name the extractor and layer that it was learned from"
         )
-    origin = dict(imported=path.name, sha256=sha256)
-    write_codebook(args.output, Codebook(torch.from_numpy(centroids)), extractor, origin)
+    codebook = Codebook(torch.from_numpy(centroids))
+    if args.wav_scp is not None:
+        check_fit(args, extractor, codebook, inertia)
+    origin = dict(imported=path.name, sha256=sha256, inertia=inertia)
+    write_codebook(args.output, codebook, extractor, origin)
     print(f"codebook: {args.output}, {len(centroids)} units of {centroids.shape[1]} dimensions")
 
 
-def _centroids(path: Path) -> np.ndarray:
-    """(K, D) float32 of a k-means model of scikit-learn, which is executed."""
+def check_fit(args, extractor, codebook: Codebook, inertia: float | None) -> None:
+    """Print how the codebook fits the recordings; ValueError if too few units are the labels'."""
+    table = None if args.labels is None else read_table(args.labels)
+    waves = first_waves(args.wav_scp, table, extractor.sample_rate)
+    labels = table and {
+        utt: parse_units(table[utt], codebook.num_units, f"{args.labels}, utt {utt}")
+        for utt in waves
+    }
+    fit = measure_fit(extractor, codebook, waves, labels)
+    print(fit.describe(inertia))
+    if fit.agreement is None or fit.agreement >= MIN_AGREEMENT:
+        return
+    better = "name the extractor and weights that it was learned with"
+    if "layer" in args.extractor_conf:
+        fits = fits_of_layers(args.extractor, args.extractor_conf, codebook, waves, labels)
+        layer = max(fits, key=lambda layer: fits[layer].agreement)
+        better = f"layer {layer} agrees best, in {100 * fits[layer].agreement:.1f} %"
+        if fits[layer].agreement < MIN_AGREEMENT:
+            better += ", so these are other weights or other labels"
+    raise ValueError(
+        f"only {100 * fit.agreement:.1f} % of the units agree with {args.labels}, "
+        f"{100 * MIN_AGREEMENT:.0f} % are needed; {better}"
+    )
+
+
+def _read_kmeans(path: Path) -> tuple[np.ndarray, float | None]:
+    """Centroids (K, D) float32 of a k-means model of scikit-learn, which is executed.
+
+    Behind them the mean squared distance of the frames that it was learned from, if it is known.
+    """
     import joblib
 
     try:
@@ -81,7 +128,18 @@ def _centroids(path: Path) -> np.ndarray:
     centroids = getattr(model, "cluster_centers_", None)
     if not isinstance(centroids, np.ndarray) or centroids.ndim != 2:
         raise ValueError(f"{path} holds a {type(model).__name__} without cluster_centers_ (K, D)")
-    return centroids.astype(np.float32)
+    return centroids.astype(np.float32), _mean_inertia(model)
+
+
+def _mean_inertia(model) -> float | None:
+    inertia, labels = getattr(model, "inertia_", None), getattr(model, "labels_", None)
+    if labels is None:
+        # Models that were told not to keep labels, as ESPnet's and fairseq's are.
+        mean = getattr(model, "_ewa_inertia", None)
+    else:
+        mean = None if inertia is None else inertia / len(labels)
+    # A model of `convert_kmeans export` was fitted to its own centroids.
+    return float(mean) if mean else None
 
 
 def _plain_centroids(path: Path) -> np.ndarray:

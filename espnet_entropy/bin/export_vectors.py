@@ -48,7 +48,7 @@ def run(args) -> None:
     sources = {utt: Source.of(entry) for utt, entry in rows.items()}
     if is_whole(args.output, args.shard, made_from.settings, sources):
         return
-    frontend = load_frontend(args.model_config, args.model_file)
+    frontend = load_frontend(args.model_config, args.model_file, [args.dump])
     if args.rate is not None:
         frontend.set_rate(args.rate)
     encoder = frontend.encoder.to(usable_device(args.device))

@@ -170,8 +170,9 @@ def _rates(args, model: Path, dump: Path) -> tuple:
     from espnet_entropy.checkpoint import load_frontend
     from espnet_entropy.outcome import encoder_rate_hz
 
-    encoder = load_frontend(model / "config.yaml", model / args.model_file).encoder
     sets = [name for name in args.sets if (dump / name / "wav.scp").is_file()]
+    dumps = [dump / name for name in sets]
+    encoder = load_frontend(model / "config.yaml", model / args.model_file, dumps).encoder
     return encoder, {name: encoder_rate_hz(encoder, dump / name, args.rate) for name in sets}
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import read_table, write_table
 from espnet_entropy.pairs import select_pairs
-from espnet_entropy.shards import CODEBOOK_HASH
+from espnet_entropy.shards import CODEBOOK_HASH, UNIT_LM_HASH
 
 # What `dump/raw/SET` has a line of for each utterance.
 TABLES = ("text", "utt2spk", "utt2num_samples", "wav.scp")
-SETTINGS = ("feats_type", "audio_format", CODEBOOK_HASH)
+SETTINGS = ("feats_type", "audio_format", CODEBOOK_HASH, UNIT_LM_HASH)
 
 
 def get_parser():

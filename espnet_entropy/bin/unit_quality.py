@@ -43,7 +43,7 @@ def run(args) -> None:
     if not args.phones:
         raise ValueError("no alignments of phones are given; name them with --phones")
     bundle = Bundle.open(args.bundle)
-    bundle.check_dump(args.dump)
+    bundle.check_dump(args.dump, needs_unit_lm=False)
     batches, frames = read_batches(padded_batches(args.dump))
     durations_sec = {utt: count / bundle.frame_rate_hz for utt, count in frames.items()}
     alignments = read_checked(args.phones, args.phone_tier, durations_sec, args)

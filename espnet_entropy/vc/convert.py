@@ -8,14 +8,16 @@ import numpy as np
 import torch
 
 from espnet_entropy.audio import read_audio, sample_rate_of
+from espnet_entropy.bundle import Bundle
 from espnet_entropy.checkpoint import load_state, read_checkpoint
 from espnet_entropy.data import read_yaml
+from espnet_entropy.origin import check_origin
 from espnet_entropy.tokenizer import UnitTokenizer
 from espnet_entropy.vc import speaker
 from espnet_entropy.vc.mel import MelConfig, fit_frames, log_mel
 from espnet_entropy.vc.model import Utterance
 from espnet_entropy.vc.pitch import track_pitch
-from espnet_entropy.vc.task import ConversionTask, codebook_hash
+from espnet_entropy.vc.task import ConversionTask
 from espnet_entropy.vc.vocoder import Vocoder, load_vocoder
 
 # Seconds of a prompt: less tells little of a voice, more costs time without telling much more.
@@ -84,10 +86,10 @@ class VoiceConverter:
         bundle = bundle or config["frontend_conf"].get("bundle")
         if bundle is None or not Path(bundle).is_dir():
             raise ValueError(f"the bundle {bundle} is missing; give its folder with --bundle")
-        _check_bundle(bundle, config, folder)
         try:
             self.device, self.mel_config = device, MelConfig(**config["mel_conf"])
             model = _load_model(config, _checkpoint_of(folder, checkpoint))
+            _check_bundle(model, bundle, config, folder)
         except TypeError as error:
             raise ValueError(f"{folder}/config.yaml: {error}") from error
         self.model = model.to(device).eval()
@@ -272,14 +274,13 @@ def _checkpoint_of(folder: Path, name: str | None) -> Path:
     raise ValueError(f"{folder} has no {wanted}; has its training ended?")
 
 
-def _check_bundle(bundle: Path | str, config: dict, folder: Path) -> None:
+def _check_bundle(model: torch.nn.Module, bundle: Path | str, config: dict, folder: Path) -> None:
     """ValueError if units of this bundle mean something else to the model."""
-    found, expected = codebook_hash(bundle), config.get("codebook_sha256")
-    if expected not in (None, found):
-        raise ValueError(
-            f"{folder} was trained on units of the codebook {expected[:12]}, but {bundle} has "
-            f"{found[:12]}; give the bundle it was trained with (--bundle)"
-        )
+    known = model.frontend.origin.known
+    if known.codebook is None:
+        # Models from before their states held this.
+        known = known._replace(codebook=config.get("codebook_sha256"))
+    check_origin(known, bundle, Bundle.open(bundle).origin, model=folder)
 
 
 def _load_model(config: dict, checkpoint: Path) -> torch.nn.Module:

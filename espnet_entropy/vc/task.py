@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import numpy as np
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
@@ -15,7 +14,6 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 from torch import Tensor
 
-from espnet_entropy.bundle import Bundle
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.vc.mel import MelConfig, fit_frames
 from espnet_entropy.vc.model import ConversionModel
@@ -110,11 +108,7 @@ class ConversionTask(AbsTask):
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> ConversionModel:
-        """The model of a config, in which it notes whose units these are."""
-        bundle = args.frontend_conf.get("bundle")
-        if bundle is not None:
-            # ESPnet writes its config.yaml after this.
-            args.codebook_sha256 = codebook_hash(bundle)
+        """The model of a config."""
         frontend = frontend_choices.get_class(args.frontend)(**args.frontend_conf)
         return ConversionModel(
             frontend,
@@ -122,11 +116,6 @@ class ConversionTask(AbsTask):
             frames_per_unit=_frames_per_unit(args),
             **args.model_conf,
         )
-
-
-def codebook_hash(bundle: Path | str) -> str:
-    """SHA-256 (hex) of the codebook of a bundle."""
-    return Bundle.open(bundle).config["files"]["codebook.safetensors"]
 
 
 def _frames_per_unit(args: argparse.Namespace) -> int:

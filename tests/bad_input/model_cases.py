@@ -1,15 +1,17 @@
 """Settings of a model, what it is given, and bundles."""
 
 import re
+from argparse import Namespace
 
 import numpy as np
 import tiny
 import tiny_models
 import torch
 import yaml
-from table import case
+from table import case, written
 
 from espnet_entropy.bundle import Bundle
+from espnet_entropy.espnet_checks import check_source_tokens
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
 from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
@@ -210,10 +212,56 @@ def _(folder, parts):
     Bundle.open(folder / "bundle")
 
 
-@case("bundle: a dump of another codebook", "of the codebook 000000000000, but .*bundle has")
+@case("bundle: a dump of another codebook", "with the codebook 000000000000, but .*bundle has")
 def _(folder, parts):
     write_codebook_hash(folder, 64 * "0")
     Bundle.open(parts.bundle).check_dump(folder)
+
+
+@case("bundle: a dump of another unit LM", "with the unit LM 000000000000, but .*bundle has")
+def _(folder, parts):
+    written(folder / "unit_lm_sha256", 64 * "0")
+    Bundle.open(parts.bundle).check_dump(folder)
+
+
+@case("bundle: a dump of another unit LM, whose entropies nobody reads", None)
+def _(folder, parts):
+    written(folder / "unit_lm_sha256", 64 * "0")
+    Bundle.open(parts.bundle).check_dump(folder, needs_unit_lm=False)
+
+
+# A model and a bundle: (segmenter, part of the bundle that is another one, message)
+OTHERS = [
+    ("global", "codebook", "trained with the codebook .*but .*bundle has 0000"),
+    ("global", "unit_lm", "trained with the unit LM .*but .*bundle has 0000"),
+    ("dense", "codebook", "trained with the codebook .*but .*bundle has 0000"),
+    ("dense", "unit_lm", None),
+]
+for _segmenter, _part, _message in OTHERS:
+
+    @case(f"model: {_segmenter}, a bundle with another {_part}", _message)
+    def _(folder, parts, segmenter=_segmenter, part=_part):
+        settings = dict(segmenter=segmenter, rate=10 if segmenter == "global" else None)
+        trained = frontend(parts, **settings)
+        bundle = copied(folder, parts)
+        config = yaml.safe_load((bundle / "config.yaml").read_text())
+        config["files"][f"{part}.safetensors"] = 64 * "0"
+        (bundle / "config.yaml").write_text(yaml.safe_dump(config))
+        trained.origin.check(bundle, Bundle.open(bundle).origin)
+
+
+@case("model: a source token list that is shuffled", "tokens.txt has '1' at place 0, where '0'")
+def _(folder, parts):
+    tokens = [*map(str, range(12)), "<unk>", "<sos/eos>"]
+    tokens[:2] = "1", "0"
+    written(folder / "tokens.txt", "\n".join(tokens) + "\n")
+    check_source_tokens(Namespace(frontend="entropy", src_token_list=str(folder / "tokens.txt")))
+
+
+@case("model: a dump of units and entropies, flattened", r"no waveform: its 10 .* \(5, 2\) matrix")
+def _(folder, parts):
+    flat = torch.stack([torch.arange(5.0), torch.rand(5)], dim=1).reshape(1, 10)
+    frontend(parts)(flat, torch.tensor([10]))
 
 
 @case("bundle: its own dumps, and one that does not say", None)

@@ -136,8 +136,21 @@ BEHIND = {
     "units at or above K, halves of units, NaN, half precision": [
         "model: (a unit|half|NaN$|bfloat)",
     ],
-    "a dump made with another codebook": [
-        "bundle: a dump of another codebook",
+    "a dump made with another codebook, or with another unit LM where entropies are read": [
+        "bundle: a dump of another (codebook|unit LM)$",
+    ],
+    "a bundle with another codebook than the model's, or another unit LM": [
+        "model: (global, a bundle with another|dense, a bundle with another codebook)",
+    ],
+    "a bundle or dump with another unit LM, of a model that reads no entropies": [
+        "model: dense, a bundle with another unit_lm",
+        "bundle: a dump of another unit LM, whose entropies nobody reads",
+    ],
+    "a source token list (MT) that is not 0 .. K-1, `<unk>`, `<sos/eos>`": [
+        "model: a source token list",
+    ],
+    "a dump's matrix that was flattened, in place of a waveform": [
+        "model: a dump of units and entropies",
     ],
     "settings of a wrong type or out of range, unknown keys": [
         r"frontend: (rate|min_rate|\{)",

@@ -186,5 +186,5 @@ def test_a_dump_of_another_codebook_is_refused(parts, tmp_path, command):
     write_codebook_hash(tmp_path / "dump", 64 * "0")
     options = dict(bundle=parts.bundle, dump=tmp_path / "dump")
     more = dict(wav_scp=parts.wav_scp) if command == "verify" else dict(output=tmp_path / "new")
-    with pytest.raises(SystemExit, match="dump holds units of the codebook 000000000000"):
+    with pytest.raises(SystemExit, match="dump was made with the codebook 000000000000"):
         tiny.command(bundle, command, **options, **more)

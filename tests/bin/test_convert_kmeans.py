@@ -1,16 +1,20 @@
 """convert_kmeans: scikit-learn's models to and from codebooks, and no pickle unasked."""
 
+from types import SimpleNamespace
+
 import joblib
 import numpy as np
 import pytest
 import tiny
+import tiny_models
 import torch
 from safetensors.numpy import save_file
 from sklearn.cluster import MiniBatchKMeans
 
 from espnet_entropy.bin import convert_kmeans, dump_units
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_table
+from espnet_entropy.data import read_matrix, read_table, read_yaml, write_table
+from espnet_entropy.features import MfccExtractor
 
 MFCC = dict(extractor="mfcc", extractor_conf="{num_mel: 20, num_ceps: 5, deltas: false}")
 
@@ -142,3 +146,102 @@ def test_what_does_not_fit_is_refused(kmeans, tmp_path):
     with pytest.raises(SystemExit, match="text.mdl is no joblib file"):
         take(tmp_path / "text.mdl", tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+# The check with recordings and labels
+
+
+@pytest.fixture(scope="module")
+def hubert(tmp_path_factory):
+    """A codebook of layer 1 of a tiny HuBERT, as a joblib file, and the labels it gives."""
+    folder = tmp_path_factory.mktemp("hubert")
+    codebook = tiny_models.learn_tiny_codebook("s3prl", folder)
+    tiny.command(convert_kmeans, "export", codebook=codebook, output=folder / "km.mdl")
+    wav_scp = folder / "data/wav.scp"
+    tiny.command(dump_units, wav_scp=wav_scp, codebook=codebook, output=folder / "units")
+    entries = read_table(folder / "units/shards/units.1.scp")
+    units = {utt: read_matrix(entry) for utt, entry in entries.items()}
+    write_table(folder / "labels", {utt: " ".join(map(str, u)) for utt, u in units.items()})
+    return SimpleNamespace(
+        units=units,
+        options=dict(
+            kmeans=folder / "km.mdl",
+            execute_pickle="true",
+            extractor="s3prl",
+            wav_scp=wav_scp,
+            labels=folder / "labels",
+        ),
+        conf=f"{{upstream: hf_hubert_custom, path: {folder / 'hubert'}, layer: %d}}",
+    )
+
+
+def check(hubert, output, *, layer=1, **options):
+    options = hubert.options | dict(output=output, extractor_conf=hubert.conf % layer) | options
+    tiny.command(convert_kmeans, "import", **options)
+
+
+def test_a_codebook_of_the_named_layer_is_taken(hubert, tmp_path, capsys):
+    check(hubert, tmp_path / "codebook")
+    printed = capsys.readouterr().out
+    assert "units: 100.0 % agree with the labels, mean squared distance to the centroids" in printed
+    assert (tmp_path / "codebook/codebook.safetensors").exists()
+
+
+def test_a_codebook_of_another_layer_is_refused(hubert, tmp_path):
+    message = "only .* % of the units agree with .*; layer 1 agrees best, in 100.0 %"
+    with pytest.raises(SystemExit, match=message):
+        check(hubert, tmp_path / "codebook", layer=2)
+    assert not (tmp_path / "codebook").exists()
+
+
+def test_labels_of_another_codebook_are_refused(hubert, tmp_path):
+    labels = {utt: " ".join(map(str, (units + 1) % 12)) for utt, units in hubert.units.items()}
+    write_table(tmp_path / "labels", labels)
+    with pytest.raises(SystemExit, match="only 0.0 % .*so these are other weights or other labels"):
+        check(hubert, tmp_path / "codebook", labels=tmp_path / "labels")
+
+
+def test_a_few_units_may_differ(hubert, tmp_path):
+    """As between toolkits: each twentieth unit, and a frame less at the end."""
+    labels = {}
+    for utt, units in hubert.units.items():
+        units = units[:-1].copy()
+        units[::20] = (units[::20] + 1) % 12
+        labels[utt] = " ".join(map(str, units))
+    write_table(tmp_path / "labels", labels)
+    check(hubert, tmp_path / "codebook", labels=tmp_path / "labels")
+
+
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        ("utt-a 1 2 3\n", "utt utt-a: there are 3 labels for 65 frames of s3prl"),
+        ("utt-a 1 12 3\n", "labels, utt utt-a: ids lie in .* 12"),
+        ("nobody 1 2 3\n", "wav.scp and the labels have no utterance in common"),
+    ],
+)
+def test_labels_that_cannot_be_compared_are_refused(hubert, tmp_path, labels, message):
+    (tmp_path / "labels").write_text(labels)
+    with pytest.raises(SystemExit, match=message):
+        check(hubert, tmp_path / "codebook", labels=tmp_path / "labels")
+
+
+def test_labels_need_recordings(hubert, tmp_path):
+    (tmp_path / "labels").write_text("utt-a 1\n")
+    with pytest.raises(SystemExit, match="--labels are compared with recordings; give --wav_scp"):
+        take(hubert.options["kmeans"], tmp_path / "c", labels=tmp_path / "labels")
+
+
+@pytest.mark.parametrize("compute_labels", [True, False])
+def test_the_distance_stands_beside_that_of_the_training(parts, tmp_path, capsys, compute_labels):
+    extractor = MfccExtractor(num_mel=20, num_ceps=5, deltas=False)
+    waves = [torch.from_numpy(tiny.wave(seed, 2.0)) for seed in range(3)]
+    features = torch.cat([extractor(w[None], torch.tensor([len(w)]))[0][0] for w in waves]).numpy()
+    kmeans = MiniBatchKMeans(8, n_init=1, random_state=0, compute_labels=compute_labels)
+    joblib.dump(kmeans.fit(features), tmp_path / "km.mdl")
+    take(tmp_path / "km.mdl", tmp_path / "codebook", wav_scp=parts.wav_scp)
+    known = read_yaml(tmp_path / "codebook/config.yaml")["codebook"]["inertia"]
+    # Without labels it is scikit-learn's running mean over the batches.
+    assert known == pytest.approx(-kmeans.score(features) / len(features), rel=0.2)
+    printed = capsys.readouterr().out
+    assert "units: mean squared distance" in printed and f"of the codebook: {known:.4g})" in printed

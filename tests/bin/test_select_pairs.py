@@ -1,11 +1,14 @@
 """A dump's utterances with a translation, as a folder for ESPnet's speech translation."""
 
+import shutil
+
 import pytest
 import tiny
 
 from espnet_entropy.bin import check_recipe, select_pairs
 from espnet_entropy.data import read_table, write_table
 from espnet_entropy.dump import read_dump
+from espnet_entropy.origin import UNIT_LM_HASH, Origin, origin_of_dump
 
 
 @pytest.fixture
@@ -44,7 +47,14 @@ def test_a_folder_of_pairs(parts, data, tmp_path, capsys):
     assert [(utt, units.tolist()) for utt, units, _ in read_dump(output)] == [
         (utt, whole[utt]) for utt in kept
     ]
-    assert (output / "codebook_sha256").read_text() == (parts.dump / "codebook_sha256").read_text()
+    assert origin_of_dump(output) == origin_of_dump(parts.dump) != Origin()
+
+
+def test_the_unit_lm_is_known_too(parts, data, tmp_path):
+    dump = shutil.copytree(parts.dump, tmp_path / "dump")
+    (dump / UNIT_LM_HASH).write_text(64 * "1" + "\n")
+    call(parts, data, tmp_path / "pairs", dump=dump)
+    assert origin_of_dump(tmp_path / "pairs").unit_lm == 64 * "1"
 
 
 def test_what_a_stock_recipe_looks_for_is_there(parts, data, tmp_path):

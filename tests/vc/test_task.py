@@ -225,10 +225,11 @@ def test_a_recording_is_not_overwritten(trained):
 def test_a_bundle_of_other_units(trained, parts, tmp_path):
     other = shutil.copytree(parts.bundle, tmp_path / "bundle")
     config = read_yaml(other / "config.yaml")
-    config["files"]["codebook.safetensors"] = "0" * 64
-    (other / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(ValueError, match="was trained on units of the codebook"):
-        VoiceConverter(trained.model, bundle=other)
+    for part, name in (("codebook", "codebook"), ("unit_lm", "unit LM")):
+        files = config["files"] | {f"{part}.safetensors": "0" * 64}
+        (other / "config.yaml").write_text(yaml.safe_dump(config | dict(files=files)))
+        with pytest.raises(ValueError, match=f"was trained with the {name} .* has 0000"):
+            VoiceConverter(trained.model, bundle=other)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Whose units these are: the hashes by which bundles, dumps and models are compared.
+
+Two codebooks of one size give unit ids that look alike and mean different sounds, and two unit LMs
+give entropies that look alike. A bundle holds the hashes of both in its `config.yaml`, a dump in
+two files beside its tables, and a model in the state of its frontend, so that checkpoints carry
+them.
+"""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from espnet_entropy.segment import CALIBRATED
+from espnet_entropy.shards import read_codebook_hash, read_unit_lm_hash
+
+
+class Origin(NamedTuple):
+    """sha256 (hex) of two files of a bundle; None where it is unknown or does not matter."""
+
+    codebook: str | None = None
+    unit_lm: str | None = None
+
+    def difference(self, other: "Origin", name: object) -> str | None:
+        """`the codebook 0123456789ab, but NAME has ba9876543210`; None if nothing known differs."""
+        for part, one, two in zip(("codebook", "unit LM"), self, other, strict=True):
+            if None not in (one, two) and one != two:
+                return f"the {part} {one[:12]}, but {name} has {two[:12]}"
+        return None
+
+
+def origin_of_dump(folder: Path | str) -> Origin:
+    """What `dump/units/SET` or `dump/raw/SET` says; older dumps say less, or nothing."""
+    return Origin(read_codebook_hash(folder), read_unit_lm_hash(folder))
+
+
+def needs_unit_lm(segmenter: str = "global", min_rate: float | None = None, **_) -> bool:
+    """Whether the segments of a model with this `frontend_conf` depend on the unit LM."""
+    return segmenter in CALIBRATED or min_rate is not None
+
+
+class OriginRecord(nn.Module):
+    """The origin of a model's units, as a part of the model's state.
+
+    The hashes are bytes in float32: ESPnet averages the float tensors of checkpoints, here exactly,
+    but adds integers up. NaN means unknown, as in models from before there were records.
+
+    Args:
+        needs_unit_lm: whether the model depends on the unit LM, whose hash is else left out.
+    """
+
+    def __init__(self, needs_unit_lm: bool):
+        super().__init__()
+        self.needs_unit_lm = needs_unit_lm
+        # Name and origin of the bundle, with which loaded states are compared.
+        self.bundle: tuple[str, Origin] | None = None
+        self.register_buffer("sha256", torch.full((2, 32), float("nan")))
+        self.register_load_state_dict_pre_hook(_allow_older_state)
+        self.register_load_state_dict_post_hook(_check_loaded)
+
+    @property
+    def known(self) -> Origin:
+        """The hashes in the record."""
+        return _decoded(self.sha256)
+
+    @torch.no_grad()
+    def take(self, name: object, origin: Origin) -> None:
+        """Record the origin of the bundle that the model is built with."""
+        if not self.needs_unit_lm:
+            origin = origin._replace(unit_lm=None)
+        self.bundle = str(name), origin
+        for row, sha256 in zip(self.sha256, origin, strict=True):
+            if sha256 is not None:
+                row.copy_(torch.tensor(list(bytes.fromhex(sha256))))
+
+    def check(self, name: object, origin: Origin, *, model: object = "the model") -> None:
+        """Compare with a bundle or a dump; a model without hashes is taken with a warning.
+
+        Args:
+            name: its folder.
+            origin: what it says.
+            model: name of the model in messages.
+
+        Raises:
+            ValueError: the codebook differs, or the unit LM of a model that depends on it.
+        """
+        check_origin(self.known, name, origin, model=model)
+
+
+def check_origin(known: Origin, name: object, origin: Origin, *, model: object) -> None:
+    """`OriginRecord.check` for a record that was read from a checkpoint."""
+    if known.codebook is None and origin.codebook is not None:
+        logging.getLogger(__name__).warning(
+            f"{model} does not say which codebook it was trained with, so it cannot be compared "
+            f"with {name}"
+        )
+    difference = known.difference(origin, name)
+    if difference:
+        raise ValueError(
+            f"{model} was trained with {difference}; give the bundle that the model was trained "
+            "with, and dumps that were made with this bundle"
+        )
+
+
+def origins_in(state: dict[str, Tensor]) -> list[Origin]:
+    """The origin of each model with `frontend: entropy` in a checkpoint's state."""
+    suffix = "encoder.threshold_record"
+    prefixes = [name.removesuffix(suffix) for name in state if name.endswith(suffix)]
+    records = [state.get(f"{prefix}origin.sha256") for prefix in prefixes]
+    return [Origin() if record is None else _decoded(record) for record in records]
+
+
+def _decoded(record: Tensor) -> Origin:
+    rows = record.float().cpu().round()
+    return Origin(*(None if r.isnan().any() else bytes(r.byte().tolist()).hex() for r in rows))
+
+
+def _allow_older_state(record: OriginRecord, state: dict, prefix: str, *_) -> None:
+    """A state without a record says nothing of its origin, whatever the model's bundle is."""
+    state.setdefault(f"{prefix}sha256", torch.full_like(record.sha256, float("nan")))
+
+
+def _check_loaded(record: OriginRecord, incompatible_keys) -> None:
+    """Compare what was loaded with the bundle that the model was built with."""
+    if not record.needs_unit_lm:
+        record.sha256[1] = float("nan")
+    if record.bundle is None:
+        return
+    try:
+        record.check(*record.bundle)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; to start a new model from the other parts of this one, leave the frontend "
+            "out: --init_param MODEL.pth:::frontend"
+        ) from error
