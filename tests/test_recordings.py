@@ -1,6 +1,10 @@
 """Recordings: cut by segments, one of their channels, or from arks."""
 
+import subprocess
+import sys
+
 import kaldiio
+import launching
 import numpy as np
 import pytest
 import soundfile
@@ -202,6 +206,27 @@ def test_sounds_in_arks(tmp_path, options):
     write_table(tmp_path / "segments", {"x": "b 0.2 0.3"})
     (cut,) = read_recordings(tmp_path / "wav.scp").values()
     np.testing.assert_allclose(cut.samples(RATE), INT16[::-1][3200:4800] / 32768, atol=1e-4)
+
+
+def test_python_takes_recordings(cut, parts):
+    tokenizer = UnitTokenizer.from_bundle(parts.bundle)
+    for utt, recording in read_recordings(cut / "wav.scp").items():
+        units = tokenizer.tokenize(recording).units
+        assert units.tolist() == tokenizer.tokenize(sound_of(cut, utt)).units.tolist()
+
+
+def test_a_list_from_standard_input(parts):
+    paths = [f"{parts.data}/utt-{letter}.wav" for letter in "ab"]
+    words = ["--bundle", parts.bundle, "--list", "-"]
+    done = subprocess.run(
+        [sys.executable, "-m", "espnet_entropy.bin.tokenize_recordings", *map(str, words)],
+        input="".join(f"{path}\r\n" for path in paths),
+        capture_output=True,
+        text=True,
+        env=launching.environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == paths
 
 
 def test_files_that_are_called_like_entries_of_arks(tmp_path):

@@ -170,7 +170,7 @@ def test_transcribe(parts, trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([], "give sound files, or --wav_scp, and not both"),
+        ([], "give sound files, or --wav_scp, or --list"),
         (["none.wav"], "none.wav: there is no file none.wav"),
         ([__file__], "test_speech2text.py: .*cannot be decoded"),
     ],

@@ -83,7 +83,7 @@ def each(recordings: dict, segmentation, made: Made):
     """(name, Segmented) of all recordings, counted; errors name theirs."""
     for name, recording in progress(recordings.items(), "tokenize", total=len(recordings)):
         try:
-            done = segmentation(recording.samples(segmentation.tokenizer.sample_rate))
+            done = segmentation(recording)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         made.recordings += 1

@@ -70,7 +70,7 @@ def run(args) -> None:
     )
     for name, recording in progress(recordings.items(), "recordings", total=len(recordings)):
         try:
-            transcript = speech2text(recording.samples(speech2text.sample_rate))
+            transcript = speech2text(recording)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         print(line_of(name, transcript, args.format), flush=True)

@@ -44,7 +44,7 @@ def run(args) -> None:
 
 
 def _is_fit(recording: Recording, sample_rate: int) -> bool:
-    if recording.is_cut:
+    if recording.is_cut or recording.channel is not None:
         return False
     try:
         info = soundfile.info(recording.source)
