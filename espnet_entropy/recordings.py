@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from espnet_entropy.audio import _refuse_all_but_files, read_audio
+from espnet_entropy.audio import read_audio, refuse_all_but_files
 from espnet_entropy.data import read_table
 
 # Kaldi's limit: a segment that ends later than this after its recording is a mistake.
@@ -198,7 +198,7 @@ def read_source(
 
 def check_source(source: str) -> None:
     """Raise ValueError, with the way out, where neither a file nor an ark is at a source."""
-    _refuse_all_but_files(source)
+    refuse_all_but_files(source)
     path = Path(_split_ark(source)[0])
     if path.is_file():
         return

@@ -2,12 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterable, Sized
+import warnings
+from collections.abc import Callable, Iterable, Sized
 from contextlib import contextmanager
 
 import yaml
 from espnet2.utils import config_argparse
 from tqdm import tqdm
+
+from espnet_entropy.audio import SoundWarning
 
 
 def make_parser(description: str) -> config_argparse.ArgumentParser:
@@ -134,13 +137,34 @@ def usable_device(name: str) -> str:
 
 @contextmanager
 def user_errors():
-    """Bad input ends a command with its message, not with a traceback."""
+    """Bad input ends a command with its message, not with a traceback.
+
+    What sound files lack is a line `warning: ...`, once for each file however often it is read.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", SoundWarning)
+            warnings.showwarning = _shown(warnings.showwarning)
+            yield
     except (ValueError, OSError) as error:
         # A line an item: a log's last line, and a grep for "error:", then say all of it.
         items = (" ".join(item.split()) for item in str(error).split("\n- "))
         sys.exit("error: " + "\n- ".join(items))
+
+
+def _shown(others: Callable) -> Callable:
+    """What shows warnings: each of ours once, as a line above the progress bar."""
+    seen = set()
+
+    def show(message, category, *where, **options):
+        line = "warning: " + " ".join(str(message).split())
+        if not issubclass(category, SoundWarning):
+            others(message, category, *where, **options)
+        elif line not in seen:
+            seen.add(line)
+            tqdm.write(line, file=sys.stderr)
+
+    return show
 
 
 class Stopwatch:
