@@ -8,6 +8,7 @@ from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
 from espnet_entropy.bin.vc_inference import write_wave
 from espnet_entropy.data import read_table, write_table
+from espnet_entropy.provenance import Journal, Source, fingerprint
 from espnet_entropy.vc.mel import MelConfig
 
 
@@ -30,17 +31,31 @@ def run(args) -> None:
     """Copy what is in another form; the rest is taken from where it is."""
     recordings, output = read_table(args.wav_scp), Path(args.output)
     rate, table = MelConfig(**args.mel_conf).sample_rate, {}
+    journal = Journal(output / "made_from.jsonl", {"sample_rate": rate})
     for utt in progress(read_table(args.mels), "recordings"):
         if utt not in recordings:
             raise ValueError(f"{args.wav_scp} has no utterance {utt}, but {args.mels} has")
         table[utt] = recordings[utt]
         if not _is_fit(recordings[utt], rate):
             table[utt] = str(output / "wavs" / f"{utt}.wav")
-            if not Path(table[utt]).exists():
-                write_wave(table[utt], read_audio(recordings[utt], rate), rate)
+            source = Source.of(recordings[utt])
+            if not (journal.has(utt, source) and Path(table[utt]).exists()):
+                _copy(utt, source, Path(table[utt]), journal)
     write_table(output / "wav.scp", table)
     copies = sum(table[utt] != recordings[utt] for utt in table)
     print(f"{output}/wav.scp: {len(table)} recordings, {copies} of them copied")
+
+
+def _copy(utt: str, source: Source, target: Path, journal: Journal) -> None:
+    """Write a recording in the form that is wanted, after its record."""
+    target.unlink(missing_ok=True)
+    rate = journal.settings["sample_rate"]
+    journal.add(utt, fingerprint(source))
+    try:
+        wave = read_audio(source.path, rate)
+    except ValueError as error:
+        raise ValueError(f"utt {utt}: {error}") from error
+    write_wave(target, wave, rate)
 
 
 def _is_fit(path: str, sample_rate: int) -> bool:
