@@ -17,10 +17,12 @@ import numpy as np
 
 from espnet_entropy.audio import read_audio, refuse_all_but_files
 from espnet_entropy.data import read_table
+from espnet_entropy.provenance import Source
 
 # Kaldi's limit: a segment that ends later than this after its recording is a mistake.
 MAX_OVERSHOOT_SEC = 0.5
-CHANNELS_FILE = "reco2file_and_channel"
+# Beside a table of recordings.
+SEGMENTS, CHANNELS = "segments", "reco2file_and_channel"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ class Recording:
     def is_cut(self) -> bool:
         """Whether the utterance is a part of the source."""
         return self.start_sec > 0 or self.end_sec is not None
+
+    @property
+    def origin(self) -> Source:
+        """The file that it is in, and what of the file it is, by which changes are noticed."""
+        path, offset = _split_ark(self.source)
+        parts = {"at": offset, "channel": self.channel}
+        if self.is_cut:
+            parts |= {"from": self.start_sec, "to": self.end_sec}
+        part = " ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
+        return Source(path, part, is_ark=offset is not None)
 
     def samples(self, sample_rate: int, *, max_sec: float | None = None) -> np.ndarray:
         """The sound of the utterance.
@@ -116,7 +128,7 @@ def read_recordings(
     for utt, (name, start_sec, end_sec) in cuts.items():
         if channels and name not in channels:
             raise ValueError(
-                f"{Path(wav_scp).with_name(CHANNELS_FILE)} has no line for {name}, which {wav_scp} "
+                f"{Path(wav_scp).with_name(CHANNELS)} has no line for {name}, which {wav_scp} "
                 "has; add one, or remove the file to take the mean of all channels"
             )
         made[utt] = Recording(utt, sources[name], channels.get(name, channel), start_sec, end_sec)
@@ -125,7 +137,7 @@ def read_recordings(
 
 def segments_of(wav_scp: Path | str) -> Path | None:
     """The file that cuts the recordings of a table into utterances; None if there is none."""
-    path = Path(wav_scp).with_name("segments")
+    path = Path(wav_scp).with_name(SEGMENTS)
     return path if path.is_file() else None
 
 
@@ -172,7 +184,7 @@ def _parse_cut(row: str, known: Container[str], where: str) -> tuple[str, float,
 
 def _read_channels(wav_scp: Path | str) -> dict[str, int]:
     """Channel by recording; empty where no file says."""
-    path = Path(wav_scp).with_name(CHANNELS_FILE)
+    path = Path(wav_scp).with_name(CHANNELS)
     if not path.is_file():
         return {}
     channels = {}

@@ -16,6 +16,7 @@ from espnet_entropy.bin import (
     bundle,
     dump,
     dump_acoustics,
+    dump_units,
     force_align,
     learn_codebook,
     merge_shards,
@@ -25,7 +26,7 @@ from espnet_entropy.bin import (
     vocoder_wavs,
 )
 from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
+from espnet_entropy.dump import read_dump, read_units
 from espnet_entropy.recordings import Recording, read_recordings, read_source
 from espnet_entropy.tokenizer import UnitTokenizer
 
@@ -94,6 +95,31 @@ def test_a_dump_is_of_the_segments(cut, parts, tmp_path, num_shards, is_split):
     tiny.command(bundle, "verify", **verify)
     picture = dict(dump=output, wav_scp=wav_scp, utt="other", calibration=parts.calibration)
     tiny.command(plot_utterance, **picture, output=tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_other_segments_or_another_channel_are_dumped_again(cut, parts, tmp_path, is_split):
+    output, wav_scp = tmp_path / "units", cut / "wav.scp"
+
+    def dumped():
+        if is_split:
+            tiny.command(split_table, table=wav_scp, output=output)
+        tiny.command(dump_units, wav_scp=wav_scp, codebook=parts.codebook, output=output)
+        tiny.command(merge_shards, output=output, expect=wav_scp)
+        return {utt: units.tolist() for utt, units in read_units(output / "units.scp")}
+
+    first = dumped()
+    stereo = np.stack([sound_of(cut, "short"), tiny.wave(5, 0.9)], 1)
+    soundfile.write(cut / "short.wav", stereo, RATE, subtype="FLOAT")
+    channels = []
+    for number in (1, 2):
+        table = {"long": "long 1", "short": f"short {number}"}
+        write_table(cut / "reco2file_and_channel", table)
+        channels.append(dumped()["short"])
+    assert channels[0] == first["short"] != channels[1]
+    write_table(cut / "segments", SEGMENTS | {"long": "long 0.5 1"})
+    again = dumped()
+    assert again["long"] == first["long"][:25] and again["other"] == first["other"]
 
 
 def test_sizes_are_those_of_the_utterances(cut, tmp_path):
