@@ -98,7 +98,7 @@ def named_recordings(args) -> dict:
         try:
             check_source(recording.source)  # before a model is loaded and the first is decoded
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
     return recordings
 
 
@@ -118,8 +118,8 @@ class Failures:
         """Note and tell it; ValueError if this one is not tolerated any more."""
         self.reasons[utt] = " ".join(str(error).split())
         if len(self.reasons) > self.most:
-            raise ValueError(f"{self.what}{utt}: {error}") from error
-        print(f"left out: {self.what}{utt}: {error}", file=sys.stderr, flush=True)
+            raise named_error(f"{self.what}{utt}", error) from error
+        print(f"left out: {named_error(f'{self.what}{utt}', error)}", file=sys.stderr, flush=True)
 
     def write(self, path: Path | str) -> None:
         """A table of them; where there are none, a former one is removed."""
@@ -136,6 +136,13 @@ def check_named_once(names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"{twice[0]} is named twice; name each recording once")
+
+
+def named_error(name: str, error: ValueError) -> ValueError:
+    """The error of a recording with its name, which a file's errors begin with already."""
+    if str(error).startswith((f"{name}: ", f"{name} ")):
+        return error
+    return ValueError(f"{name}: {error}")
 
 
 def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
