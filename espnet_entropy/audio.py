@@ -200,11 +200,12 @@ def _name(source: Path | str | BinaryIO) -> str:
     """What messages call a source; ValueError if it is a path that is not a file's."""
     if not isinstance(source, str | Path):
         return str(getattr(source, "name", "the opened sound file"))
-    _refuse_all_but_files(source)
+    refuse_all_but_files(source)
     return str(source)
 
 
-def _refuse_all_but_files(path: Path | str) -> None:
+def refuse_all_but_files(path: Path | str) -> None:
+    """Raise ValueError, with the way out, for an empty name, an address or a shell command."""
     if not str(path).strip():
         raise ValueError("no sound file is named; give its path behind the utterance in wav.scp")
     if "://" in str(path):

@@ -11,7 +11,7 @@ import numpy as np
 
 from espnet_entropy.data import atomic_text, read_matrix, read_table, write_table
 from espnet_entropy.provenance import Provenance, Source, read_settings, stale
-from espnet_entropy.recordings import read_utterances
+from espnet_entropy.recordings import SEGMENTS, read_utterances
 
 # The files of a dump that hold the sha256 of its codebook's and of its unit LM's file in a bundle.
 CODEBOOK_HASH = "codebook_sha256"
@@ -102,7 +102,7 @@ def _cut_record(folder: Path | str) -> Path:
 
 def _cut_from(table: Path | str) -> dict[str, Source]:
     """The files that decide which rows a shard has."""
-    beside = {name: Source(str(Path(table).with_name(name))) for name in (*SIZES, "segments")}
+    beside = {name: Source(str(Path(table).with_name(name))) for name in (SEGMENTS, *SIZES)}
     return {"table": Source(str(table))} | beside
 
 
@@ -134,8 +134,8 @@ def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int
     """One shard's rows of a table, in C-locale order.
 
     They are those of `write_rows` where it has cut this very table; else they are chosen here.
-    Where `segments` cuts the recordings of `wav.scp`, its lines are the rows; `read_recordings`
-    takes both kinds.
+    Where `segments` cuts the recordings of `wav.scp`, they are its rows; `read_recordings` takes
+    both kinds.
     """
     path = _rows_path(folder, shard)
     settings = {"num_shards": num_shards}

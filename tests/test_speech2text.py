@@ -209,7 +209,7 @@ def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([], "give sound files, or --wav_scp, and not both"),
+        ([], "give sound files, or --wav_scp, or --list"),
         (["none.wav"], "none.wav: there is no file none.wav"),
         ([__file__], "error: [^ ]*test_speech2text.py cannot be decoded"),
     ],

@@ -4,8 +4,10 @@ import logging
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sized
 from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 from espnet2.utils import config_argparse
@@ -84,7 +86,8 @@ def named_recordings(args) -> dict:
     """`Recording`s of `add_recording_arguments`, files by their path and those of a table by name.
 
     Raises:
-        ValueError: there are none, more than one option names some, or one is no file.
+        ValueError: there are none, more than one option names some, a file is named twice, or one
+            is no file, unless --max_failed_utts leaves some out.
     """
     from espnet_entropy.data import read_lines
     from espnet_entropy.recordings import Recording, check_source, read_recordings
@@ -94,31 +97,55 @@ def named_recordings(args) -> dict:
     if args.wav_scp is not None:
         recordings = read_recordings(args.wav_scp, channel=args.channel)
     else:
-        lines = args.files or [line.strip() for line in read_lines(args.list)]
-        recordings = {path: Recording(path, path, args.channel) for path in lines if path}
+        paths = args.files or [line.strip() for line in read_lines(args.list) if line.strip()]
+        check_named_once(paths)
+        recordings = {path: Recording(path, path, args.channel) for path in paths}
     if not recordings:
         raise ValueError(f"{args.wav_scp or args.list} names no recordings")
+    if args.max_failed_utts:
+        return recordings
     for name, recording in recordings.items():
         try:
             check_source(recording.source)  # before a model is loaded and the first is decoded
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
     return recordings
 
 
 class Failures:
-    """Utterances that were left out, and why; as long as there are not too many."""
+    """Utterances that were left out, and why; as long as there are not too many.
 
-    def __init__(self, most: int):
-        self.most = most
+    Args:
+        most: how many may be left out.
+        what: goes before their names in messages.
+    """
+
+    def __init__(self, most: int, what: str = "utt "):
+        self.most, self.what = most, what
         self.reasons: dict[str, str] = {}
 
     def leave_out(self, utt: str, error: ValueError) -> None:
         """Note and tell it; ValueError if this one is not tolerated any more."""
         self.reasons[utt] = " ".join(str(error).split())
         if len(self.reasons) > self.most:
-            raise ValueError(f"utt {utt}: {error}") from error
-        print(f"left out: utt {utt}: {error}", file=sys.stderr, flush=True)
+            raise named_error(f"{self.what}{utt}", error) from error
+        print(f"left out: {named_error(f'{self.what}{utt}', error)}", file=sys.stderr, flush=True)
+
+    def write(self, path: Path | str) -> None:
+        """A table of them; where there are none, a former one is removed."""
+        from espnet_entropy.data import write_table
+
+        if self.reasons:
+            write_table(path, self.reasons)
+        else:
+            Path(path).unlink(missing_ok=True)
+
+
+def check_named_once(names: list[str]) -> None:
+    """ValueError if a name occurs twice: one result would take the place of the other."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is named twice; name each recording once")
 
 
 def named_error(name: str, error: ValueError) -> ValueError:

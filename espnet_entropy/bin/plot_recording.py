@@ -3,7 +3,6 @@
 from espnet_entropy.bin.common import (
     add_channel_argument,
     make_parser,
-    named_error,
     usable_device,
     user_errors,
 )
@@ -33,7 +32,7 @@ def run(args) -> None:
     """Tokenize the recording and draw it."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.plot import plot_segmentation
-    from espnet_entropy.recordings import read_source
+    from espnet_entropy.recordings import Recording
     from espnet_entropy.segmented import Segmentation
 
     segmentation = Segmentation.from_bundle(
@@ -45,11 +44,9 @@ def run(args) -> None:
         extractor_path=args.extractor_path,
     )
     sample_rate = segmentation.tokenizer.sample_rate
-    waveform = read_source(args.file, sample_rate, channel=args.channel)
-    try:
-        made = segmentation(waveform)
-    except ValueError as error:
-        raise named_error(args.file, error) from error
+    recording = Recording(args.file, args.file, args.channel)
+    waveform = recording.samples(sample_rate)
+    made = segmentation(recording)
     plot_segmentation(
         args.output,
         name=args.file,
