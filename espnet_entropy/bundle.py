@@ -9,7 +9,6 @@ Nothing in it is a pickle. The extractor's weights stay where they are: `config.
 path, relative to the bundle, and their hash.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import nn
 
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_yaml
+from espnet_entropy.data import file_hash, read_yaml
 from espnet_entropy.features import build_extractor
 from espnet_entropy.shards import read_codebook_hash
 from espnet_entropy.unit_lm import LlamaLM
@@ -60,6 +59,20 @@ def read_description(folder: Path | str) -> dict:
             "give a folder that learn_codebook wrote whole"
         )
     return config
+
+
+def identity(folder: Path | str) -> dict:
+    """What the units and entropies of a codebook's folder or of a bundle depend on.
+
+    Returns:
+        The extractor without the path of its weights, and the sha256 of each file of `FILES` that
+        is there. Equal for copies in other places.
+    """
+    folder = Path(folder)
+    extractor = read_description(folder)["extractor"]
+    conf = {name: value for name, value in extractor["conf"].items() if name != "path"}
+    hashes = {name: file_hash(folder / name) for name in FILES if (folder / name).exists()}
+    return {"extractor": extractor | dict(conf=conf)} | hashes
 
 
 def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
@@ -199,16 +212,3 @@ def _wrong_entry(config: dict) -> str | None:
         frame_shift_sec=type(shift) in (int, float) and 0 < shift < float("inf"),
     )
     return next((f"{key}: {config[key]!r}" for key, good in right.items() if not good), None)
-
-
-def file_hash(path: Path | str) -> str:
-    """sha256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            # In pieces: a checkpoint may not fit into memory beside everything else.
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-        return digest.hexdigest()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error

@@ -4,6 +4,7 @@ Everything is written under a temporary name and moved into place when whole, so
 exists is complete.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,21 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 def write_tensors(path: Path | str, tensors: dict[str, Tensor]) -> None:
     """A safetensors file, which appears at `path` only when whole."""
     # Not by its own `save_file`, whose files nobody else may read (mode 0600).
-    content = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_bytes(path, content)
+    write_bytes(path, tensor_bytes(tensors))
+
+
+def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """The content of a safetensors file; equal tensors give equal bytes."""
+    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def file_hash(path: Path | str) -> str:
+    """sha256 of a file, hexadecimal; ValueError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def read_yaml(path: Path | str) -> dict:

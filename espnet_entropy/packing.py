@@ -1,5 +1,6 @@
 """Making bundles and their parts: packed, with another calibration, and taken apart again."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from espnet_entropy.bundle import (
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.checkpoint import read_checkpoint
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import atomic_text, read_yaml, write_tensors, write_yaml
+from espnet_entropy.data import atomic_text, read_yaml, tensor_bytes, write_tensors, write_yaml
 from espnet_entropy.unit_lm import LlamaLM
 
 
@@ -79,6 +80,11 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
                 "train again with a lower learning rate"
             )
     return lm.eval()
+
+
+def unit_lm_hash(lm: LlamaLM) -> str:
+    """The sha256 that the file of a unit LM has in a bundle, before the bundle is packed."""
+    return hashlib.sha256(tensor_bytes(lm.state_dict())).hexdigest()
 
 
 def _build_lm(config: dict, path: Path) -> LlamaLM:

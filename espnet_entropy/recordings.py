@@ -17,6 +17,7 @@ import numpy as np
 
 from espnet_entropy.audio import _refuse_all_but_files, read_audio
 from espnet_entropy.data import read_table
+from espnet_entropy.provenance import Source
 
 # Kaldi's limit: a segment that ends later than this after its recording is a mistake.
 MAX_OVERSHOOT_SEC = 0.5
@@ -45,6 +46,14 @@ class Recording:
     def is_cut(self) -> bool:
         """Whether the utterance is a part of the source."""
         return self.start_sec > 0 or self.end_sec is not None
+
+    @property
+    def input(self) -> Source:
+        """The file, and the part of it, on which the samples depend: for records of results."""
+        path, offset = _split_ark(self.source)
+        part = (offset, self.channel, self.start_sec, self.end_sec)
+        is_whole = part == (None, None, 0.0, None)
+        return Source(path, "" if is_whole else str(part), offset is not None)
 
     def samples(self, sample_rate: int, *, max_sec: float | None = None) -> np.ndarray:
         """The sound of the utterance.

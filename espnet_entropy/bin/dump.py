@@ -11,8 +11,8 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bin.dump_units import dump_shard
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.shards import write_codebook_hash
+from espnet_entropy.bundle import FILES, identity
+from espnet_entropy.shards import write_codebook_hash, write_unit_lm_hash
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 
@@ -34,9 +34,11 @@ def main(cmd=None):
         tokenizer = UnitTokenizer.from_bundle(
             args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
         )
-        sha256 = Bundle.open(args.bundle).config["files"]["codebook.safetensors"]
-        write_codebook_hash(args.output, sha256)
-        dump_shard(args, tokenizer, units_and_entropies)
+        # Thresholds have no part in a dump.
+        settings = {k: v for k, v in identity(args.bundle).items() if k != FILES[2]}
+        write_codebook_hash(args.output, settings[FILES[0]])
+        write_unit_lm_hash(args.output, settings[FILES[1]])
+        dump_shard(args, tokenizer, units_and_entropies, settings)
 
 
 def units_and_entropies(tokens: Tokens) -> np.ndarray:

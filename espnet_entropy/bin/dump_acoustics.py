@@ -1,5 +1,7 @@
 """Spectrograms, pitch or speaker embeddings of recordings: one shard."""
 
+from dataclasses import asdict
+
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
@@ -13,6 +15,7 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.data import write_table
+from espnet_entropy.provenance import Provenance
 from espnet_entropy.recordings import read_recordings
 from espnet_entropy.shards import failed_path, is_whole, read_rows, write_shard
 from espnet_entropy.vc.acoustics import ACOUSTICS
@@ -38,16 +41,19 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already."""
-    if is_whole(args.output, args.shard):
-        return
+    """Write one shard unless it is whole already, with these settings and from these recordings."""
     config, device = MelConfig(**args.mel_conf), usable_device(args.device)
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
+    sources = {utt: recording.input for utt, recording in recordings.items()}
+    made_from = Provenance({"what": args.what} | asdict(config))
+    if is_whole(args.output, args.shard, made_from.settings, sources):
+        return
     failures, stopwatch = Failures(args.max_failed_utts), Stopwatch()
 
     def arrays():
         for utt, recording in progress(recordings.items(), f"{args.what}, shard {args.shard}"):
+            made_from.note(utt, sources[utt])
             try:
                 array = ACOUSTICS[args.what](recording, config, device)
             except ValueError as error:
@@ -57,7 +63,7 @@ def run(args) -> None:
         # Before the shard's scp, which says that all of it is there.
         write_table(failed_path(args.output, args.shard), failures.reasons)
 
-    table = write_shard(args.output, args.shard, arrays())
+    table = write_shard(args.output, args.shard, arrays(), made_from)
     print(f"shard {args.shard}: {args.what} of {len(table)} recordings, {stopwatch.elapsed:.1f} s")
 
 
