@@ -133,9 +133,9 @@ def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
 def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int) -> dict[str, str]:
     """One shard's rows of a table, in C-locale order.
 
-    They are those of `write_rows` where it has cut this very table; else they are chosen here. Where
-    `segments` cuts the recordings of `wav.scp`, its lines are the rows; `read_recordings` takes both
-    kinds.
+    They are those of `write_rows` where it has cut this very table; else they are chosen here.
+    Where `segments` cuts the recordings of `wav.scp`, its lines are the rows; `read_recordings`
+    takes both kinds.
     """
     path = _rows_path(folder, shard)
     settings = {"num_shards": num_shards}

@@ -2,8 +2,10 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sized
 from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 from espnet2.utils import config_argparse
@@ -82,7 +84,9 @@ def named_recordings(args) -> dict:
         recordings = read_recordings(args.wav_scp, channel=args.channel)
     else:
         lines = args.files or [line.strip() for line in read_lines(args.list)]
-        recordings = {path: Recording(path, path, args.channel) for path in lines if path}
+        paths = [path for path in lines if path]
+        check_named_once(paths)
+        recordings = {path: Recording(path, path, args.channel) for path in paths}
     if not recordings:
         raise ValueError(f"{args.wav_scp or args.list} names no recordings")
     for name, recording in recordings.items():
@@ -94,18 +98,39 @@ def named_recordings(args) -> dict:
 
 
 class Failures:
-    """Utterances that were left out, and why; as long as there are not too many."""
+    """Utterances that were left out, and why; as long as there are not too many.
 
-    def __init__(self, most: int):
-        self.most = most
+    Args:
+        most: how many may be left out.
+        what: goes before their names in messages.
+    """
+
+    def __init__(self, most: int, what: str = "utt "):
+        self.most, self.what = most, what
         self.reasons: dict[str, str] = {}
 
     def leave_out(self, utt: str, error: ValueError) -> None:
         """Note and tell it; ValueError if this one is not tolerated any more."""
         self.reasons[utt] = " ".join(str(error).split())
         if len(self.reasons) > self.most:
-            raise ValueError(f"utt {utt}: {error}") from error
-        print(f"left out: utt {utt}: {error}", file=sys.stderr, flush=True)
+            raise ValueError(f"{self.what}{utt}: {error}") from error
+        print(f"left out: {self.what}{utt}: {error}", file=sys.stderr, flush=True)
+
+    def write(self, path: Path | str) -> None:
+        """A table of them; where there are none, a former one is removed."""
+        from espnet_entropy.data import write_table
+
+        if self.reasons:
+            write_table(path, self.reasons)
+        else:
+            Path(path).unlink(missing_ok=True)
+
+
+def check_named_once(names: list[str]) -> None:
+    """ValueError if a name occurs twice: one result would take the place of the other."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is named twice; name each recording once")
 
 
 def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:

@@ -26,6 +26,7 @@ from espnet_entropy.force_align import (
     sphinx_aligner,
     whisper_aligner,
 )
+from espnet_entropy.provenance import Provenance, Source, stale
 from espnet_entropy.recordings import Recording, read_recordings
 
 # Utterances of a part, the least that an interrupted run has to do again.
@@ -71,6 +72,9 @@ def run(args) -> None:
             f"{args.max_left_out_share:g} of them are tolerated (--max_left_out_share): "
             + ", ".join(f"{utt}: {reason}" for utt, reason in list(left_out.items())[:3])
         )
+    for name in ("phones.ctm", "words.ctm", "agreement.json"):
+        # Of former recordings, or of another aligner, which need not make all of these.
+        (output / name).unlink(missing_ok=True)
     write_table(output / "left_out", left_out)
     for tier in ("phones", "words"):
         alignments = {u: [Interval(*i) for i in v] for part in made for u, v in part[tier].items()}
@@ -109,12 +113,16 @@ def part_path(output: Path, rows: list[Row], whisper: str | None) -> Path:
 
 
 def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
-    """Make the parts that are not there yet, nj at a time."""
-    missing = [(p, f) for p, f in zip(parts, files, strict=True) if not f.exists()]
+    """Make the parts that are not there yet, or that were made from other files, nj at a time."""
+    missing = [
+        (rows, file)
+        for rows, file in zip(parts, files, strict=True)
+        if not file.exists() or stale(_record(file), {}, _sources(rows, args.whisper))
+    ]
     if args.nj == 1 or len(missing) < 2:
         align = _aligner(args.whisper) if missing else None
         for rows, file in missing:
-            align_part(rows, file, align, show=True)
+            align_part(rows, file, align, args.whisper, show=True)
         return
     # Spawned: a fork of a process with threads of others may stand still.
     with ProcessPoolExecutor(args.nj, mp_context=get_context("spawn")) as pool:
@@ -124,15 +132,30 @@ def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
 
 
 def _part_job(rows: list[Row], file: Path, whisper: str | None) -> None:
-    align_part(rows, file, _aligner(whisper), show=False)
+    align_part(rows, file, _aligner(whisper), whisper, show=False)
 
 
 def _aligner(whisper: str | None):
     return whisper_aligner(whisper) if whisper else sphinx_aligner()
 
 
-def align_part(rows: list[Row], file: Path, align, *, show: bool) -> None:
-    """Align some utterances and write them as JSON."""
+def _record(file: Path) -> Path:
+    return file.with_suffix(".made_from")
+
+
+def _sources(rows: list[Row], whisper: str | None) -> dict[str, Source]:
+    """The files that a part depends on: its recordings, and the model."""
+    model = {"": Source(f"{whisper}/model.bin")} if whisper else {}
+    return model | {recording.utterance: recording.input for recording, _ in rows}
+
+
+def align_part(rows: list[Row], file: Path, align, whisper: str | None, *, show: bool) -> None:
+    """Align some utterances and write them as JSON, after the record of what they are made from."""
+    file.unlink(missing_ok=True)
+    made_from = Provenance({})
+    for name, source in _sources(rows, whisper).items():
+        made_from.note(name, source)
+    made_from.save(_record(file))
     made = dict(words={}, phones={}, left_out={}, seconds=0.0)
     for recording, text in progress(rows, "utterances") if show else rows:
         utt = recording.utterance

@@ -7,6 +7,7 @@ import soundfile
 from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
 from espnet_entropy.bin.vc_inference import write_wave
 from espnet_entropy.data import read_table, write_table
+from espnet_entropy.provenance import Journal, fingerprint
 from espnet_entropy.recordings import Recording, read_recordings
 from espnet_entropy.vc.mel import MelConfig
 
@@ -30,17 +31,31 @@ def run(args) -> None:
     """Copy what is in another form; the rest is taken from where it is."""
     recordings, output = read_recordings(args.wav_scp), Path(args.output)
     rate, table = MelConfig(**args.mel_conf).sample_rate, {}
+    journal = Journal(output / "made_from.jsonl", {"sample_rate": rate})
     for utt in progress(read_table(args.mels), "recordings"):
         if utt not in recordings:
             raise ValueError(f"{args.wav_scp} has no utterance {utt}, but {args.mels} has")
         table[utt] = recordings[utt].source
         if not _is_fit(recordings[utt], rate):
             table[utt] = str(output / "wavs" / f"{utt}.wav")
-            if not Path(table[utt]).exists():
-                write_wave(table[utt], recordings[utt].samples(rate), rate)
+            is_there = Path(table[utt]).exists() and journal.has(utt, recordings[utt].input)
+            if not is_there:
+                _copy(recordings[utt], Path(table[utt]), journal)
     write_table(output / "wav.scp", table)
     copies = sum(table[utt] != recordings[utt].source for utt in table)
     print(f"{output}/wav.scp: {len(table)} recordings, {copies} of them copied")
+
+
+def _copy(recording: Recording, target: Path, journal: Journal) -> None:
+    """Write a recording in the form that is wanted, after its record."""
+    target.unlink(missing_ok=True)
+    rate = journal.settings["sample_rate"]
+    journal.add(recording.utterance, fingerprint(recording.input))
+    try:
+        wave = recording.samples(rate)
+    except ValueError as error:
+        raise ValueError(f"utt {recording.utterance}: {error}") from error
+    write_wave(target, wave, rate)
 
 
 def _is_fit(recording: Recording, sample_rate: int) -> bool:
