@@ -42,13 +42,15 @@ _content_key() {
     fi
 }
 
-# tables_of FOLDER...: the tables of data folders that say what is heard: wav.scp, and segments
-# where there is one.
+# tables_of FOLDER...: the tables of data folders that say what is heard: wav.scp, and segments and
+# reco2file_and_channel where they exist.
 tables_of() {
-    local folder
+    local folder file
     for folder in "$@"; do
         echo "${folder}/wav.scp"
-        if [ -e "${folder}/segments" ]; then echo "${folder}/segments"; fi
+        for file in "${folder}"/{segments,reco2file_and_channel}; do
+            if [ -e "${file}" ]; then echo "${file}"; fi
+        done
     done
 }
 

@@ -3,7 +3,7 @@
 
 As with sox's "speed", pitch and tempo change together: the wave is resampled with an exact ratio
 and played at the old rate. Units are made from waveforms, so this comes before the dump. Recordings
-are read as the dump reads them, in any format, rate and number of channels.
+are read as the dump reads them, in any format, rate and number of channels, and cut by `segments`.
 """
 
 import argparse
@@ -15,10 +15,10 @@ import numpy as np
 from flac import RATE, is_current, run_jobs, write_atomically, write_flac
 from scipy.signal import resample_poly
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.data import read_table
+from espnet_entropy.recordings import CHANNELS, SEGMENTS, Recording, read_recordings
 
-COPIED = ("text", "text.tc", "utt2dur", "utt2prompt")
+COPIED = ("text.tc", "utt2dur", "utt2prompt")
 TRANSLATIONS = "text.tc.*"  # copied too; not every utterance has one
 
 
@@ -32,19 +32,19 @@ def perturb(wave: np.ndarray, factor: Fraction) -> np.ndarray:
     return np.clip(resample_poly(wave, factor.denominator, factor.numerator), -1, 1)
 
 
-def perturb_file(job: tuple[str, str, Path, Fraction]) -> tuple[int, str]:
-    """Write one perturbed clip unless it is there and current.
+def perturb_file(job: tuple[Recording, list[Path], Path, Fraction]) -> tuple[int, str]:
+    """Write one perturbed clip unless it is there and newer than recording and tables.
 
     Returns:
         Its samples, and why there is none: an error message, or "".
     """
-    _, source, target, factor = job
+    recording, tables, target, factor = job
     try:
-        wave = read_audio(source, RATE)
+        wave = recording.samples(RATE)
     except ValueError as error:
         return 0, str(error)
     samples = perturbed_length(len(wave), factor)
-    if not is_current(target, source, samples):
+    if not all(is_current(target, path, samples) for path in (recording.origin.path, *tables)):
         write_flac(target, perturb(wave, factor))
     return samples, ""
 
@@ -64,7 +64,11 @@ def perturb_all(jobs: list[tuple], nj: int, most: int) -> tuple[int, set[str]]:
         ValueError: more recordings cannot be read.
     """
     done = run_jobs(perturb_file, jobs, nj, "perturbing")
-    reasons = {utt: reason for (utt, *_), (_, reason) in zip(jobs, done, strict=True) if reason}
+    reasons = {
+        recording.utterance: reason
+        for (recording, *_), (_, reason) in zip(jobs, done, strict=True)
+        if reason
+    }
     if len(reasons) > most:
         utt, reason = next(iter(reasons.items()))
         raise ValueError(
@@ -99,31 +103,39 @@ def write_folder(
     """Originals and copies, sorted as in the C locale; the utterances of `failed` have no copies.
 
     As in Kaldi, the prefix goes before the speaker too, so that both columns of utt2spk stay
-    sorted: an utterance id starts with its speaker.
+    sorted: an utterance id starts with its speaker. Where `segments` cuts the originals, a copy is
+    still a recording of its own.
     """
     joined = {name: dict(table) for name, table in tables.items()}
-    for prefix in factors:
-        for name, table in tables.items():
-            for utt, value in table.items():
-                if utt in failed:
-                    continue
-                new = f"{prefix}-{utt}"
-                if name == "wav.scp":
-                    value = f"{output / 'audio' / new}.flac"
-                elif name == "utt2spk":
-                    value = f"{prefix}-{value}"
-                elif name == "utt2dur":
-                    value = f"{float(value) / float(factors[prefix]):.3f}"
-                joined[name][new] = value
+    for prefix, factor in factors.items():
+        for utt in utterances_of(tables).keys() - failed:
+            new = f"{prefix}-{utt}"
+            made = {name: table[utt] for name, table in tables.items() if utt in table}
+            made["utt2spk"] = f"{prefix}-{made['utt2spk']}"
+            if "utt2dur" in made:
+                made["utt2dur"] = f"{float(made['utt2dur']) / float(factor):.3f}"
+            made["wav.scp"] = f"{output / 'audio' / new}.flac"
+            made |= {SEGMENTS: f"{new} 0 -1", CHANNELS: f"{new} 1"}
+            for name, table in joined.items():
+                if name in made:
+                    table[new] = made[name]
     speakers: dict[str, list[str]] = {}
-    ids = sorted(joined["wav.scp"], key=str.encode)
+    ids = sorted(utterances_of(joined), key=str.encode)
     for utt in ids:
         speakers.setdefault(joined["utt2spk"][utt], []).append(utt)
     lines = (f"{s} {' '.join(speakers[s])}\n" for s in sorted(speakers, key=str.encode))
     write_atomically(output / "spk2utt", "".join(lines))
+    for name in {SEGMENTS, CHANNELS} - joined.keys():
+        (output / name).unlink(missing_ok=True)  # of other originals
     for name in sorted(joined):  # wav.scp comes last
         table = joined[name]
-        write_atomically(output / name, "".join(f"{u} {table[u]}\n" for u in ids if u in table))
+        keys = sorted(table, key=str.encode) if name in ("wav.scp", CHANNELS) else ids
+        write_atomically(output / name, "".join(f"{k} {table[k]}\n" for k in keys if k in table))
+
+
+def utterances_of(tables: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The table whose keys are the utterances."""
+    return tables.get(SEGMENTS, tables["wav.scp"])
 
 
 def read_tables(folder: Path) -> dict[str, dict[str, str]]:
@@ -132,13 +144,19 @@ def read_tables(folder: Path) -> dict[str, dict[str, str]]:
     Raises:
         ValueError: one of them lacks an utterance, or cannot be read.
     """
-    names = ("wav.scp", "utt2spk", *(n for n in COPIED if n == "text" or (folder / n).exists()))
+    names = ("wav.scp", "utt2spk", "text", *(name for name in COPIED if (folder / name).exists()))
     tables = {name: read_table(folder / name) for name in names}
+    tables |= {path.name: read_table(path) for path in tables_beside(folder)}
     for name, table in tables.items():
-        lacking = sorted(tables["wav.scp"].keys() - table.keys())
-        if lacking:
+        lacking = sorted(utterances_of(tables).keys() - table.keys())
+        if lacking and name not in ("wav.scp", CHANNELS):
             raise ValueError(f"{folder / name} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
     return tables | {path.name: read_table(path) for path in folder.glob(TRANSLATIONS)}
+
+
+def tables_beside(folder: Path) -> list[Path]:
+    """The tables that say what of the recordings in wav.scp is heard."""
+    return [folder / name for name in (SEGMENTS, CHANNELS) if (folder / name).is_file()]
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -163,14 +181,14 @@ def main(cmd=None):
     args = get_parser().parse_args(cmd)
     factors = parse_factors(args.factors)
     tables = read_tables(args.data)
-    originals = tables["wav.scp"]
+    originals, beside = read_recordings(args.data / "wav.scp"), tables_beside(args.data)
     jobs = [
-        (utt, source, args.output / "audio" / f"{prefix}-{utt}.flac", factor)
+        (recording, beside, args.output / "audio" / f"{prefix}-{utt}.flac", factor)
         for prefix, factor in factors.items()
-        for utt, source in originals.items()
+        for utt, recording in originals.items()
     ]
     if args.tables_only == "true":
-        failed = {utt for utt, _, target, _ in jobs if not target.exists()}
+        failed = {recording.utterance for recording, _, target, _ in jobs if not target.exists()}
         write_folder(args.output, tables, factors, failed)
         print(f"perturb_speed.py: tables of {args.output} written again")
         return
