@@ -9,7 +9,6 @@ Nothing in it is a pickle. The extractor's weights stay where they are: `config.
 path, relative to the bundle, and their hash.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import nn
 
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_yaml
+from espnet_entropy.data import file_hash, read_yaml
 from espnet_entropy.features import build_extractor
 from espnet_entropy.shards import read_codebook_hash
 from espnet_entropy.unit_lm import LlamaLM
@@ -35,7 +34,7 @@ def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
     """What `config.yaml` keeps of an extractor; its path becomes relative to `folder`."""
     conf = dict(extractor.conf)
     if conf.get("path"):
-        conf["path"] = os.path.relpath(conf["path"], folder)
+        conf["path"] = relative_path(conf["path"], folder)
     return dict(
         extractor=dict(name=extractor.name, conf=conf, sha256=extractor.content_hash()),
         sample_rate=extractor.sample_rate,
@@ -43,6 +42,32 @@ def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
         dim=extractor.dim,
         batch_invariant=extractor.batch_invariant,
     )
+
+
+def relative_path(path: Path | str, folder: Path | str) -> str:
+    """The path of an extractor's weights from a folder, whatever links lead to either.
+
+    A link to the weights themselves is kept: the file that it names may have another suffix.
+    """
+    path = Path(path)
+    return os.path.relpath(path.parent.resolve() / path.name, Path(folder).resolve())
+
+
+def located_path(folder: Path | str, path: str) -> str:
+    """Where the path of an extractor's weights leads that a folder's `config.yaml` holds.
+
+    Args:
+        folder: may be a link, lie below one, or hold a link to its `config.yaml`.
+        path: relative to the folder, or absolute.
+    """
+    folder = Path(folder)
+    places = [
+        folder.resolve() / path,
+        (folder / "config.yaml").resolve().parent / path,
+        # What was written before links were resolved leads back along the way to the folder.
+        os.path.normpath(folder / path),
+    ]
+    return os.path.normpath(next((place for place in places if os.path.exists(place)), places[0]))
 
 
 def read_description(folder: Path | str) -> dict:
@@ -62,6 +87,20 @@ def read_description(folder: Path | str) -> dict:
     return config
 
 
+def identity(folder: Path | str) -> dict:
+    """What the units and entropies of a codebook's folder or of a bundle depend on.
+
+    Returns:
+        The extractor without the path of its weights, and the sha256 of each file of `FILES` that
+        is there. Equal for copies in other places.
+    """
+    folder = Path(folder)
+    extractor = read_description(folder)["extractor"]
+    conf = {name: value for name, value in extractor["conf"].items() if name != "path"}
+    hashes = {name: file_hash(folder / name) for name in FILES if (folder / name).exists()}
+    return {"extractor": extractor | dict(conf=conf)} | hashes
+
+
 def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
     """Build the extractor a codebook's or a bundle's `config.yaml` names.
 
@@ -75,7 +114,7 @@ def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
     described = read_description(folder)["extractor"]
     conf = dict(described["conf"])
     if conf.get("path"):
-        conf["path"] = path or os.path.normpath(Path(folder) / conf["path"])
+        conf["path"] = path or located_path(folder, conf["path"])
     extractor = build_extractor(described["name"], **conf)
     found = extractor.content_hash()
     if found != described["sha256"]:
@@ -199,16 +238,3 @@ def _wrong_entry(config: dict) -> str | None:
         frame_shift_sec=type(shift) in (int, float) and 0 < shift < float("inf"),
     )
     return next((f"{key}: {config[key]!r}" for key, good in right.items() if not good), None)
-
-
-def file_hash(path: Path | str) -> str:
-    """sha256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            # In pieces: a checkpoint may not fit into memory beside everything else.
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-        return digest.hexdigest()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error

@@ -4,6 +4,7 @@ Everything is written under a temporary name and moved into place when whole, so
 exists is complete.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,21 @@ def write_bytes(path: Path | str, content: bytes) -> None:
 def write_tensors(path: Path | str, tensors: dict[str, Tensor]) -> None:
     """A safetensors file, which appears at `path` only when whole."""
     # Not by its own `save_file`, whose files nobody else may read (mode 0600).
-    content = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    write_bytes(path, content)
+    write_bytes(path, tensor_bytes(tensors))
+
+
+def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """The content of a safetensors file; equal tensors give equal bytes."""
+    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def file_hash(path: Path | str) -> str:
+    """sha256 of a file, hexadecimal; ValueError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def read_yaml(path: Path | str) -> dict:
@@ -79,7 +93,7 @@ def write_yaml(path: Path | str, content: dict) -> None:
 
 
 def read_table(path: Path | str) -> dict[str, str]:
-    """A Kaldi table: `key value ...` lines.
+    """A Kaldi table: `key value ...` lines, divided at the first blanks or tabs.
 
     Returns:
         Keys in the file's order; a key without a value has "".
@@ -89,25 +103,38 @@ def read_table(path: Path | str) -> dict[str, str]:
             stands in it twice.
     """
     table = {}
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            raise ValueError(f"{path}, line {number}: empty line")
+        key, value, *_ = *line.split(maxsplit=1), ""
+        if key in table:
+            raise ValueError(f"{path}, line {number}: {key} stands there twice")
+        table[key] = value.strip()
+    return table
+
+
+def read_lines(path: Path | str) -> Iterator[str]:
+    """Lines of a text file without their ends (LF or CRLF), one after the other.
+
+    Args:
+        path: the file; `-` is standard input.
+
+    Raises:
+        ValueError: the file is missing, not UTF-8, or begins with a byte order mark.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
             for number, line in enumerate(file, 1):
                 if line.startswith("\ufeff"):
                     # It would be a part of the first key, here and in Kaldi's and ESPnet's tools.
                     raise ValueError(
                         f"{path}, line {number}: a byte order mark; save the file as UTF-8 without"
                     )
-                if not line.strip():
-                    raise ValueError(f"{path}, line {number}: empty line")
-                key, value, *_ = *line.split(maxsplit=1), ""
-                if key in table:
-                    raise ValueError(f"{path}, line {number}: {key} stands there twice")
-                table[key] = value.strip()
+                yield line.removesuffix("\n")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: {error}") from error
-    return table
 
 
 def write_table(path: Path | str, table: dict[str, str]) -> None:

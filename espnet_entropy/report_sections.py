@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy import report
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import FILES, Bundle, file_hash
 from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.encode import SegmentEncoder
 from espnet_entropy.pictures import plot_training
 from espnet_entropy.plot import plot_segmentation
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.records import (
     listed_files,
     machine,
@@ -171,7 +171,7 @@ def segments_section(
     for path in (wav_scp, dump / "wav.scp"):
         if not path.is_file():
             return Section(title, [report.not_run("picture", f"{path} is missing")])
-    config, recordings = encoder.segmenter, read_table(wav_scp)
+    config, recordings = encoder.segmenter, read_recordings(wav_scp)
     wanted = 4 * config.frame_rate_hz
     made = [row for row in read_dump(dump) if row[0] in recordings]
     if not made:
@@ -186,7 +186,7 @@ def segments_section(
         plot_segmentation(
             path,
             name=utt,
-            waveform=read_audio(recordings[utt], SAMPLE_RATE),
+            waveform=recordings[utt].samples(SAMPLE_RATE),
             sample_rate=SAMPLE_RATE,
             entropies=entropies,
             boundaries=boundaries,

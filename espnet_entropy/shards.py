@@ -10,9 +10,14 @@ import kaldiio
 import numpy as np
 
 from espnet_entropy.data import atomic_text, read_matrix, read_table, write_table
+from espnet_entropy.provenance import Provenance, Source, read_settings, stale
+from espnet_entropy.recordings import SEGMENTS, read_utterances
 
-# The file of a dump that holds the sha256 of its codebook's file.
+# The files of a dump that hold the sha256 of its codebook's and of its unit LM's file in a bundle.
 CODEBOOK_HASH = "codebook_sha256"
+UNIT_LM_HASH = "unit_lm_sha256"
+# Files beside a table that may say how long its utterances are.
+SIZES = ("utt2dur", "utt2num_samples", "text_shape")
 
 
 def shard_keys(
@@ -58,8 +63,8 @@ def read_sizes(table: Path | str) -> dict[str, float] | None:
     """How long the utterances of a table are, from the first such file beside it.
 
     Args:
-        table: `wav.scp` with `utt2dur` (seconds) or `utt2num_samples`, `units.scp` with
-            `text_shape` (frames).
+        table: `wav.scp`, cut by `segments` or not, with `utt2dur` (seconds) or
+            `utt2num_samples`; `units.scp` with `text_shape` (frames).
 
     Returns:
         Sizes by utterance, None where there is no such file.
@@ -67,12 +72,12 @@ def read_sizes(table: Path | str) -> dict[str, float] | None:
     Raises:
         ValueError: the file has no number for an utterance of the table.
     """
-    for name in ("utt2dur", "utt2num_samples", "text_shape"):
+    for name in SIZES:
         path = Path(table).with_name(name)
         if path.exists():
             sizes = read_table(path)
             try:
-                return {utt: float(sizes[utt].split(",")[0]) for utt in read_table(table)}
+                return {utt: float(sizes[utt].split(",")[0]) for utt in read_utterances(table)}
             except (KeyError, ValueError) as error:
                 raise ValueError(
                     f"{path} does not fit {table}: {error}; make it anew, or remove it"
@@ -91,31 +96,52 @@ def _rows_path(folder: Path | str, shard: int) -> Path:
     return Path(folder) / "shards" / f"rows.{shard}"
 
 
+def _cut_record(folder: Path | str) -> Path:
+    return Path(folder) / "shards" / "rows.made_from"
+
+
+def _cut_from(table: Path | str) -> dict[str, Source]:
+    """The files that decide which rows a shard has."""
+    beside = {name: Source(str(Path(table).with_name(name))) for name in (SEGMENTS, *SIZES)}
+    return {"table": Source(str(table))} | beside
+
+
 def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
     """Cut a table once, so that the jobs of many shards need not each read all of it.
 
     Args:
         folder: the dump that is to be made of the table.
-        table: `wav.scp` or `units.scp`.
+        table: `wav.scp`, in place of which `segments` beside it is cut; or `units.scp`.
         num_shards: of the dump.
 
     Returns:
         The number of utterances.
     """
-    rows = read_table(table)
+    cut = Provenance({"num_shards": num_shards})
+    for name, source in _cut_from(table).items():
+        cut.note(name, source)
+    _cut_record(folder).unlink(missing_ok=True)
+    rows = read_utterances(table)
     paths = [_rows_path(folder, shard) for shard in range(1, num_shards + 1)]
     for path, keys in zip(paths, cut_keys(rows, num_shards, read_sizes(table)), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_table(path, {key: rows[key] for key in keys})
+    cut.save(_cut_record(folder))
     return len(rows)
 
 
 def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int) -> dict[str, str]:
-    """One shard's rows of a table, in C-locale order: of `write_rows`, or chosen here and now."""
+    """One shard's rows of a table, in C-locale order.
+
+    They are those of `write_rows` where it has cut this very table; else they are chosen here.
+    Where `segments` cuts the recordings of `wav.scp`, they are its rows; `read_recordings` takes
+    both kinds.
+    """
     path = _rows_path(folder, shard)
-    if path.exists():
+    settings = {"num_shards": num_shards}
+    if path.exists() and not stale(_cut_record(folder), settings, _cut_from(table)):
         return read_table(path)
-    rows = read_table(table)
+    rows = read_utterances(table)
     keys = shard_keys(rows, shard, num_shards, read_sizes(table))
     return {key: rows[key] for key in keys}
 
@@ -126,16 +152,29 @@ def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
     return stem.with_name(stem.name + ".ark"), stem.with_name(stem.name + ".scp")
 
 
+def made_from_path(folder: Path | str, shard: int) -> Path:
+    """Where a shard's record of what it was made from is."""
+    return Path(folder) / "shards" / f"made_from.{shard}"
+
+
 def write_shard(
-    folder: Path | str, shard: int, arrays: Iterable[tuple[str, np.ndarray]]
+    folder: Path | str,
+    shard: int,
+    arrays: Iterable[tuple[str, np.ndarray]],
+    made_from: Provenance | None = None,
 ) -> dict[str, Entry]:
-    """Write a shard's ark, the shapes of its arrays, then its scp.
+    """Write a shard's ark, the shapes of its arrays, its record, then its scp.
+
+    Tables of the whole set that point into a former ark of this shard are removed: they are wrong
+    until the shards are merged again.
 
     Args:
         folder: the dump's folder.
         shard: number from 1.
         arrays: (utterance, array) pairs: int32 (T,) units, float32 (T, 2) units and entropies,
             or float32 (S, D) vectors.
+        made_from: settings, and the inputs that `arrays` has noted; without it the shard is never
+            taken for whole.
 
     Returns:
         Where each array is.
@@ -144,6 +183,7 @@ def write_shard(
     ark.parent.mkdir(parents=True, exist_ok=True)
     # What stands at the final place belongs to an earlier, unfinished attempt.
     scp.unlink(missing_ok=True)
+    made_from_path(folder, shard).unlink(missing_ok=True)
     temporary = ark.with_name(f".{ark.name}.{os.getpid()}.tmp")
     table: dict[str, Entry] = {}
     try:
@@ -155,13 +195,28 @@ def write_shard(
                 table[utt] = Entry(f"{ark}:{offset}", array.shape)
             file.flush()
             os.fsync(file.fileno())
+        _remove_tables(Path(folder), ark)
         os.replace(temporary, ark)
     finally:
         temporary.unlink(missing_ok=True)
     shapes = {utt: ",".join(map(str, entry.shape)) for utt, entry in table.items()}
     write_table(scp.with_suffix(".shape"), shapes)
+    if made_from is not None:
+        made_from.save(made_from_path(folder, shard))
     write_table(scp, {utt: entry.where for utt, entry in table.items()})
     return table
+
+
+def _remove_tables(folder: Path, ark: Path) -> None:
+    """Remove merged tables of an ark that is about to be replaced, and no other scp files."""
+    if not ark.exists():
+        return
+    for table in folder.glob("*.scp"):
+        try:
+            if f" {ark}:" in table.read_text(encoding="utf-8", errors="replace"):
+                table.unlink()
+        except FileNotFoundError:  # another shard's job was faster
+            pass
 
 
 def _offset(where: str) -> int:
@@ -198,14 +253,26 @@ def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
     return table
 
 
-def is_whole(folder: Path | str, shard: int) -> bool:
-    """Whether a shard has been made; one that was damaged since is told, to be made again."""
+def is_whole(folder: Path | str, shard: int, settings: dict, sources: dict[str, Source]) -> bool:
+    """Whether a shard has been made with these settings from these inputs.
+
+    Prints why a shard that is there has to be made again.
+
+    Args:
+        folder: the dump's folder.
+        shard: number from 1.
+        settings: what the arrays depend on besides their inputs.
+        sources: the inputs of the shard by utterance.
+    """
     if not shard_paths(folder, shard)[1].exists():
         return False
     try:
         _read_shard(folder, shard)
+        reason = stale(made_from_path(folder, shard), settings, sources)
     except ValueError as error:
-        print(f"shard {shard} of {folder} is made again: {error}")
+        reason = error
+    if reason is not None:
+        print(f"shard {shard} of {folder} is made again: {reason}")
         return False
     print(f"shard {shard} of {folder} is there already")
     return True
@@ -239,8 +306,8 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
     """One table of all shards, without reading what is in their arks.
 
     Raises:
-        ValueError: a shard is missing or cut off, its utterances are not the expected ones, or
-            there are none at all.
+        ValueError: a shard is missing or cut off, shards were made with different settings, their
+            utterances are not the expected ones, or there are none at all.
     """
     if num_shards < 1:
         raise ValueError(f"--num_shards is {num_shards}: a dump has at least one; give its number")
@@ -254,6 +321,7 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
                 f"number of shards changed: remove {Path(folder) / 'shards'} and dump again"
             )
         table |= entries
+    _check_same_settings(folder, num_shards)
     expected = set(expected)
     missing, surplus = sorted(expected - table.keys()), sorted(table.keys() - expected)
     if missing or surplus:
@@ -267,6 +335,17 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
     return table
 
 
+def _check_same_settings(folder: Path | str, num_shards: int) -> None:
+    paths = [made_from_path(folder, shard) for shard in range(1, num_shards + 1)]
+    first, *others = [read_settings(path) for path in paths]
+    for shard, settings in enumerate(others, 2):
+        if settings != first:
+            raise ValueError(
+                f"{folder}: shards 1 and {shard} were made with different settings; run the "
+                "command that writes the shards again for each of them"
+            )
+
+
 def times_path(folder: Path | str, shard: int) -> Path:
     """Where a shard of vectors has its segment times; shards of a dump have none."""
     return Path(folder) / "shards" / f"segment_times.{shard}"
@@ -278,15 +357,54 @@ def write_codebook_hash(folder: Path | str, sha256: str) -> None:
     Raises:
         ValueError: the folder holds units of another one.
     """
-    if read_codebook_hash(folder) not in (None, sha256):
-        raise ValueError(
-            f"{folder} holds units of another codebook; choose another --output, or remove it"
-        )
-    with atomic_text(Path(folder) / CODEBOOK_HASH) as file:
-        file.write(sha256 + "\n")
+    _write_hash(folder, CODEBOOK_HASH, sha256, "units of another codebook")
 
 
 def read_codebook_hash(folder: Path | str) -> str | None:
     """What `write_codebook_hash` has written; None where a dump does not say."""
-    path = Path(folder) / CODEBOOK_HASH
+    return _read_hash(folder, CODEBOOK_HASH)
+
+
+def write_unit_lm_hash(folder: Path | str, sha256: str) -> None:
+    """Say in a dump's folder which unit LM its entropies are of.
+
+    Args:
+        folder: `dump/raw/SET`.
+        sha256: of the file that the unit LM has in a bundle.
+
+    Raises:
+        ValueError: the folder holds entropies of another one.
+    """
+    _write_hash(folder, UNIT_LM_HASH, sha256, "entropies of another unit LM")
+
+
+def read_unit_lm_hash(folder: Path | str) -> str | None:
+    """What `write_unit_lm_hash` has written; None where a dump does not say."""
+    return _read_hash(folder, UNIT_LM_HASH)
+
+
+def copy_hashes(source: Path | str, target: Path | str) -> None:
+    """Say in a linked dump what the dump it shows says; nothing where that says nothing.
+
+    Raises:
+        ValueError: the target holds units or entropies of another codebook or unit LM.
+    """
+    writers = {CODEBOOK_HASH: write_codebook_hash, UNIT_LM_HASH: write_unit_lm_hash}
+    for name, write in writers.items():
+        sha256 = _read_hash(source, name)
+        if sha256 is None:
+            (Path(target) / name).unlink(missing_ok=True)
+        else:
+            write(target, sha256)
+
+
+def _write_hash(folder: Path | str, name: str, sha256: str, what: str) -> None:
+    if _read_hash(folder, name) not in (None, sha256):
+        raise ValueError(f"{folder} holds {what}; choose another --output, or remove it")
+    with atomic_text(Path(folder) / name) as file:
+        file.write(sha256 + "\n")
+
+
+def _read_hash(folder: Path | str, name: str) -> str | None:
+    path = Path(folder) / name
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None

@@ -7,11 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_entropy.bin import segment_bpe
+from espnet_entropy.bin import dump, segment_bpe
 from espnet_entropy.bpe import UnitBpe, learn_bpe
 from espnet_entropy.data import read_table, write_bytes
 from espnet_entropy.dump import load_padded_dump, read_dump, read_units
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
+from espnet_entropy.shards import read_codebook_hash, read_unit_lm_hash
 
 # 3 4 5 is one word, 1 2 another; 0 stands between them, and 6 never occurs.
 UTTERANCES = [np.array(line) for line in 20 * ([3, 4, 5, 0, 1, 2], [1, 2, 0, 3, 4, 5], [0, 1, 2])]
@@ -118,3 +119,17 @@ def test_a_dump_with_pieces(parts, tmp_path, capsys):
             **apply | dict(bpe_model=parts.dump / "wav.scp"),
         )
     assert read_table(parts.dump / "wav.scp")
+
+
+def test_pieces_in_the_place_of_entropies_are_not_taken_for_these(parts, tmp_path, capsys):
+    dumped = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=tmp_path / "set")
+    tiny.command(dump, **dumped)
+    (tmp_path / "units.model").write_bytes(
+        learn_bpe((units for _, units in read_units(parts.units / "units.scp")), tiny.NUM_UNITS, 30)
+    )
+    apply = dict(bpe_model=tmp_path / "units.model", dump=parts.dump)
+    tiny.command(segment_bpe, "apply", output=tmp_path / "set", **apply)
+    assert read_codebook_hash(tmp_path / "set") and not read_unit_lm_hash(tmp_path / "set")
+    capsys.readouterr()
+    tiny.command(dump, **dumped)
+    assert "is made again: no record says what it was made from" in capsys.readouterr().out

@@ -320,10 +320,23 @@ def test_rows_cut_at_once_are_those_a_job_would_choose(tmp_path, sizes, num_shar
 
     chosen = rows()
     assert write_rows(tmp_path / "set", tmp_path / "wav.scp", num_shards) == 5
-    data.write_table(tmp_path / "wav.scp", {"other": "x"})  # no job looks at it any more
     assert rows() == chosen
     assert all(list(part) == sorted(part) for part in chosen)
     assert {k: v for part in chosen for k, v in part.items()} == {k: f"{k}.wav" for k in "abcde"}
+    # The jobs read what was cut, not the table.
+    data.write_table(tmp_path / "set/shards/rows.1", {"cut": "x"})
+    assert rows()[0] == {"cut": "x"}
+
+
+def test_rows_of_another_table_or_number_of_shards_are_cut_again(tmp_path):
+    table = tmp_path / "wav.scp"
+    data.write_table(table, {"a": "a.wav", "b": "b.wav"})
+    write_rows(tmp_path / "set", table, 2)
+    assert read_rows(tmp_path / "set", table, 1, 1) == {"a": "a.wav", "b": "b.wav"}
+    data.write_table(table, {"a": "a.wav", "b": "c.wav"})
+    assert read_rows(tmp_path / "set", table, 2, 2) == {"b": "c.wav"}
+    data.write_table(tmp_path / "other.scp", {"d": "d.wav"})
+    assert read_rows(tmp_path / "set", tmp_path / "other.scp", 1, 2) == {"d": "d.wav"}
 
 
 @pytest.mark.parametrize("name", ["utt2dur", "utt2num_samples", "text_shape"])

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_entropy.alignment import check_alignments, read_alignments
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, progress, user_errors
 from espnet_entropy.boundary_report import (
     ScoredMethod,
@@ -20,10 +19,11 @@ from espnet_entropy.boundary_report import (
 from espnet_entropy.boundary_scores import Reference
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import atomic_text, read_table
+from espnet_entropy.data import atomic_text
 from espnet_entropy.dump import padded_batches
 from espnet_entropy.matched_rate import match_rate, method_config, read_batches
 from espnet_entropy.plot_boundaries import plot_boundary_scores
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.segment import RATELESS
 from espnet_entropy.spectral_flux import HOP_SEC, SAMPLE_RATE, flux_boundaries, spectral_flux
 
@@ -155,7 +155,7 @@ def _rows(args, data: _Set, times, frame_rate_hz: float, names: dict) -> list[Sc
 
 def score_flux(args, data: _Set) -> list[ScoredMethod]:
     """Rows of the spectral flux at each rate."""
-    recordings = read_table(args.wav_scp)
+    recordings = read_recordings(args.wav_scp)
     # The first level's, and those of utterances that only another one has.
     references = dict(ChainMap(*data.levels.values()))
     wanted = references.keys()
@@ -163,7 +163,7 @@ def score_flux(args, data: _Set) -> list[ScoredMethod]:
     if lacking:
         raise ValueError(f"{args.wav_scp} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
     flux = {
-        utt: spectral_flux(read_audio(recordings[utt], SAMPLE_RATE))
+        utt: spectral_flux(recordings[utt].samples(SAMPLE_RATE))
         for utt in progress(sorted(wanted), FLUX)
     }
     rows = []

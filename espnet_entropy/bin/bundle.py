@@ -3,13 +3,12 @@
 import torch
 import yaml
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.calibrate import calibrate_dump, reach
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import add_channel_argument, make_parser, user_errors
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.packing import pack_bundle, recalibrate_bundle, unpack_bundle
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.segment import SegmenterConfig
 from espnet_entropy.tokenizer import UnitTokenizer
 
@@ -25,7 +24,8 @@ def get_parser():
     verify = commands.add_parser("verify", help="check hashes; tokenize again and compare")
     verify.add_argument("--bundle", required=True)
     verify.add_argument("--dump", help="dump/raw/SET made with these parts")
-    verify.add_argument("--wav_scp", help="its recordings")
+    verify.add_argument("--wav_scp", help="its recordings, cut by segments beside it")
+    add_channel_argument(verify)
     verify.add_argument("--num_utts", type=int, default=5, help="how many to compare")
     info = commands.add_parser("info", help="print what the bundle is")
     info.add_argument("--bundle", required=True)
@@ -69,14 +69,14 @@ def verify(args) -> None:
         raise ValueError(f"--num_utts is {args.num_utts}: compare at least one utterance")
     bundle.check_dump(args.dump)
     tokenizer = UnitTokenizer.from_bundle(args.bundle)
-    recordings = read_table(args.wav_scp)
+    recordings = read_recordings(args.wav_scp, channel=args.channel)
     dumped = sorted(read_dump(args.dump), key=lambda entry: len(entry[1]))[: args.num_utts]
     if not dumped:
         raise ValueError(f"{args.dump} is empty: there is nothing to compare; dump it again")
     for utt, units, entropies in dumped:
         if utt not in recordings:
             raise ValueError(f"{args.wav_scp} has no utterance {utt}, which is in {args.dump}")
-        wave = torch.from_numpy(read_audio(recordings[utt], tokenizer.sample_rate))
+        wave = torch.from_numpy(recordings[utt].samples(tokenizer.sample_rate))
         tokens = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
         if not torch.equal(tokens.units[0], torch.from_numpy(units)):
             raise ValueError(f"utt {utt}: the bundle's units differ from those of {args.dump}")

@@ -1,17 +1,22 @@
-"""Units from and to the label files of ESPnet and fairseq: a line `utterance 12 12 7 ...` each.
+"""Units from and to the label files of ESPnet, fairseq and textless-nlp.
 
-ESPnet's recipes call them pseudo_labels_kmK.txt; its LM task reads them as text_int.
+espnet: lines `utterance 12 12 7`; ESPnet's recipes call such a file pseudo_labels_kmK.txt, and its
+LM task reads it as text_int. textless: lines `utterance|12 12 7` of textless-nlp. km: lines
+`12 12 7` of fairseq, whose utterances are named in another file.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, progress, user_errors
-from espnet_entropy.data import atomic_text, read_table
+from espnet_entropy.data import atomic_text, read_lines, read_table
 from espnet_entropy.dump import read_units, write_units_table
 from espnet_entropy.shards import write_shard
+
+FORMATS = ("espnet", "textless", "km")
 
 
 def get_parser():
@@ -19,6 +24,14 @@ def get_parser():
     commands = parser.add_subparsers(dest="command", required=True)
     take = commands.add_parser("import", help="label file to dump/units/SET")
     take.add_argument("--labels", required=True, help="e.g. pseudo_labels_km500.txt")
+    take.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="of the label file; espnet if left out, unless the lines look like another one",
+    )
+    take.add_argument(
+        "--names", help="utterances of a km file: one per line, or fairseq's manifest (*.tsv)"
+    )
     take.add_argument("--num_units", type=int, required=True, help="K, for the check of all ids")
     take.add_argument("--output", required=True, help="dump/units/SET to write")
     give = commands.add_parser("export", help="dump/units/SET to a label file")
@@ -35,7 +48,7 @@ def main(cmd=None):
 
 def import_labels(args) -> None:
     """`convert_labels import`."""
-    table = read_table(args.labels)
+    table = read_labels(args.labels, args.format, args.names)
     if not table:
         raise ValueError(f"{args.labels} is empty: there are no labels in it")
     arrays = (
@@ -45,6 +58,72 @@ def import_labels(args) -> None:
     entries = write_shard(args.output, 1, arrays)
     write_units_table(args.output, entries)
     print(f"{len(entries)} utterances in {args.output}")
+
+
+def read_labels(path: str, form: str | None, names: str | None) -> dict[str, str]:
+    """The units of each utterance, as they are written in a label file.
+
+    Args:
+        path: the label file.
+        form: its format; None is espnet, unless the lines look like another one.
+        names: the file that names the utterances of a km file.
+
+    Raises:
+        ValueError: a file cannot be read, the lines look like another format, an utterance has no
+            name or occurs twice, or there are more or fewer names than lines.
+    """
+    if (form == "km") != (names is not None):
+        raise ValueError("--format km and --names belong together: give both or neither")
+    if form == "textless":
+        return _unique((line.rpartition("|")[::2] for line in read_lines(path)), path)
+    if form == "km":
+        utts, lines = read_names(names), list(read_lines(path))
+        if len(utts) != len(lines):
+            raise ValueError(
+                f"{names} names {len(utts)} utterances, but {path} has {len(lines)} lines; give "
+                "the names of the same set"
+            )
+        return _unique(zip(utts, lines, strict=True), names)
+    if form is None:
+        refuse_other_formats(path)
+    return read_table(path)
+
+
+def read_names(path: str) -> list[str]:
+    """Utterances in the order of a km file: the lines, or the names of the files of a manifest."""
+    lines = list(read_lines(path))
+    if not path.endswith(".tsv"):
+        return [line.strip() for line in lines]
+    # The first line is the folder, the others are `file<TAB>samples`.
+    return [Path(line.partition("\t")[0]).stem for line in lines[1:]]
+
+
+def _unique(rows: Iterable[tuple[str, str]], path: str) -> dict[str, str]:
+    table: dict[str, str] = {}
+    for utt, units in rows:
+        if len(utt.split()) != 1 or utt in table:
+            raise ValueError(
+                f"{path}: {utt!r} occurs twice, or is not one word, but an utterance needs a name "
+                "of its own without blanks"
+            )
+        table[utt] = units
+    return table
+
+
+def refuse_other_formats(path: str) -> None:
+    """Raise ValueError where the first unit of each line would be lost as a part of its name."""
+    words = [line.split()[0] for line in read_lines(path) if line.strip()]
+    piped = next((word for word in words if "|" in word), None)
+    if piped is not None:
+        raise ValueError(
+            f"{path} has a line that begins with {piped!r}, as textless-nlp's do; read it with "
+            "--format textless, or with --format espnet if this is the name of an utterance"
+        )
+    if words and all(re.fullmatch("[0-9]+", word) for word in words):
+        raise ValueError(
+            f"{path} has only numbers as names of utterances, as if they were units; read a .km "
+            "file with --format km --names FILE, or this one with --format espnet if they are names"
+        )
 
 
 def parse_units(text: str, num_units: int, where: str) -> np.ndarray:

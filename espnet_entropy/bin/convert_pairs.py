@@ -1,9 +1,20 @@
-"""Convert a table of pairs, or copy their sources for comparison: one shard."""
+"""Convert a table of pairs, or copy their sources for comparison: one shard.
+
+Files that are there are not made again, provided that their recordings are the same; a folder of
+files that were made with another model or other settings is refused.
+"""
 
 from pathlib import Path
 
 from espnet_entropy.audio import read_audio
-from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
+from espnet_entropy.bin.common import (
+    Failures,
+    Stopwatch,
+    add_failure_argument,
+    make_parser,
+    progress,
+    user_errors,
+)
 from espnet_entropy.bin.vc_inference import (
     add_model_arguments,
     add_sampling_arguments,
@@ -11,9 +22,11 @@ from espnet_entropy.bin.vc_inference import (
     sampling,
     write_wave,
 )
-from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.bundle import FILES, identity
+from espnet_entropy.data import file_hash, read_yaml, write_yaml
+from espnet_entropy.provenance import Provenance, Source, difference, stale
 from espnet_entropy.vc.convert import Converted, VoiceConverter
-from espnet_entropy.vc.pairs import Pair, read_pairs
+from espnet_entropy.vc.pairs import Pair, failed_path, read_pairs
 
 SYSTEMS = ("source", "copy")
 
@@ -32,6 +45,7 @@ def get_parser():
     parser.add_argument("--num_shards", type=int, default=1, help="into how many the table is cut")
     parser.add_argument("--shard", type=int, default=1, help="which one to make, from 1")
     add_sampling_arguments(parser)
+    add_failure_argument(parser)
     return parser
 
 
@@ -49,25 +63,46 @@ def run(args) -> None:
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     pairs = read_pairs(args.pairs)[args.shard - 1 :: args.num_shards]
-    _check_settings(output / "settings.yaml", args)
-    missing = [pair for pair in pairs if not (output / f"{pair.name}.wav").exists()]
+    converter = make_converter(args, rate_hz)
+    _check_settings(output / "settings.yaml", settings_of(args, converter))
+    missing = [pair for pair in pairs if not _is_there(pair, output)]
     if missing:
-        converter, stopwatch = make_converter(args, rate_hz), Stopwatch()
+        # Scores of the files that are replaced.
+        (output / "scores.tsv").unlink(missing_ok=True)
+        stopwatch, failures = Stopwatch(), Failures(args.max_failed_utts, what="pair ")
         for pair in progress(missing, f"{args.system}, shard {args.shard}"):
-            _convert(converter, pair, args)
-        print(f"shard {args.shard}: {len(missing)} files in {stopwatch.elapsed:.0f} s")
+            try:
+                _convert(converter, pair, args)
+            except ValueError as error:
+                failures.leave_out(pair.name, error)
+        failures.write(failed_path(output, args.shard))
+        print(
+            f"shard {args.shard}: {len(missing) - len(failures.reasons)} files in "
+            f"{stopwatch.elapsed:.0f} s; {len(failures.reasons)} left out"
+        )
     else:
         print(f"shard {args.shard}: all {len(pairs)} files are there already")
     write_yaml(output / f"shard.{args.shard}.yaml", {"pairs": len(pairs)})
 
 
+def _is_there(pair: Pair, output: Path) -> bool:
+    """Whether a pair's file is there and made from these very recordings."""
+    if not (output / f"{pair.name}.wav").exists():
+        return False
+    return not stale(output / f"{pair.name}.made_from", {}, _sources(pair))
+
+
+def _sources(pair: Pair) -> dict[str, Source]:
+    return {"source": Source(pair.source), "target": Source(pair.target)}
+
+
 def _convert(converter: VoiceConverter, pair: Pair, args) -> None:
-    """Write NAME.yaml, what is to be known of a result, and then NAME.wav."""
-    stopwatch = Stopwatch()
-    try:
-        made = _make(converter, pair, args)
-    except ValueError as error:
-        raise ValueError(f"pair {pair.name}: {error}") from error
+    """Write the record of a result, NAME.yaml with its numbers, and then NAME.wav."""
+    output, stopwatch, made_from = Path(args.output), Stopwatch(), Provenance({})
+    (output / f"{pair.name}.wav").unlink(missing_ok=True)
+    for name, source in _sources(pair).items():
+        made_from.note(name, source)
+    made = _make(converter, pair, args)
     is_conversion = args.system not in SYSTEMS
     record = {
         "rate_hz": round(made.rate_hz, 3) if is_conversion else None,
@@ -75,23 +110,28 @@ def _convert(converter: VoiceConverter, pair: Pair, args) -> None:
         "took_seconds": round(stopwatch.elapsed, 3),
         "vocoder": made.vocoder or None,
     }
-    output = Path(args.output)
+    made_from.save(output / f"{pair.name}.made_from")
     write_yaml(output / f"{pair.name}.yaml", record)
     write_wave(output / f"{pair.name}.wav", made.wave, made.sample_rate)
 
 
-def _check_settings(path: Path, args) -> None:
+def settings_of(args, converter: VoiceConverter) -> dict:
+    """What the files of a folder depend on besides their recordings."""
+    hashes = {name: file_hash(path) for name, path in converter.files.items()}
+    # Thresholds are the model's.
+    bundle = {k: v for k, v in identity(converter.bundle).items() if k != FILES[2]}
+    return {"system": args.system, "bundle": bundle} | hashes | sampling(args)
+
+
+def _check_settings(path: Path, settings: dict) -> None:
     """ValueError if a folder has files that were made otherwise; else note how they are made."""
-    names = ("system", "model", "checkpoint", "vocoder", "pairs")
-    settings = {name: getattr(args, name) for name in names} | sampling(args)
-    settings = {name: value if value is None else str(value) for name, value in settings.items()}
     former = read_yaml(path) if path.exists() else settings
-    changed = [name for name, value in settings.items() if former.get(name) != value]
+    changed = difference(former, settings)
     if changed:
-        name = changed[0]
+        if "bundle" not in former:
+            changed = "made by an older version, which does not say by which model"
         raise ValueError(
-            f"{path.parent} holds files made with {name} {former.get(name)}, not {settings[name]}; "
-            "name another folder, or remove it"
+            f"{path.parent} holds files {changed}; name another folder, or remove this one"
         )
     write_yaml(path, settings)
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from espnet_entropy.bin.common import (
+    add_channel_argument,
     add_failure_argument,
     add_shard_arguments,
     make_parser,
@@ -10,14 +11,15 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bin.dump_units import dump_shard
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.shards import write_codebook_hash
+from espnet_entropy.bundle import FILES, identity
+from espnet_entropy.shards import write_codebook_hash, write_unit_lm_hash
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    add_channel_argument(parser)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")
     parser.add_argument("--output", required=True, help="dump/raw/SET")
@@ -32,9 +34,11 @@ def main(cmd=None):
         tokenizer = UnitTokenizer.from_bundle(
             args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
         )
-        sha256 = Bundle.open(args.bundle).config["files"]["codebook.safetensors"]
-        write_codebook_hash(args.output, sha256)
-        dump_shard(args, tokenizer, units_and_entropies)
+        # Thresholds have no part in a dump.
+        settings = {k: v for k, v in identity(args.bundle).items() if k != FILES[2]}
+        write_codebook_hash(args.output, settings[FILES[0]])
+        write_unit_lm_hash(args.output, settings[FILES[1]])
+        dump_shard(args, tokenizer, units_and_entropies, settings)
 
 
 def units_and_entropies(tokens: Tokens) -> np.ndarray:

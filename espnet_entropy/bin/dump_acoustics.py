@@ -1,8 +1,11 @@
 """Spectrograms, pitch or speaker embeddings of recordings: one shard."""
 
+from dataclasses import asdict
+
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
+    add_channel_argument,
     add_failure_argument,
     add_shard_arguments,
     make_parser,
@@ -12,6 +15,8 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.data import write_table
+from espnet_entropy.provenance import Provenance
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.shards import failed_path, is_whole, read_rows, write_shard
 from espnet_entropy.vc.acoustics import ACOUSTICS
 from espnet_entropy.vc.mel import MelConfig
@@ -20,7 +25,8 @@ from espnet_entropy.vc.mel import MelConfig
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--what", required=True, choices=list(ACOUSTICS))
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    add_channel_argument(parser)
     parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
     parser.add_argument("--output", required=True, help="dump/WHAT/SET")
     add_shard_arguments(parser)
@@ -35,17 +41,21 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already."""
-    if is_whole(args.output, args.shard):
-        return
+    """Write one shard unless it is whole already, with these settings and from these recordings."""
     config, device = MelConfig(**args.mel_conf), usable_device(args.device)
-    recordings = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
+    made_from = Provenance({"what": args.what} | asdict(config))
+    sources = {utt: recording.origin for utt, recording in recordings.items()}
+    if is_whole(args.output, args.shard, made_from.settings, sources):
+        return
     failures, stopwatch = Failures(args.max_failed_utts), Stopwatch()
 
     def arrays():
-        for utt, path in progress(recordings.items(), f"{args.what}, shard {args.shard}"):
+        for utt, recording in progress(recordings.items(), f"{args.what}, shard {args.shard}"):
+            made_from.note(utt, sources[utt])
             try:
-                array = ACOUSTICS[args.what](path, config, device)
+                array = ACOUSTICS[args.what](recording, config, device)
             except ValueError as error:
                 failures.leave_out(utt, error)
                 continue
@@ -53,7 +63,7 @@ def run(args) -> None:
         # Before the shard's scp, which says that all of it is there.
         write_table(failed_path(args.output, args.shard), failures.reasons)
 
-    table = write_shard(args.output, args.shard, arrays())
+    table = write_shard(args.output, args.shard, arrays(), made_from)
     print(f"shard {args.shard}: {args.what} of {len(table)} recordings, {stopwatch.elapsed:.1f} s")
 
 

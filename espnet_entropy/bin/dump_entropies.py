@@ -1,7 +1,5 @@
 """Units to units and entropies, without touching sound again: one shard of `dump/raw/SET`."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -13,15 +11,17 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import FILES, file_hash, read_description
+from espnet_entropy.bundle import FILES, identity, read_description
 from espnet_entropy.dump import read_units_entry
 from espnet_entropy.entropy import predictive_entropies
-from espnet_entropy.packing import load_trained_lm
+from espnet_entropy.packing import load_trained_lm, unit_lm_hash
+from espnet_entropy.provenance import Provenance, Source
 from espnet_entropy.shards import (
     is_whole,
     read_rows,
     write_codebook_hash,
     write_shard,
+    write_unit_lm_hash,
 )
 
 
@@ -42,21 +42,26 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already."""
-    if is_whole(args.output, args.shard):
-        return
-    lm = load_trained_lm(args.unit_lm).to(usable_device(args.device))
+    """Write one shard unless it is whole already, of this unit LM and from these units."""
+    lm = load_trained_lm(args.unit_lm)
+    settings = identity(args.codebook) | {FILES[1]: unit_lm_hash(lm)}
+    lm = lm.to(usable_device(args.device))
     config = read_description(args.codebook)
     if lm.num_units != config["num_units"]:
         raise ValueError(
             f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"
         )
-    write_codebook_hash(args.output, file_hash(Path(args.codebook) / FILES[0]))
+    write_codebook_hash(args.output, settings[FILES[0]])
+    write_unit_lm_hash(args.output, settings[FILES[1]])
     rows = read_rows(args.output, args.units_scp, args.shard, args.num_shards)
-    stopwatch, frames = Stopwatch(), []
+    sources = {utt: Source.of(entry) for utt, entry in rows.items()}
+    if is_whole(args.output, args.shard, settings, sources):
+        return
+    stopwatch, frames, made_from = Stopwatch(), [], Provenance(settings)
 
     def arrays():
         for utt, entry in progress(rows.items(), f"shard {args.shard}"):
+            made_from.note(utt, sources[utt])
             units = read_units_entry(entry, f"{args.units_scp}, utt {utt}").astype(np.int64)
             batch = torch.from_numpy(units).unsqueeze(0).to(args.device)
             length = torch.tensor([len(units)], device=args.device)
@@ -67,7 +72,7 @@ def run(args) -> None:
             frames.append(len(units))
             yield utt, np.stack((units, entropies[0].cpu().numpy()), axis=1).astype(np.float32)
 
-    write_shard(args.output, args.shard, arrays())
+    write_shard(args.output, args.shard, arrays(), made_from)
     shift = config["frame_shift_sec"]
     print(stopwatch.summary(f"shard {args.shard}", len(rows), sum(frames), shift))
 

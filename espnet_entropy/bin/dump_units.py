@@ -1,14 +1,12 @@
 """Recordings to units: one shard of `dump/units/SET`, from which the unit LM learns."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
+    add_channel_argument,
     add_failure_argument,
     add_shard_arguments,
     make_parser,
@@ -16,8 +14,10 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import FILES, file_hash
+from espnet_entropy.bundle import FILES, identity
 from espnet_entropy.data import write_table
+from espnet_entropy.provenance import Provenance
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.shards import (
     failed_path,
     is_whole,
@@ -25,12 +25,13 @@ from espnet_entropy.shards import (
     write_codebook_hash,
     write_shard,
 )
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    add_channel_argument(parser)
     parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
     parser.add_argument("--output", required=True, help="dump/units/SET")
     add_shard_arguments(parser)
@@ -42,27 +43,38 @@ def main(cmd=None):
     args = get_parser().parse_args(cmd)
     with user_errors():
         tokenizer = UnitTokenizer.from_codebook(args.codebook, device=usable_device(args.device))
-        write_codebook_hash(args.output, file_hash(Path(args.codebook) / FILES[0]))
-        dump_shard(args, tokenizer, lambda tokens: tokens.units[0].cpu().numpy().astype(np.int32))
+        settings = identity(args.codebook)
+        write_codebook_hash(args.output, settings[FILES[0]])
+        dump_shard(args, tokenizer, units_alone, settings)
 
 
-def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
-    """Write one shard unless it is whole already.
+def units_alone(tokens: Tokens) -> np.ndarray:
+    """(T,) int32: what the unit LM learns from."""
+    return tokens.units[0].cpu().numpy().astype(np.int32)
+
+
+def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None:
+    """Write one shard unless it is whole already, with these settings and from these recordings.
 
     Args:
-        args: wav_scp, output, shard, num_shards, max_failed_utts.
+        args: wav_scp, channel, output, shard, num_shards, max_failed_utts.
         tokenizer: what turns sound into Tokens.
         to_array: what of a one-utterance batch of Tokens is written.
+        settings: what the arrays depend on besides the recordings.
     """
-    if is_whole(args.output, args.shard):
+    rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
+    sources = {utt: recording.origin for utt, recording in recordings.items()}
+    if is_whole(args.output, args.shard, settings, sources):
         return
-    recordings = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    made_from = Provenance(settings)
     stopwatch, frames, failures = Stopwatch(), [], Failures(args.max_failed_utts)
 
     def arrays():
-        for utt, path in progress(recordings.items(), f"shard {args.shard}"):
+        for utt, recording in progress(recordings.items(), f"shard {args.shard}"):
+            made_from.note(utt, sources[utt])
             try:
-                wave = torch.from_numpy(read_audio(path, tokenizer.sample_rate))
+                wave = torch.from_numpy(recording.samples(tokenizer.sample_rate))
                 array = to_array(tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)])))
             except ValueError as error:
                 failures.leave_out(utt, error)
@@ -72,7 +84,7 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array) -> None:
         # Before the shard's scp, which says that all of it is there.
         write_table(failed_path(args.output, args.shard), failures.reasons)
 
-    write_shard(args.output, args.shard, arrays())
+    write_shard(args.output, args.shard, arrays(), made_from)
     shift = tokenizer.extractor.frame_shift_sec
     print(stopwatch.summary(f"shard {args.shard}", len(frames), sum(frames), shift))
 

@@ -16,8 +16,9 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.checkpoint import load_frontend
-from espnet_entropy.data import atomic_text
+from espnet_entropy.data import atomic_text, file_hash
 from espnet_entropy.dump import read_entries
+from espnet_entropy.provenance import Provenance, Source
 from espnet_entropy.shards import is_whole, read_rows, times_path, write_shard
 from espnet_entropy.timing import segment_times
 
@@ -40,19 +41,24 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already."""
-    if is_whole(args.output, args.shard):
+    """Write one shard unless it is whole already, of this model and from this dump."""
+    hashes = {name: file_hash(getattr(args, name)) for name in ("model_config", "model_file")}
+    made_from = Provenance(hashes | {"rate": args.rate})
+    rows = read_rows(args.output, f"{args.dump}/wav.scp", args.shard, args.num_shards)
+    sources = {utt: Source.of(entry) for utt, entry in rows.items()}
+    if is_whole(args.output, args.shard, made_from.settings, sources):
         return
     frontend = load_frontend(args.model_config, args.model_file)
     if args.rate is not None:
         frontend.set_rate(args.rate)
     encoder = frontend.encoder.to(usable_device(args.device))
     frame_rate_hz = encoder.segmenter.frame_rate_hz
-    rows = read_rows(args.output, f"{args.dump}/wav.scp", args.shard, args.num_shards)
     stopwatch, frames, segments = Stopwatch(), 0, 0
 
     def arrays():
         nonlocal frames, segments
+        for utt, source in sources.items():
+            made_from.note(utt, source)
         utterances = progress(read_entries(rows, args.dump), f"shard {args.shard}", len(rows))
         # Whole before the shard's scp is, which says that all of it is there.
         with atomic_text(times_path(args.output, args.shard)) as times:
@@ -64,7 +70,7 @@ def run(args) -> None:
                 segments += len(lengths)
                 yield utt, vectors.cpu().numpy()
 
-    write_shard(args.output, args.shard, arrays())
+    write_shard(args.output, args.shard, arrays(), made_from)
     summary = stopwatch.summary(f"shard {args.shard}", len(rows), frames, 1 / frame_rate_hz)
     print(f"{summary}; {segments} vectors, {segments * frame_rate_hz / max(frames, 1):.2f} Hz")
 

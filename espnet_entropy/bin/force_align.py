@@ -7,12 +7,18 @@ compare with. Utterances that cannot be aligned are left out and listed in `left
 import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple
 from multiprocessing import get_context
 from pathlib import Path
 
 from espnet_entropy.alignment import Alignments, Interval, read_ctm, write_ctm
-from espnet_entropy.audio import read_audio
-from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
+from espnet_entropy.bin.common import (
+    Stopwatch,
+    add_channel_argument,
+    make_parser,
+    progress,
+    user_errors,
+)
 from espnet_entropy.data import atomic_text, read_table, write_table
 from espnet_entropy.force_align import (
     SAMPLE_RATE,
@@ -20,16 +26,19 @@ from espnet_entropy.force_align import (
     sphinx_aligner,
     whisper_aligner,
 )
+from espnet_entropy.provenance import Provenance, Source, stale
+from espnet_entropy.recordings import Recording, read_recordings
 
 # Utterances of a part, the least that an interrupted run has to do again.
 PART_SIZE = 100
 
-Row = tuple[str, str, str]  # utterance, path, text
+Row = tuple[Recording, str]  # and its text
 
 
 def get_parser():
     parser = make_parser(__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="data folder with wav.scp and text")
+    parser.add_argument("--data", required=True, help="data folder with wav.scp, text, segments")
+    add_channel_argument(parser)
     parser.add_argument("--output", required=True, help="folder to write")
     parser.add_argument("--whisper", help="folder of a Whisper model, in place of PocketSphinx")
     parser.add_argument("--compare_with", help="words.ctm of another aligner; says how they agree")
@@ -50,7 +59,7 @@ def run(args) -> None:
     """Align part by part, skip what is there, then write the tables."""
     if args.nj < 1:
         raise ValueError(f"--nj is {args.nj}: one process at least")
-    rows = read_rows(Path(args.data))
+    rows = read_rows(Path(args.data), args.channel)
     output, stopwatch = Path(args.output), Stopwatch()
     parts = [rows[first : first + PART_SIZE] for first in range(0, len(rows), PART_SIZE)]
     files = [part_path(output, part, args.whisper) for part in parts]
@@ -63,6 +72,9 @@ def run(args) -> None:
             f"{args.max_left_out_share:g} of them are tolerated (--max_left_out_share): "
             + ", ".join(f"{utt}: {reason}" for utt, reason in list(left_out.items())[:3])
         )
+    for name in ("phones.ctm", "words.ctm", "agreement.json"):
+        # Of former recordings, or of another aligner, which need not make all of these.
+        (output / name).unlink(missing_ok=True)
     write_table(output / "left_out", left_out)
     for tier in ("phones", "words"):
         alignments = {u: [Interval(*i) for i in v] for part in made for u, v in part[tier].items()}
@@ -78,34 +90,39 @@ def run(args) -> None:
         compare(read_ctm(args.compare_with), read_ctm(output / "words.ctm"), output)
 
 
-def read_rows(data: Path) -> list[Row]:
+def read_rows(data: Path, channel: int | None) -> list[Row]:
     """Utterances with recording and text, in order.
 
     Raises:
         ValueError: there are none, or one has no text.
     """
-    recordings, texts = read_table(data / "wav.scp"), read_table(data / "text")
+    recordings = read_recordings(data / "wav.scp", channel=channel)
+    texts = read_table(data / "text")
     lacking = sorted(recordings.keys() - texts.keys())
     if lacking:
         raise ValueError(f"{data}/text lacks {len(lacking)} utterances ({lacking[0]}, ...)")
     if not recordings:
         raise ValueError(f"{data}/wav.scp holds no recordings; make the data again")
-    return [(utt, recordings[utt], texts[utt]) for utt in sorted(recordings)]
+    return [(recordings[utt], texts[utt]) for utt in sorted(recordings)]
 
 
 def part_path(output: Path, rows: list[Row], whisper: str | None) -> Path:
     """Where a part goes; another recording, text or model has another name."""
-    key = json.dumps([rows, whisper])
+    key = json.dumps([[(astuple(recording), text) for recording, text in rows], whisper])
     return output / "parts" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
-    """Make the parts that are not there yet, nj at a time."""
-    missing = [(p, f) for p, f in zip(parts, files, strict=True) if not f.exists()]
+    """Make the parts that are not there yet, or that were made from other files, nj at a time."""
+    missing = [
+        (rows, file)
+        for rows, file in zip(parts, files, strict=True)
+        if not file.exists() or stale(_record(file), {}, _sources(rows, args.whisper))
+    ]
     if args.nj == 1 or len(missing) < 2:
         align = _aligner(args.whisper) if missing else None
         for rows, file in missing:
-            align_part(rows, file, align, show=True)
+            align_part(rows, file, align, args.whisper, show=True)
         return
     # Spawned: a fork of a process with threads of others may stand still.
     with ProcessPoolExecutor(args.nj, mp_context=get_context("spawn")) as pool:
@@ -115,19 +132,35 @@ def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
 
 
 def _part_job(rows: list[Row], file: Path, whisper: str | None) -> None:
-    align_part(rows, file, _aligner(whisper), show=False)
+    align_part(rows, file, _aligner(whisper), whisper, show=False)
 
 
 def _aligner(whisper: str | None):
     return whisper_aligner(whisper) if whisper else sphinx_aligner()
 
 
-def align_part(rows: list[Row], file: Path, align, *, show: bool) -> None:
-    """Align some utterances and write them as JSON."""
+def _record(file: Path) -> Path:
+    return file.with_suffix(".made_from")
+
+
+def _sources(rows: list[Row], whisper: str | None) -> dict[str, Source]:
+    """The files that a part depends on: its recordings, and the model."""
+    model = {"": Source(f"{whisper}/model.bin")} if whisper else {}
+    return model | {recording.utterance: recording.origin for recording, _ in rows}
+
+
+def align_part(rows: list[Row], file: Path, align, whisper: str | None, *, show: bool) -> None:
+    """Align some utterances and write them as JSON, after the record of what they are made from."""
+    file.unlink(missing_ok=True)
+    made_from = Provenance({})
+    for name, source in _sources(rows, whisper).items():
+        made_from.note(name, source)
+    made_from.save(_record(file))
     made = dict(words={}, phones={}, left_out={}, seconds=0.0)
-    for utt, path, text in progress(rows, "utterances") if show else rows:
+    for recording, text in progress(rows, "utterances") if show else rows:
+        utt = recording.utterance
         try:
-            waveform = read_audio(path, SAMPLE_RATE)
+            waveform = recording.samples(SAMPLE_RATE)
             made["words"][utt], made["phones"][utt] = align(waveform, text)
         except ValueError as error:
             made["left_out"][utt] = " ".join(str(error).split())

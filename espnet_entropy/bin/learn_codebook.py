@@ -2,9 +2,9 @@
 
 import torch
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import (
     Failures,
+    add_channel_argument,
     add_failure_argument,
     make_parser,
     mapping,
@@ -13,14 +13,15 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.codebook import learn_codebook
-from espnet_entropy.data import read_table
 from espnet_entropy.features import EXTRACTORS, build_extractor
 from espnet_entropy.packing import write_codebook
+from espnet_entropy.recordings import read_recordings
 
 
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--wav_scp", nargs="+", required=True, help="wav.scp files to learn from")
+    add_channel_argument(parser)
     parser.add_argument("--extractor", default="whisper", choices=sorted(EXTRACTORS))
     parser.add_argument(
         "--extractor_conf", type=mapping, default={}, help="e.g. '{path: DIR, layer: 3}'"
@@ -50,7 +51,11 @@ def run(args) -> None:
             "at least one unit is needed, and a frame for each"
         )
     device = usable_device(args.device)
-    recordings = [entry for scp in args.wav_scp for entry in read_table(scp).items()]
+    recordings = [
+        recording
+        for wav_scp in args.wav_scp
+        for recording in read_recordings(wav_scp, channel=args.channel).values()
+    ]
     order = torch.randperm(
         len(recordings), generator=torch.Generator().manual_seed(args.seed)
     ).tolist()
@@ -58,12 +63,11 @@ def run(args) -> None:
     sample = torch.empty(args.max_frames, extractor.dim, device=device)
     filled, failures = 0, Failures(args.max_failed_utts)
     for index in progress(order, "features"):
-        utt, path = recordings[index]
         try:
-            wave = torch.from_numpy(read_audio(path, extractor.sample_rate))
+            wave = torch.from_numpy(recordings[index].samples(extractor.sample_rate))
             features, _ = extractor(wave.unsqueeze(0).to(device), torch.tensor([len(wave)]))
         except ValueError as error:
-            failures.leave_out(utt, error)
+            failures.leave_out(recordings[index].utterance, error)
             continue
         rows = features[0][: args.max_frames - filled]
         sample[filled : filled + len(rows)] = rows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import atomic_text, read_table, write_table
-from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
+from espnet_entropy.shards import copy_hashes
 
 NEEDED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2num_samples")
 SETTINGS = ("feats_type", "audio_format")
@@ -48,13 +48,15 @@ def link_set(source: Path, target: Path) -> None:
     """One set: its tables copied, with absolute paths of arks.
 
     Raises:
-        ValueError: a table is missing, an ark is not where `wav.scp` says, or both folders are one.
+        ValueError: a table is missing, an ark is not where `wav.scp` says, both folders are one, or
+            the target shows a dump of another codebook or unit LM.
     """
     if source.resolve() == target.resolve():
         raise ValueError(f"{target} is a link to {source}, whose tables would be lost; remove it")
     lacking = [name for name in (*NEEDED, *SETTINGS) if not (source / name).is_file()]
     if lacking:
         raise ValueError(f"{source} lacks {', '.join(lacking)}; make this dump again")
+    copy_hashes(source, target)
     (target / "wav.scp").unlink(missing_ok=True)
     texts = [path.name for path in source.glob("text*")]
     for name in sorted({*NEEDED[1:], *texts}):
@@ -62,9 +64,6 @@ def link_set(source: Path, target: Path) -> None:
     for name in SETTINGS:
         with atomic_text(target / name) as file:
             file.write((source / name).read_text())
-    sha256 = read_codebook_hash(source)
-    if sha256 is not None:
-        write_codebook_hash(target, sha256)
     entries = read_table(source / "wav.scp")
     write_table(
         target / "wav.scp",

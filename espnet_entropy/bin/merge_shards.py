@@ -1,13 +1,14 @@
 """Check that a dump's shards are all there and make one table of them."""
 
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
-from espnet_entropy.data import read_table, write_table
+from espnet_entropy.data import write_table
 from espnet_entropy.dump import (
     write_arrays_table,
     write_espnet_layout,
     write_features_layout,
     write_units_table,
 )
+from espnet_entropy.recordings import read_utterances
 from espnet_entropy.shards import Entry, merge_shards, read_failed, times_path
 
 
@@ -15,7 +16,7 @@ def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--output", required=True, help="dump/units/SET, dump/raw/SET, vectors/SET")
     parser.add_argument("--num_shards", type=int, default=1)
-    parser.add_argument("--expect", required=True, help="table whose utterances must be there")
+    parser.add_argument("--expect", required=True, help="wav.scp or units.scp of all utterances")
     parser.add_argument("--name", help="of a table of arrays of any other kind, such as mel")
     parser.add_argument("--data", help="folder with text and utt2spk, not for units alone")
     parser.add_argument(
@@ -37,7 +38,7 @@ def main(cmd=None):
 def run(args) -> None:
     """Units become units.scp, units with entropies ESPnet's layout, vectors ESPnet's features."""
     failed = read_failed(args.output, args.num_shards, args.max_failed_utts)
-    expected = [utt for utt in read_table(args.expect) if utt not in failed]
+    expected = [utt for utt in read_utterances(args.expect) if utt not in failed]
     table = merge_shards(args.output, args.num_shards, expected)
     write_table(f"{args.output}/failed_utts", failed)
     empty = empty_texts(args, table)

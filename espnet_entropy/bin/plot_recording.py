@@ -1,6 +1,6 @@
 """Picture of a recording: spectrogram, entropy curve, boundaries."""
 
-from espnet_entropy.bin.common import make_parser, usable_device, user_errors
+from espnet_entropy.bin.common import add_channel_argument, make_parser, usable_device, user_errors
 
 
 def get_parser():
@@ -12,6 +12,7 @@ def get_parser():
     parser.add_argument("--rate", type=float, default=15.0, help="segments a second to aim at")
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--output", required=True, help="PNG to write")
+    add_channel_argument(parser)
     parser.add_argument("file", help="sound file of any format and rate")
     return parser
 
@@ -25,8 +26,8 @@ def main(cmd=None):
 def run(args) -> None:
     """Tokenize the recording and draw it."""
     # Seconds, which --help need not wait for.
-    from espnet_entropy.audio import read_audio
     from espnet_entropy.plot import plot_segmentation
+    from espnet_entropy.recordings import Recording
     from espnet_entropy.segmented import Segmentation
 
     segmentation = Segmentation.from_bundle(
@@ -38,8 +39,9 @@ def run(args) -> None:
         extractor_path=args.extractor_path,
     )
     sample_rate = segmentation.tokenizer.sample_rate
-    waveform = read_audio(args.file, sample_rate)
-    made = segmentation(waveform)
+    recording = Recording(args.file, args.file, args.channel)
+    waveform = recording.samples(sample_rate)
+    made = segmentation(recording)
     plot_segmentation(
         args.output,
         name=args.file,

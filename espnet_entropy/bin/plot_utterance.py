@@ -3,12 +3,11 @@
 import torch
 
 from espnet_entropy.alignment import Interval, read_ctm
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.plot import plot_segmentation
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
 
 SAMPLE_RATE = 16000
@@ -17,7 +16,9 @@ SAMPLE_RATE = 16000
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", required=True, help="dump/raw/SET")
-    parser.add_argument("--wav_scp", required=True, help="recordings of that set")
+    parser.add_argument(
+        "--wav_scp", required=True, help="its recordings, cut by segments beside it"
+    )
     parser.add_argument("--utt", help="utterance id; the one nearest to 4 s if not given")
     parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
     parser.add_argument("--segmenter", default="global")
@@ -52,7 +53,7 @@ def run(args) -> None:
     )
     if utt not in utterances:
         raise ValueError(f"{args.dump} has no utterance {utt}")
-    recordings = read_table(args.wav_scp)
+    recordings = read_recordings(args.wav_scp)
     if utt not in recordings:
         raise ValueError(f"{args.wav_scp} has no utterance {utt}")
     units, entropies = (torch.from_numpy(x).unsqueeze(0) for x in utterances[utt])
@@ -62,7 +63,7 @@ def run(args) -> None:
     plot_segmentation(
         args.output,
         name=utt,
-        waveform=read_audio(recordings[utt], SAMPLE_RATE),
+        waveform=recordings[utt].samples(SAMPLE_RATE),
         sample_rate=SAMPLE_RATE,
         entropies=entropies[0].numpy(),
         boundaries=boundaries[0].numpy(),

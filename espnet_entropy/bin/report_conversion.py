@@ -12,7 +12,7 @@ from espnet_entropy.outcome import training_minutes
 from espnet_entropy.results_page import commit, cpu_model, table
 from espnet_entropy.vc.listening_page import Example, Sound, make_page
 from espnet_entropy.vc.mel import MelConfig
-from espnet_entropy.vc.pairs import Pair, read_pairs
+from espnet_entropy.vc.pairs import Pair, read_pairs, without_failed
 from espnet_entropy.vc.summary import Summary, read_scores, summarize
 
 LABELS = {"source": "source recordings", "copy": "copy-synthesis"}
@@ -56,12 +56,21 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Table and page."""
-    pairs, folder = read_pairs(args.pairs), Path(args.folder)
+    given, folder = read_pairs(args.pairs), Path(args.folder)
+    # All systems are compared on the same pairs.
+    pairs = without_failed(given, [folder / system for system in args.systems])
+    if not pairs:
+        raise ValueError(f"{folder}: no pair was converted by all of {', '.join(args.systems)}")
     # The page shows what the model makes.
     config = MelConfig(**read_yaml(Path(args.model) / "config.yaml")["mel_conf"])
     summaries = [summarize(folder / system, system, pairs) for system in args.systems]
     rows = [list(HEADER), *map(_row, summaries)]
     notes = [_origin(summaries, Path(args.model)), *NOTES]
+    if len(pairs) < len(given):
+        notes.append(
+            f"{len(given) - len(pairs)} of {len(given)} pairs could not be converted by every "
+            "system and are left out of all rows."
+        )
     output = Path(args.output)
     with atomic_text(output / "table.md") as file:
         file.write(table(rows) + "\n\n" + "\n\n".join(notes) + "\n")

@@ -13,7 +13,7 @@ import jiwer
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import atomic_text
+from espnet_entropy.data import atomic_text, read_table
 
 NAMED_IDS = 5
 BOOTSTRAP_SAMPLES = 1000
@@ -34,20 +34,12 @@ class ErrorRate:
 
 
 def read_text(path: Path) -> dict[str, str]:
-    """Kaldi text `id words...` -> `{id: words}`.
+    """Words by utterance, of a Kaldi table, with single blanks between them as jiwer counts them.
 
     Raises:
-        ValueError: if an id occurs twice or the file is empty.
+        ValueError: what `read_table` raises, or the file is empty.
     """
-    texts: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if not line.strip():
-            continue
-        utt, _, text = line.partition(" ")
-        if utt in texts:
-            raise ValueError(f"{path}:{number}: utt {utt} occurs twice; remove one of the lines")
-        # The words as jiwer and a reader see them: no blanks at the ends, single ones between.
-        texts[utt] = " ".join(text.split())
+    texts = {utt: " ".join(text.split()) for utt, text in read_table(path).items()}
     if not texts:
         raise ValueError(f"{path}: no utterances")
     return texts

@@ -18,7 +18,7 @@ from espnet_entropy.vc.measures import (
     spectrum_distance,
 )
 from espnet_entropy.vc.mel import MelConfig
-from espnet_entropy.vc.pairs import Pair, read_pairs
+from espnet_entropy.vc.pairs import Pair, read_pairs, without_failed
 from espnet_entropy.vc.summary import NOT_HEARD
 
 # Seconds of sound that can be measured.
@@ -53,8 +53,11 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """All files of a folder."""
-    pairs, folder, config = read_pairs(args.pairs), Path(args.folder), MelConfig()
+    """All files of a folder, but for pairs that are listed as failed."""
+    folder, config = Path(args.folder), MelConfig()
+    pairs = without_failed(read_pairs(args.pairs), [folder])
+    if not pairs:
+        raise ValueError(f"{folder}: none of the pairs of {args.pairs} was converted")
     absent = [pair.name for pair in pairs if not (folder / f"{pair.name}.wav").is_file()]
     if absent:
         raise ValueError(

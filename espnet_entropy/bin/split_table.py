@@ -6,7 +6,7 @@ from espnet_entropy.shards import write_rows
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--table", required=True, help="wav.scp or units.scp")
+    parser.add_argument("--table", required=True, help="wav.scp (or segments beside it), units.scp")
     parser.add_argument("--output", required=True, help="dump/units/SET, dump/raw/SET, vectors/SET")
     parser.add_argument("--num_shards", type=int, default=1, help="into how many it is cut")
     return parser

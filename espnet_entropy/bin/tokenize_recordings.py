@@ -1,9 +1,14 @@
 """Recordings to units, and to segments at a rate: as text, JSON, TextGrids or arks.
 
-text: a line a recording, `name 12:3 7:1 | 88:2`, where 12:3 is unit 12 for 3 frames and a bar
-begins a segment. json: a line a recording, with units, entropies and segments in seconds. textgrid:
-a file a recording in the folder --output, for Praat; those that are there are not made again. ark:
-Kaldi arks in the folder --output: units.scp, (T, 2) units and entropies, and segment_lengths.scp.
+text: one line per recording, `name 12:3 7:1 | 88:2`, where 12:3 is unit 12 for 3 frames and a bar
+begins a segment. json: one line per recording, with units, entropies and segments in seconds.
+textgrid: one file per recording in the folder --output, for Praat. ark: Kaldi arks in the folder
+--output: units.scp, (T, 2) units and entropies, and segment_lengths.scp.
+
+With --output, nothing is lost by an error or an interruption: the same command continues. What was
+made so far of a text, of JSON or of arks is kept in OUTPUT.partial. A TextGrid that is there is not
+made again, provided that made_from.jsonl beside it says that bundle, options and recording were the
+same; another one is refused.
 """
 
 import json
@@ -11,8 +16,12 @@ import sys
 from pathlib import Path
 
 from espnet_entropy.bin.common import (
+    Failures,
     Stopwatch,
+    add_failure_argument,
+    add_recording_arguments,
     make_parser,
+    named_recordings,
     progress,
     usable_device,
     user_errors,
@@ -34,9 +43,8 @@ def get_parser():
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--output", help="file (text, json; standard output if left out) or folder")
     parser.add_argument("--device", default="cpu", help="torch device")
-    parser.add_argument("--wav_scp", help="recordings as a Kaldi table, in place of files")
-    parser.add_argument("--list", help="recordings as a file with a path a line")
-    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+    add_failure_argument(parser)
+    add_recording_arguments(parser)
     return parser
 
 
@@ -63,84 +71,60 @@ def run(args) -> None:
         device=usable_device(args.device),
         extractor_path=args.extractor_path,
     )
-    stopwatch = Stopwatch()
-    made = WRITERS[args.format](args, recordings, segmentation)
+    stopwatch, made = Stopwatch(), Made(segmentation, Failures(args.max_failed_utts, what=""))
+    WRITERS[args.format](args, recordings, made)
     rate = f", {made.segments / max(made.seconds, 1e-9):.2f} segments/s" if made.seconds else ""
     shift = 1 / segmentation.frame_rate_hz
     summary = stopwatch.summary("tokenize", made.recordings, made.frames, shift)
-    print(f"{summary}{rate}", file=sys.stderr)
+    left_out = len(made.failures.reasons)
+    print(f"{summary}{rate}{f'; {left_out} left out' if left_out else ''}", file=sys.stderr)
 
 
-def named_recordings(args) -> dict[str, str]:
-    """Names and paths: files go by their path, entries of a table by their key."""
-    from espnet_entropy.data import read_table
+def settings_of(args) -> dict:
+    """What the results depend on besides the recordings."""
+    from espnet_entropy.bundle import identity
 
-    given = [bool(args.files), args.wav_scp is not None, args.list is not None]
-    if sum(given) != 1:
-        raise ValueError("give sound files, or --wav_scp, or --list: one of them")
-    if args.wav_scp:
-        recordings = read_table(args.wav_scp)
-    else:
-        paths = args.files or read_lines(args.list)
-        recordings = {path: path for path in paths}
-    if not recordings:
-        raise ValueError(f"{args.wav_scp or args.list} names no recordings")
-    for name, path in recordings.items():
-        if not Path(path).is_file():
-            # Before the first is tokenized.
-            raise ValueError(f"{name}: there is no file {path}")
-    return recordings
-
-
-def read_lines(path: str) -> list[str]:
-    """The lines of a text file that are not empty."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    return [line.strip() for line in lines if line.strip()]
+    names = ("segmenter", "on_change", "rate", "lead", "format")
+    return identity(args.bundle) | {name: getattr(args, name) for name in names}
 
 
 class Made:
-    """What was done, for the summary."""
+    """A segmentation that counts what it makes, for the summary."""
 
-    def __init__(self):
+    def __init__(self, segmentation, failures: Failures):
+        self.segmentation, self.failures = segmentation, failures
         self.recordings = self.frames = self.segments = 0
         self.seconds = 0.0
 
-
-def each(recordings: dict[str, str], segmentation, made: Made):
-    """(name, Segmented) of all recordings, counted; errors name theirs."""
-    for name, path in progress(recordings.items(), "tokenize", total=len(recordings)):
-        try:
-            done = segmentation(path)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        made.recordings += 1
-        made.frames += len(done.units)
-        made.segments += len(done.segments)
-        made.seconds += done.duration_sec
-        yield name, done
+    def __call__(self, recording):
+        """`Segmented` of a `Recording`."""
+        done = self.segmentation(recording)
+        self.recordings += 1
+        self.frames += len(done.units)
+        self.segments += len(done.segments)
+        self.seconds += done.duration_sec
+        return done
 
 
-def write_lines(args, recordings, segmentation, line_of) -> Made:
-    """A line a recording, to a file that appears when whole or to standard output."""
-    from espnet_entropy.data import atomic_text
-
-    made = Made()
-    lines = (line_of(name, done) + "\n" for name, done in each(recordings, segmentation, made))
-    if args.output:
-        with atomic_text(args.output) as file:
-            file.writelines(lines)
-    else:
-        for line in lines:
-            print(line, end="", flush=True)
-    return made
-
-
-def write_text(args, recordings, segmentation) -> Made:
+def write_text(args, recordings, made: Made) -> None:
     """--format text."""
-    return write_lines(args, recordings, segmentation, text_line)
+    write_lines(args, recordings, made, text_line)
+
+
+def write_json(args, recordings, made: Made) -> None:
+    """--format json."""
+    write_lines(args, recordings, made, json_line)
+
+
+def write_lines(args, recordings, made: Made, line_of) -> None:
+    """One line per recording, to a file that appears when whole or to standard output."""
+    from espnet_entropy.bin import kept_lines
+
+    def make(name: str, recording) -> str:
+        return line_of(name, made(recording))
+
+    settings = settings_of(args) if args.output else {}
+    kept_lines.write_lines(args.output, recordings, settings, make, made.failures)
 
 
 def text_line(name: str, done) -> str:
@@ -152,11 +136,6 @@ def text_line(name: str, done) -> str:
         for segment in done.segments
     )
     return f"{name} {' | '.join(segments)}"
-
-
-def write_json(args, recordings, segmentation) -> Made:
-    """--format json."""
-    return write_lines(args, recordings, segmentation, json_line)
 
 
 def json_line(name: str, done) -> str:
@@ -182,23 +161,41 @@ def json_line(name: str, done) -> str:
     )
 
 
-def write_textgrids(args, recordings, segmentation) -> Made:
-    """--format textgrid: one file a recording, named after it."""
+def write_textgrids(args, recordings, made: Made) -> None:
+    """--format textgrid: one file per recording, named after it."""
+    from espnet_entropy.provenance import Journal, fingerprint
     from espnet_entropy.textgrid import write_textgrid
 
-    targets = {name: Path(args.output) / f"{Path(name).name}.TextGrid" for name in recordings}
+    folder = Path(args.output)
+    targets = {name: folder / f"{Path(name).name}.TextGrid" for name in recordings}
     if len(set(targets.values())) < len(targets):
         raise ValueError("two recordings have one file name; give --wav_scp with names of your own")
-    missing = {name: path for name, path in recordings.items() if not targets[name].exists()}
-    if len(missing) < len(recordings):
-        print(
-            f"{len(recordings) - len(missing)} are there already; remove them to make them anew",
-            file=sys.stderr,
-        )
-    made = Made()
-    for name, done in each(missing, segmentation, made):
+    path = folder / "made_from.jsonl"
+    if not any(folder.glob("*.TextGrid")):
+        path.unlink(missing_ok=True)
+    journal = Journal(path, settings_of(args))
+    sources = {name: recording.origin for name, recording in recordings.items()}
+    there = {name for name, target in targets.items() if target.exists()}
+    for name in sorted(there):
+        if not journal.has(name, sources[name]):
+            raise ValueError(
+                f"{targets[name]} is there, but {path} does not say that it was made from the "
+                f"recording {recordings[name].source} as it is now; remove it, or choose another "
+                "--output"
+            )
+    if there:
+        print(f"{len(there)} are there already", file=sys.stderr)
+    for name in progress([name for name in targets if name not in there], "recordings"):
+        known = fingerprint(sources[name])
+        try:
+            done = made(recordings[name])
+        except ValueError as error:
+            made.failures.leave_out(name, error)
+            continue
+        # Before the file: one that a killed command has left is known.
+        journal.add(name, known)
         write_textgrid(targets[name], tiers_of(done), done.duration_sec)
-    return made
+    made.failures.write(folder / "failed_utts")
 
 
 def tiers_of(done) -> dict[str, list[tuple[float, float, str]]]:
@@ -214,28 +211,42 @@ def tiers_of(done) -> dict[str, list[tuple[float, float, str]]]:
     return {"segments": segments, "units": units}
 
 
-def write_arks(args, recordings, segmentation) -> Made:
+def write_arks(args, recordings, made: Made) -> None:
     """--format ark: units.scp and segment_lengths.scp."""
     import numpy as np
 
+    from espnet_entropy.bin.kept_lines import kept_lines
     from espnet_entropy.data import write_table
     from espnet_entropy.shards import write_shard
 
     spaced = [name for name in recordings if len(name.split()) != 1]
     if spaced:
         raise ValueError(f"{spaced[0]!r} has blanks, which names in arks cannot; give --wav_scp")
-    made, folder, lengths = Made(), Path(args.output), {}
+    folder, lengths = Path(args.output), {}
 
-    def arrays():
-        for name, done in each(recordings, segmentation, made):
-            lengths[name] = np.array([len(s.units) for s in done.segments], np.int32)
-            yield name, np.stack((done.units, done.entropies), axis=1).astype(np.float32)
+    def arrays(lines):
+        for name, line in lines:
+            columns = json.loads(line)
+            lengths[name] = np.array(columns.pop("lengths"), np.int32)
+            yield name, np.stack((columns["units"], columns["entropies"]), axis=1, dtype=np.float32)
 
-    units = write_shard(folder, 1, arrays())
-    parts = write_shard(folder / "segment_lengths", 1, lengths.items())
-    for name, table in (("segment_lengths.scp", parts), ("units.scp", units)):
-        write_table(folder / name, {key: entry.where for key, entry in table.items()})
-    return made
+    given = (args.output, recordings, settings_of(args))
+    with kept_lines(
+        *given, lambda _, recording: exact_line(made(recording)), made.failures
+    ) as lines:
+        units = write_shard(folder, 1, arrays(lines))
+        parts = write_shard(folder / "segment_lengths", 1, lengths.items())
+        for name, table in (("segment_lengths.scp", parts), ("units.scp", units)):
+            write_table(folder / name, {key: entry.where for key, entry in table.items()})
+        made.failures.write(folder / "failed_utts")
+
+
+def exact_line(done) -> str:
+    """JSON with all digits of the entropies."""
+    lengths = [len(segment.units) for segment in done.segments]
+    return json.dumps(
+        dict(units=done.units.tolist(), entropies=done.entropies.tolist(), lengths=lengths)
+    )
 
 
 WRITERS = dict(zip(FORMATS, (write_text, write_json, write_textgrids, write_arks), strict=True))

@@ -1,7 +1,10 @@
 """Raw recordings to text, with a trained model and its bundle.
 
-Writes a line a recording, `name text`, or one JSON object with text, segments (start and end in
+Writes one line per recording, `name text`, or one JSON object with text, segments (start and end in
 seconds, units) and the rate reached.
+
+With --output, nothing is lost by an error or an interruption: the lines that were made so far are
+kept in OUTPUT.partial, and the same command continues.
 """
 
 import inspect
@@ -9,8 +12,17 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, progress, usable_device, user_errors
-from espnet_entropy.data import read_table, read_yaml
+from espnet_entropy.bin.common import (
+    Failures,
+    add_failure_argument,
+    add_recording_arguments,
+    make_parser,
+    named_recordings,
+    usable_device,
+    user_errors,
+)
+from espnet_entropy.bin.kept_lines import write_lines
+from espnet_entropy.data import file_hash, read_yaml
 
 
 def get_parser():
@@ -26,8 +38,9 @@ def get_parser():
     parser.add_argument("--rate", type=float, help="Hz, of a model of many rates")
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--format", choices=["text", "json"], default="text")
-    parser.add_argument("--wav_scp", help="recordings as a Kaldi table, in place of files")
-    parser.add_argument("files", nargs="*", help="sound files of any format and rate")
+    parser.add_argument("--output", help="file to write; standard output if left out")
+    add_failure_argument(parser)
+    add_recording_arguments(parser)
     return parser
 
 
@@ -63,26 +76,28 @@ def run(args) -> None:
         extractor_path=args.extractor_path,
         **decoding,
     )
-    for name, path in progress(recordings.items(), "recordings", total=len(recordings)):
-        try:
-            transcript = speech2text(path)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        print(line_of(name, transcript, args.format), flush=True)
+
+    def make(name: str, recording) -> str:
+        return line_of(name, speech2text(recording), args.format)
+
+    failures = Failures(args.max_failed_utts, what="")
+    settings = settings_of(args, decoding) if args.output else {}
+    write_lines(args.output, recordings, settings, make, failures)
 
 
-def named_recordings(args) -> dict[str, str]:
-    """Names and paths: files go by their path, entries of a table by their key."""
-    if bool(args.files) == (args.wav_scp is not None):
-        raise ValueError("give sound files, or --wav_scp, and not both")
-    recordings = read_table(args.wav_scp) if args.wav_scp else {name: name for name in args.files}
-    if not recordings:
-        raise ValueError(f"{args.wav_scp} names no recordings")
-    for name, path in recordings.items():
-        if not Path(path).is_file():
-            # Before the model is loaded, and all others are decoded.
-            raise ValueError(f"{name}: there is no file {path}")
-    return recordings
+def settings_of(args, decoding: dict) -> dict:
+    """What the lines depend on besides the recordings."""
+    from espnet_entropy.bundle import identity
+    from espnet_entropy.checkpoint import read_frontend_conf
+
+    bundle = args.bundle or read_frontend_conf(args.model_config)["bundle"]
+    files = ("model_config", "model_file", "lm_config", "lm_file")
+    hashes = {name: getattr(args, name) and file_hash(getattr(args, name)) for name in files}
+    bpemodel = decoding.get("bpemodel") or read_yaml(args.model_config).get("bpemodel")
+    if bpemodel and Path(bpemodel).is_file():
+        hashes["bpemodel"] = file_hash(bpemodel)
+    given = dict(rate=args.rate, format=args.format, decoding=decoding)
+    return identity(bundle) | hashes | given
 
 
 def line_of(name: str, transcript, form: str) -> str:

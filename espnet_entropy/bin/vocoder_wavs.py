@@ -4,16 +4,17 @@ from pathlib import Path
 
 import soundfile
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
 from espnet_entropy.bin.vc_inference import write_wave
 from espnet_entropy.data import read_table, write_table
+from espnet_entropy.provenance import Journal, fingerprint
+from espnet_entropy.recordings import Recording, read_recordings
 from espnet_entropy.vc.mel import MelConfig
 
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings")
+    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
     parser.add_argument("--mels", required=True, help="mel.scp: the recordings that are wanted")
     parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
     parser.add_argument("--output", required=True, help="folder for wav.scp, and copies")
@@ -28,24 +29,40 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Copy what is in another form; the rest is taken from where it is."""
-    recordings, output = read_table(args.wav_scp), Path(args.output)
+    recordings, output = read_recordings(args.wav_scp), Path(args.output)
     rate, table = MelConfig(**args.mel_conf).sample_rate, {}
+    journal = Journal(output / "made_from.jsonl", {"sample_rate": rate})
     for utt in progress(read_table(args.mels), "recordings"):
         if utt not in recordings:
             raise ValueError(f"{args.wav_scp} has no utterance {utt}, but {args.mels} has")
-        table[utt] = recordings[utt]
+        table[utt] = recordings[utt].source
         if not _is_fit(recordings[utt], rate):
             table[utt] = str(output / "wavs" / f"{utt}.wav")
-            if not Path(table[utt]).exists():
-                write_wave(table[utt], read_audio(recordings[utt], rate), rate)
+            origin = recordings[utt].origin
+            if not (journal.has(utt, origin) and Path(table[utt]).exists()):
+                _copy(recordings[utt], Path(table[utt]), journal)
     write_table(output / "wav.scp", table)
-    copies = sum(table[utt] != recordings[utt] for utt in table)
+    copies = sum(table[utt] != recordings[utt].source for utt in table)
     print(f"{output}/wav.scp: {len(table)} recordings, {copies} of them copied")
 
 
-def _is_fit(path: str, sample_rate: int) -> bool:
+def _copy(recording: Recording, target: Path, journal: Journal) -> None:
+    """Write a recording in the form that is wanted, after its record."""
+    target.unlink(missing_ok=True)
+    rate = journal.settings["sample_rate"]
+    journal.add(recording.utterance, fingerprint(recording.origin))
     try:
-        info = soundfile.info(path)
+        wave = recording.samples(rate)
+    except ValueError as error:
+        raise ValueError(f"utt {recording.utterance}: {error}") from error
+    write_wave(target, wave, rate)
+
+
+def _is_fit(recording: Recording, sample_rate: int) -> bool:
+    if recording.is_cut or recording.channel is not None:
+        return False
+    try:
+        info = soundfile.info(recording.source)
     except soundfile.LibsndfileError:
         return False
     form = (info.format, info.subtype, info.channels, info.samplerate)

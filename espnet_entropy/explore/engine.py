@@ -3,6 +3,7 @@
 import secrets
 import threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import read_table
+from espnet_entropy.recordings import Recording, read_recordings
 from espnet_entropy.segment import CALIBRATED, RATELESS, SEGMENTERS, SegmenterConfig
 from espnet_entropy.segmented import Segmentation, Segmented
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
@@ -48,9 +50,13 @@ class Sound:
 class Example:
     """A sound on the server's disk that the page offers."""
 
-    name: str
-    path: str
+    recording: Recording
     text: str = ""
+
+    @property
+    def name(self) -> str:
+        """That of the utterance, or of the file without folders."""
+        return self.recording.utterance
 
 
 class Explorer:
@@ -108,12 +114,19 @@ class Explorer:
         Raises:
             ValueError: it is no sound, too long, or too short.
         """
-        return self._add(path, name, containers=CONTAINERS)
+        with _errors_for_people(name, path):
+            waveform = read_audio(
+                path, self.sample_rate, max_sec=self.max_sec, containers=CONTAINERS
+            )
+            return self._add(name, waveform)
 
     def add_example(self, number: int) -> Sound:
         """Tokenize a sound of `examples` and hold it; raises what `add` does."""
         example = self.examples[number]
-        return self._add(example.path, example.name, text=example.text)
+        recording = example.recording
+        with _errors_for_people(example.name, recording.source):
+            waveform = recording.samples(self.sample_rate, max_sec=self.max_sec)
+            return self._add(example.name, waveform, example.text)
 
     def sound(self, key: str) -> Sound | None:
         """A sound that is still held, which now is the last to go."""
@@ -122,14 +135,8 @@ class Explorer:
                 self._sounds.move_to_end(key)
             return self._sounds.get(key)
 
-    def _add(self, path, name, *, containers=None, text="") -> Sound:
-        try:
-            waveform = read_audio(
-                path, self.sample_rate, max_sec=self.max_sec, containers=containers
-            )
-            tokens = self.tokenizer.tokenize(waveform)
-        except ValueError as error:
-            raise ValueError(f"{name}: {_for_people(str(error), str(path))}") from error
+    def _add(self, name: str, waveform: np.ndarray, text: str = "") -> Sound:
+        tokens = self.tokenizer.tokenize(waveform)
         sound = Sound(secrets.token_hex(8), name, waveform, tokens, text=text)
         with self._lock:
             self._sounds[sound.key] = sound
@@ -186,9 +193,14 @@ class Explorer:
         return self.segmentation(method, rate_hz).cut(sound.tokens)
 
 
-def _for_people(message: str, path: str) -> str:
-    """Without the place of the file, which is nobody's business, and that of a batch of one."""
-    return message.replace(path, "the file").removeprefix("utterance 0 of the batch: ")
+@contextmanager
+def _errors_for_people(name: str, path: Path | str):
+    """Errors name the sound, without the place of its file, which is nobody's business."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error).replace(str(path), "the file")
+        raise ValueError(f"{name}: {message}") from error
 
 
 def spectrogram(waveform: np.ndarray) -> tuple[np.ndarray, int]:
@@ -228,14 +240,14 @@ def find_examples(folder: Path | str | None) -> list[Example]:
     folder = Path(folder)
     if (folder / "wav.scp").is_file():
         texts = read_table(folder / "text") if (folder / "text").is_file() else {}
-        table = read_table(folder / "wav.scp")
-        return [Example(name, path, texts.get(name, "")) for name, path in table.items()]
+        recordings = read_recordings(folder / "wav.scp")
+        return [Example(made, texts.get(utt, "")) for utt, made in recordings.items()]
     if not folder.is_dir():
         raise ValueError(f"--sounds {folder} is no folder")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
         raise ValueError(f"{folder} holds neither wav.scp nor sound files ({' '.join(SUFFIXES)})")
-    return [Example(path.name, str(path), _text_beside(path)) for path in files]
+    return [Example(Recording(path.name, str(path)), _text_beside(path)) for path in files]
 
 
 def _text_beside(path: Path) -> str:

@@ -16,7 +16,7 @@ from espnet_entropy.vc.mel import MelConfig, fit_frames, log_mel
 from espnet_entropy.vc.model import Utterance
 from espnet_entropy.vc.pitch import track_pitch
 from espnet_entropy.vc.task import ConversionTask, codebook_hash
-from espnet_entropy.vc.vocoder import Vocoder, load_vocoder
+from espnet_entropy.vc.vocoder import Vocoder, find_checkpoint, load_vocoder
 
 # Seconds of a prompt: less tells little of a voice, more costs time without telling much more.
 SHORTEST_PROMPT_SEC, LONGEST_PROMPT_SEC = 1.0, 10.0
@@ -87,12 +87,17 @@ class VoiceConverter:
         _check_bundle(bundle, config, folder)
         try:
             self.device, self.mel_config = device, MelConfig(**config["mel_conf"])
-            model = _load_model(config, _checkpoint_of(folder, checkpoint))
+            weights = _checkpoint_of(folder, checkpoint)
+            model = _load_model(config, weights)
         except TypeError as error:
             raise ValueError(f"{folder}/config.yaml: {error}") from error
         self.model = model.to(device).eval()
         if rate_hz is not None:
             self.model.frontend.set_rate(rate_hz)
+        # What it was made of, for records.
+        self.bundle, self.files = bundle, {"model": folder / "config.yaml", "checkpoint": weights}
+        if vocoder is not None:
+            self.files["vocoder"] = find_checkpoint(Path(vocoder))
         self.vocoder: Vocoder = load_vocoder(vocoder, self.mel_config, device=device)
         self.tokenizer = UnitTokenizer.from_bundle(
             bundle, device=device, extractor_path=extractor_path

@@ -1,10 +1,11 @@
 """What is to be converted into whose voice: a table of pairs."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from espnet_entropy.data import atomic_text
+from espnet_entropy.data import atomic_text, read_table
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,24 @@ def read_pairs(path: Path | str) -> list[Pair]:
     if not pairs:
         raise ValueError(f"{path} has no pairs")
     return pairs
+
+
+def failed_path(folder: Path | str, shard: int) -> Path:
+    """Where a shard of conversions lists the pairs that were left out, and why."""
+    return Path(folder) / f"failed.{shard}"
+
+
+def without_failed(pairs: list[Pair], folders: Iterable[Path]) -> list[Pair]:
+    """The pairs that were left out in none of these folders of conversions."""
+    failed = {
+        name
+        for folder in folders
+        for path in folder.glob("failed.*")
+        for name in read_table(path)
+        # Another run may have made it.
+        if not (folder / f"{name}.wav").exists()
+    }
+    return [pair for pair in pairs if pair.name not in failed]
 
 
 def write_pairs(path: Path | str, pairs: list[Pair]) -> None:

@@ -9,6 +9,7 @@ import dump_cases  # noqa: F401
 import file_cases  # noqa: F401
 import model_cases  # noqa: F401
 import pytest
+import recording_cases  # noqa: F401
 import sound_cases  # noqa: F401
 from table import CASES
 
@@ -32,13 +33,48 @@ BEHIND = {
     ],
     "missing, empty, broken, without samples, NaN or infinite samples": [
         "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut)",
+        "entries: .*(a missing|that is missing|no path)",
         "dump_units: sound, (no samples|NaN|infinite)",
     ],
     r"addresses, shell commands (`cmd \|`), pickles in arks and checkpoints": [
         "audio: (http|touch)",
+        "entries: .*(pipe|address)",
         "ark entry: a shell",
         "ark content: a pickle",
         "dump_entropies: a checkpoint, a pickle",
+    ],
+    "sounds in arks: Kaldi's wav arks, ESPnet's `wav.ark` and `flac.ark`": [
+        "sound arks: (Kaldi's|flac.ark$|wav.ark)",
+    ],
+    "other entries of arks in place of sound, ranges, arks that are cut off": [
+        "sound arks: (?!Kaldi's|flac.ark$|wav.ark)",
+    ],
+    "one of several channels: `--channel N`, or `reco2file_and_channel` beside `wav.scp`": [
+        "channels: (2 of 2|A and B|1 and 2)",
+    ],
+    "a channel that is not there, a recording without a line in `reco2file_and_channel`": [
+        "channels: (0|3|a word|none|of one less)",
+    ],
+    "`segments` beside `wav.scp`, ends up to 0.5 s behind the recording's": [
+        "segments: (two|one|to the end|an end 0.4|tabs)",
+    ],
+    "segments that are no stretch of a recording of `wav.scp`": [
+        "segments: (?!two|one|to the end|an end 0.4|tabs)",
+    ],
+    "several columns behind the name in `wav.scp`, folders": [
+        "entries: .*(two files|length|folder)",
+    ],
+    "lists of files (`--list FILE`, `--list -` for standard input)": [
+        "lists: (CRLF|no line end)",
+    ],
+    "lists that are empty, have a byte order mark or name no files": [
+        "lists: (empty|a byte|a missing|a Kaldi)",
+    ],
+    "label files of textless-nlp and fairseq, named by `--format`": [
+        "labels: (textless-nlp's|fairseq's)$",
+    ],
+    "label files of textless-nlp and fairseq that are not named, or without their names": [
+        "labels: .*'s, ",
     ],
     "samples in memory outside of [-1, 1], more than one channel, shorter than a frame": [
         "samples: (not in|two channels|shorter)",
@@ -74,6 +110,15 @@ BEHIND = {
     ],
     "bundles with exchanged, cut-off or missing parts, entries of wrong types": [
         "bundle: (codebook|unit_lm|calibration|format|extractor|num_units|files|pack with)",
+    ],
+    "a bundle, or a folder above it, that is a link": [
+        "bundle: a link",
+    ],
+    "codebooks as `.npy` or safetensors, of finite floats (K, D)": [
+        "convert_kmeans: a .npy of floats",
+    ],
+    "codebooks as `.npy` or safetensors, of anything else": [
+        "convert_kmeans: a .npy of (integers|NaN|objects)",
     ],
     "a unit LM whose config cannot be": [
         "dump_entropies: a unit LM's config",

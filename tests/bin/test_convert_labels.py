@@ -9,9 +9,9 @@ from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_units
 
 
-def to_units(folder, text, num_units=500):
+def to_units(folder, text, num_units=500, **options):
     (folder / "labels.txt").write_text(text, encoding="utf-8")
-    options = dict(labels=folder / "labels.txt", num_units=num_units, output=folder / "units")
+    options |= dict(labels=folder / "labels.txt", num_units=num_units, output=folder / "units")
     tiny.command(convert_labels, "import", **options)
     return dict(read_units(folder / "units/units.scp"))
 
@@ -36,6 +36,48 @@ def test_the_dumps_own_units(parts, tmp_path):
     expected = dict(read_units(parts.units / "units.scp"))
     assert units.keys() == expected.keys()
     assert all((units[utt] == expected[utt]).all() for utt in units)
+
+
+def test_other_formats_are_read_where_they_are_named(tmp_path):
+    expected = {"1-b": [7, 7, 7, 3, 3], "1-a": [0]}
+
+    def read(text, **options):
+        made = to_units(tmp_path, text, **options)
+        return {utt: units.tolist() for utt, units in made.items()}
+
+    assert read("1-b|7 7 7 3 3\n1-a|0\n", format="textless") == expected
+    (tmp_path / "names").write_text("1-b\n1-a\n")
+    (tmp_path / "set.tsv").write_text("/corpus\nx/1-b.flac\t16000\nx/1-a.flac\t320\n")
+    for names in ("names", "set.tsv"):
+        km = dict(format="km", names=tmp_path / names)
+        assert read("7 7 7 3 3\n0\n", **km) == expected
+    # Names that look like units are taken where a person says that they are names.
+    assert read("7 7 3\n8 0\n", format="espnet") == {"7": [7, 3], "8": [0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("name|7 7 7\nother 7\n", {}, "begins with 'name.7', as textless-nlp's do"),
+        ("7 7 7\n7 8\n", {}, "only numbers as names.*--format km --names"),
+        ("7\n", {}, "only numbers as names"),
+        ("7 7\n", dict(format="km"), "--format km and --names belong together"),
+        ("a 7\n", dict(names="labels.txt"), "--format km and --names belong together"),
+        ("a 7\n", dict(format="textless"), "labels.txt: '' .* needs a name"),
+        ("a b|7\n", dict(format="textless"), "labels.txt: 'a b' .* needs a name"),
+        ("a|7\na|8\n", dict(format="textless"), "labels.txt: 'a' occurs twice"),
+        ("7 7\n8\n", dict(format="km", names="a\n"), "names names 1 utterances, but .* 2 lines"),
+        ("7 7\n8\n", dict(format="km", names="a\na\n"), "names: 'a' occurs twice"),
+        ("7 7\n\n", dict(format="km", names="a\nb\n"), "utt b: there are no units"),
+    ],
+)
+def test_other_formats_are_refused(tmp_path, text, options, message):
+    if "\n" in options.get("names", ""):
+        (tmp_path / "names").write_text(options["names"])
+        options = options | dict(names=tmp_path / "names")
+    with pytest.raises(SystemExit, match=message):
+        to_units(tmp_path, text, **options)
+    assert not (tmp_path / "units/units.scp").exists()
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_parts_are_made_once_and_other_texts_again(data, tmp_path):
     first = (tmp_path / "out/words.ctm").read_text()
     # What an interrupted run has left is completed.
     (tmp_path / "out/words.ctm").unlink()
-    sorted((tmp_path / "out/parts").iterdir())[0].unlink()
+    sorted((tmp_path / "out/parts").glob("*.json"))[0].unlink()
     tiny.command(force_align, data=folder, output=tmp_path / "out")
     assert 6 <= len(calls) <= 7 and (tmp_path / "out/words.ctm").read_text() == first
     done = len(calls)
@@ -64,6 +64,44 @@ def test_parts_are_made_once_and_other_texts_again(data, tmp_path):
     tiny.command(force_align, data=folder, output=tmp_path / "out")
     assert calls[done:] == ["two"]
     assert len(read_ctm(tmp_path / "out/words.ctm")["utt-e"]) == 1
+
+
+def test_parts_of_other_recordings_are_made_again(data, tmp_path):
+    folder, calls = data
+    tiny.command(force_align, data=folder, output=tmp_path / "out")
+    calls.clear()
+    # Longer, under the same name.
+    (folder / "utt-e.wav").write_bytes((folder / "utt-d.wav").read_bytes())
+    tiny.command(force_align, data=folder, output=tmp_path / "out")
+    assert calls == ["two three"]
+    assert read_ctm(tmp_path / "out/words.ctm")["utt-e"][-1].end_sec == pytest.approx(1.62)
+    # What an older version has left without a record.
+    for record in (tmp_path / "out/parts").glob("*.made_from"):
+        record.unlink()
+    tiny.command(force_align, data=folder, output=tmp_path / "out")
+    assert len(calls) == 6
+
+
+def test_phones_of_another_aligner_do_not_stay(data, tmp_path, monkeypatch):
+    folder, _ = data
+    model = tmp_path / "whisper"
+    model.mkdir()
+    (model / "model.bin").write_bytes(b"weights")
+
+    def words_alone(waveform, text):
+        return Aligned(halves(waveform, text).words, [])
+
+    monkeypatch.setattr(force_align, "whisper_aligner", lambda path: words_alone)
+    tiny.command(force_align, data=folder, output=tmp_path / "out")
+    assert (tmp_path / "out/phones.ctm").exists()
+    tiny.command(force_align, data=folder, output=tmp_path / "out", whisper=model)
+    assert not (tmp_path / "out/phones.ctm").exists()
+    # Other weights at the same place.
+    parts = set((tmp_path / "out/parts").glob("*.json"))
+    before = {path: path.stat().st_mtime_ns for path in parts}
+    (model / "model.bin").write_bytes(b"WEIGHTS")
+    tiny.command(force_align, data=folder, output=tmp_path / "out", whisper=model)
+    assert sum(path.stat().st_mtime_ns != before[path] for path in parts) == 3
 
 
 def test_a_recording_that_cannot_be_read_is_left_out(data, tmp_path):

@@ -49,6 +49,21 @@ def test_linking_twice_changes_nothing(made, tmp_path):
     assert content() == before
 
 
+@pytest.mark.parametrize("name", ["codebook_sha256", "unit_lm_sha256"])
+def test_the_parts_of_the_dump_are_named_and_others_are_refused(made, parts, name):
+    link(made)
+    assert Path("dump/raw/train", name).read_text() == (parts.dump / name).read_text()
+    (made / "train" / name).write_text(64 * "0" + "\n")
+    before = Path("dump/raw/org/train/wav.scp").read_text()
+    with pytest.raises(SystemExit, match="org/train holds .* of another .*choose another --output"):
+        link(made)
+    assert Path("dump/raw/org/train/wav.scp").read_text() == before
+    # A dump that does not say whose it is must not borrow the name of a former one.
+    (made / "train" / name).unlink()
+    link(made)
+    assert not Path("dump/raw/train", name).exists()
+
+
 def test_the_text_of_the_lm_is_that_of_the_training_set(made):
     link(made)
     assert read_table("dump/raw/lm_train.txt") == read_table(made / "train" / "text")

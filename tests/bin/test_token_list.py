@@ -44,6 +44,12 @@ def test_characters_by_frequency(text, tmp_path):
     assert set(tokens[3:-1]) == set("".join(SENTENCES)) - {" "}
 
 
+def test_columns_may_be_divided_by_tabs(text, tmp_path):
+    (tmp_path / "tabs").write_text(text.read_text().replace(" ", "\t", 1).replace("\nu", "\r\nu"))
+    options = ("--token_type", "char")
+    assert make(tmp_path / "tabs", tmp_path / "a", *options) == make(text, tmp_path / "b", *options)
+
+
 @pytest.mark.parametrize("size", ["5", "100000"])
 def test_impossible_size_names_the_possible_ones(text, tmp_path, size):
     with pytest.raises(SystemExit, match=rf"--vocab_size {size} does not fit .* choose \d+"):

@@ -3,10 +3,13 @@
 import json
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import kaldiio
 import numpy as np
 import pytest
+import soundfile
 import tiny
 
 from espnet_entropy.bin import tokenize_recordings
@@ -19,7 +22,8 @@ OPTIONS = dict(segmenter="peaks", rate=10)
 @pytest.fixture
 def tokenize(parts):
     def call(*words, **options):
-        tiny.command(tokenize_recordings, *words, bundle=parts.bundle, **(OPTIONS | options))
+        options = dict(bundle=parts.bundle) | OPTIONS | options
+        tiny.command(tokenize_recordings, *words, **options)
 
     return call
 
@@ -161,7 +165,7 @@ def test_files_and_lists_are_taken(parts, tokenize, capsys, tmp_path):
     [
         ([], {}, "give sound files, or --wav_scp, or --list: one of them"),
         (["none.wav"], {}, "none.wav: there is no file none.wav"),
-        ([__file__], {}, "test_tokenize_recordings.py: .* cannot be decoded"),
+        ([__file__], {}, "error: [^ ]*test_tokenize_recordings.py cannot be decoded"),
         ([__file__], dict(format="textgrid"), "--format textgrid needs --output"),
         ([__file__], dict(rate=49.9), "outside of what 'peaks' reached"),
         ([__file__], dict(segmenter="bpe2"), "bpe2"),
@@ -185,6 +189,13 @@ def test_names_that_would_collide_are_refused(parts, tokenize, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_short_file_is_named_once(tokenize, tmp_path):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, tiny.wave(0, 0.005), 16000)
+    with pytest.raises(SystemExit, match=f"^error: {path}: 80 samples .* are too short"):
+        tokenize(str(path))
+
+
 def test_a_broken_recording_in_the_middle_is_named_and_leaves_no_file(parts, tokenize, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     table = read_table(parts.wav_scp) | {"utt-x": str(tmp_path / "broken.wav")}
@@ -192,3 +203,160 @@ def test_a_broken_recording_in_the_middle_is_named_and_leaves_no_file(parts, tok
     with pytest.raises(SystemExit, match="utt-x: .*broken.wav cannot be decoded"):
         tokenize(wav_scp=tmp_path / "wav.scp", output=tmp_path / "units.txt")
     assert not (tmp_path / "units.txt").exists()
+
+
+@pytest.fixture
+def recordings(parts, tmp_path):
+    """A table of copies, of which the third is no sound."""
+    table = {}
+    for utt, path in read_table(parts.wav_scp).items():
+        table[utt] = shutil.copy(path, tmp_path)
+    sound = Path(table["utt-c"]).read_bytes()
+    Path(table["utt-c"]).write_bytes(b"no sound")
+    write_table(tmp_path / "wav.scp", table)
+    return SimpleNamespace(
+        scp=tmp_path / "wav.scp",
+        paths={utt: Path(path) for utt, path in table.items()},
+        mend=lambda: Path(table["utt-c"]).write_bytes(sound),
+    )
+
+
+OUTPUTS = pytest.mark.parametrize(
+    "form, name", [("text", "all.txt"), ("json", "all.json"), ("ark", "arks")]
+)
+
+
+def content(path):
+    """Of a file, or of all files of a folder that are not named after it."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return {p.name: p.read_bytes().replace(str(path).encode(), b"") for p in files}
+
+
+@OUTPUTS
+def test_an_error_loses_nothing_that_was_made(tokenize, recordings, tmp_path, form, name, capsys):
+    given = dict(wav_scp=recordings.scp, format=form)
+    with pytest.raises(SystemExit, match="error: utt-c: .*cannot be decoded"):
+        tokenize(**given, output=tmp_path / name)
+    assert not (tmp_path / name).exists()
+    recordings.mend()
+    capsys.readouterr()
+    tokenize(**given, output=tmp_path / name)
+    said = capsys.readouterr().err
+    assert f"2 of 5 recordings are taken from {tmp_path / name}.partial" in said
+    assert "tokenize: 3 utterances" in said
+    assert not (tmp_path / f"{name}.partial").exists()
+    (tmp_path / "fresh").mkdir()
+    tokenize(**given, output=tmp_path / "fresh" / name)
+    assert content(tmp_path / name) == content(tmp_path / "fresh" / name)
+
+
+@OUTPUTS
+def test_a_partial_file_of_other_options_or_recordings_is_not_continued(
+    tokenize, recordings, tmp_path, form, name, capsys
+):
+    given = dict(wav_scp=recordings.scp, format=form, output=tmp_path / name)
+    with pytest.raises(SystemExit, match="utt-c"):
+        tokenize(**given)
+    with pytest.raises(SystemExit, match="made with rate 10.0, not 12.0; choose another --output"):
+        tokenize(**given, rate=12)
+    recordings.mend()
+    shutil.copy(recordings.paths["utt-e"], recordings.paths["utt-a"])
+    capsys.readouterr()
+    tokenize(**given)
+    assert "1 of 5 recordings are taken from" in capsys.readouterr().err
+    tokenize(wav_scp=recordings.scp, format=form, output=tmp_path / "fresh")
+    assert content(tmp_path / name).popitem()[1] == content(tmp_path / "fresh").popitem()[1]
+
+
+@OUTPUTS
+def test_some_recordings_may_fail(tokenize, recordings, tmp_path, form, name, capsys):
+    given = dict(wav_scp=recordings.scp, format=form, max_failed_utts=1)
+    tokenize(**given, output=tmp_path / name)
+    said = capsys.readouterr().err
+    assert "left out: utt-c: " in said and "; 1 left out" in said
+    listed = tmp_path / name / "failed_utts" if form == "ark" else tmp_path / f"{name}.failed_utts"
+    assert list(read_table(listed)) == ["utt-c"]
+    made = tmp_path / name / "units.scp" if form == "ark" else tmp_path / name
+    assert len(made.read_text().splitlines()) == 4
+    recordings.mend()
+    tokenize(**given, output=tmp_path / name)
+    assert len(made.read_text().splitlines()) == 5 and not listed.exists()
+    for path in recordings.paths.values():
+        path.write_bytes(b"no sound")
+    with pytest.raises(SystemExit, match="none of 5 recordings could be read"):
+        tokenize(**given | dict(max_failed_utts=5), output=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_some_recordings_may_fail_on_standard_output(tokenize, recordings, capsys):
+    tokenize(wav_scp=recordings.scp, max_failed_utts=1)
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 4 and "left out: utt-c" in captured.err
+
+
+def test_some_recordings_may_fail_for_textgrids(tokenize, recordings, tmp_path):
+    tokenize(
+        wav_scp=recordings.scp, format="textgrid", output=tmp_path / "grids", max_failed_utts=1
+    )
+    assert len(list((tmp_path / "grids").glob("*.TextGrid"))) == 4
+    assert list(read_table(tmp_path / "grids/failed_utts")) == ["utt-c"]
+
+
+def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
+    parts, tokenize, recordings, tmp_path
+):
+    recordings.mend()
+    given = dict(wav_scp=recordings.scp, format="textgrid", output=tmp_path / "grids")
+    tokenize(**given)
+    before = content(tmp_path / "grids")
+    with pytest.raises(SystemExit, match="made with segmenter peaks, not dp; choose another --out"):
+        tokenize(**given, segmenter="dp")
+    other = SimpleNamespace(**vars(parts))
+    other.checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), tmp_path / "lm")
+    tiny.pack(other, tmp_path / "bundle")
+    with pytest.raises(SystemExit, match="made with another unit_lm.safetensors; choose another"):
+        tokenize(**given, bundle=tmp_path / "bundle")
+    # As long as the former one.
+    samples = tiny.wave(9, tiny.SECONDS["utt-b"])
+    soundfile.write(recordings.paths["utt-b"], samples, tiny.SAMPLE_RATE, subtype="FLOAT")
+    message = "utt-b.TextGrid is there, but .* the recording .*utt-b.wav as it is now; remove it"
+    with pytest.raises(SystemExit, match=message):
+        tokenize(**given)
+    assert content(tmp_path / "grids") == before
+    (tmp_path / "grids/utt-b.TextGrid").unlink()
+    tokenize(**given)
+    tokenize(**given)
+    # Where no grid is left, the record of former ones does not matter.
+    for path in (tmp_path / "grids").glob("*.TextGrid"):
+        path.unlink()
+    tokenize(**given, segmenter="dp")
+
+
+def test_a_textgrid_of_somebody_else_is_left_alone(tokenize, recordings, tmp_path):
+    recordings.mend()
+    (tmp_path / "utt-d.TextGrid").write_text("by hand")
+    with pytest.raises(SystemExit, match="utt-d.TextGrid is there, but .*remove it, or choose"):
+        tokenize(wav_scp=recordings.scp, format="textgrid", output=tmp_path)
+    assert [path.read_text() for path in tmp_path.glob("*.TextGrid")] == ["by hand"]
+
+
+def test_a_moved_recording_keeps_its_textgrid(tokenize, recordings, tmp_path, capsys):
+    recordings.mend()
+    given = dict(format="textgrid", output=tmp_path / "grids")
+    tokenize(wav_scp=recordings.scp, **given)
+    (tmp_path / "moved").mkdir()
+    table = {
+        utt: path.rename(tmp_path / "moved" / path.name) for utt, path in recordings.paths.items()
+    }
+    write_table(recordings.scp, table)
+    capsys.readouterr()
+    tokenize(wav_scp=recordings.scp, **given)
+    assert "5 are there already" in capsys.readouterr().err
+
+
+def test_a_recording_that_is_named_twice_is_refused(tokenize, recordings, tmp_path):
+    one, two = (str(recordings.paths[utt]) for utt in ("utt-a", "utt-b"))
+    (tmp_path / "list").write_text(f"{one}\n{two}\n{one}\n")
+    for words, options in (([one, two, one], {}), ([], dict(list=tmp_path / "list"))):
+        with pytest.raises(SystemExit, match="utt-a.wav is named twice; name each recording once"):
+            tokenize(*words, **options)

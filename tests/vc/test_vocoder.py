@@ -1,5 +1,6 @@
 """A HiFi-GAN that parallel_wavegan trains through the launcher on our spectrograms, and loads."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +65,26 @@ def test_recordings_it_learns_from(trained, parts, tmp_path):
     tiny.command(vocoder_wavs, output=tmp_path / "again", **again)
     assert read_table(tmp_path / "again/wav.scp") == learnt
     assert not (tmp_path / "again/wavs").exists()
+
+
+def test_copies_are_of_the_recordings_as_they_are_now(parts, tmp_path):
+    data = shutil.copytree(parts.data, tmp_path / "data")
+    table = {utt: f"{data}/{utt}.wav" for utt in read_table(parts.wav_scp)}
+    write_table(data / "wav.scp", table)
+    write_table(tmp_path / "mel.scp", table)
+    given = dict(wav_scp=data / "wav.scp", mels=tmp_path / "mel.scp", output=tmp_path / "copies")
+    tiny.command(vocoder_wavs, **given)
+    copies = {utt: Path(path) for utt, path in read_table(tmp_path / "copies/wav.scp").items()}
+    kept = copies["utt-a"].stat().st_mtime_ns
+    shutil.copy(table["utt-e"], table["utt-b"])
+    tiny.command(vocoder_wavs, **given)
+    assert copies["utt-b"].read_bytes() == copies["utt-e"].read_bytes()
+    assert copies["utt-a"].stat().st_mtime_ns == kept
+    with pytest.raises(SystemExit, match="made with sample_rate 16000, not 24000; choose another"):
+        tiny.command(vocoder_wavs, **given, mel_conf="{sample_rate: 24000, hop_size: 240}")
+    Path(table["utt-b"]).write_bytes(b"no sound")
+    with pytest.raises(SystemExit, match="error: utt utt-b: .*cannot be decoded"):
+        tiny.command(vocoder_wavs, **given)
 
 
 def test_it_is_loaded_and_makes_sound(trained):

@@ -283,8 +283,7 @@ combine() {
     shift
     mkdir -p "$(dirname "${output}")"
     LC_ALL=C sort -k 1,1 -s "$@" >"${output}.tmp"
-    twice=$(cut -d ' ' -f 1 "${output}.tmp" | uniq -d |
-        awk 'NR <= 3' ORS=' ')
+    twice=$(awk '{ print $1 }' "${output}.tmp" | uniq -d | awk 'NR <= 3' ORS=' ')
     if [ -n "${twice}" ]; then
         echo "${output}: utterance ids occur more than once: ${twice}" >&2
         return 1

@@ -1,0 +1,81 @@
+"""A line for each of many recordings, kept as soon as it is made."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from espnet_entropy.bin.common import Failures, progress
+from espnet_entropy.data import atomic_text
+from espnet_entropy.provenance import Journal, fingerprint
+from espnet_entropy.recordings import Recording
+
+
+def write_lines(
+    output: str | None,
+    recordings: dict[str, Recording],
+    settings: dict,
+    line_of: Callable[[str, Recording], str],
+    failures: Failures,
+) -> None:
+    """Write a line for each recording, in their order.
+
+    Args:
+        output: the file, which appears when whole; None: standard output, line by line.
+        recordings: by name.
+        settings: what lines depend on besides the recordings.
+        line_of: (name, recording) -> line without its end; ValueError where it cannot be made.
+        failures: recordings that are left out; they are listed in OUTPUT.failed_utts.
+
+    Raises:
+        ValueError: there are too many failures, or OUTPUT.partial was made with other settings.
+    """
+    if output is None:
+        for name, recording in progress(recordings.items(), "recordings", total=len(recordings)):
+            try:
+                line = line_of(name, recording)
+            except ValueError as error:
+                failures.leave_out(name, error)
+            else:
+                print(line, flush=True)
+        return
+    with kept_lines(output, recordings, settings, line_of, failures) as lines:
+        with atomic_text(output) as file:
+            file.writelines(f"{line}\n" for _, line in lines)
+        failures.write(f"{output}.failed_utts")
+
+
+@contextmanager
+def kept_lines(
+    output: str,
+    recordings: dict[str, Recording],
+    settings: dict,
+    line_of: Callable[[str, Recording], str],
+    failures: Failures,
+) -> Iterator[Iterator[tuple[str, str]]]:
+    """(name, line) of all recordings; their journal goes when the block ends without an error.
+
+    The arguments and errors are those of `write_lines`.
+    """
+    journal = Journal(f"{Path(output)}.partial", settings)
+    sources = {name: recording.origin for name, recording in recordings.items()}
+    missing = [name for name, source in sources.items() if not journal.has(name, source)]
+    if len(missing) < len(recordings):
+        print(
+            f"{len(recordings) - len(missing)} of {len(recordings)} recordings are taken from "
+            f"{journal.path}",
+            file=sys.stderr,
+        )
+    for name in progress(missing, "recordings"):
+        known = fingerprint(sources[name])
+        try:
+            line = line_of(name, recordings[name])
+        except ValueError as error:
+            failures.leave_out(name, error)
+        else:
+            journal.add(name, known, line)
+    made = [name for name in recordings if name not in failures.reasons]
+    if not made:
+        raise ValueError(f"none of {len(recordings)} recordings could be read")
+    yield journal.made(made)
+    journal.path.unlink()

@@ -1,0 +1,241 @@
+"""Recordings by name: segments, channels, sounds in arks, lists, and what is no file."""
+
+import shutil
+
+import kaldiio
+import numpy as np
+import soundfile
+import tiny
+from dump_cases import units_of
+from table import case, ends_with, written
+
+from espnet_entropy import data
+from espnet_entropy.bin import convert_labels, merge_shards, split_table, tokenize_recordings
+from espnet_entropy.bin import transcribe as transcribe_command
+from espnet_entropy.recordings import read_recordings
+
+# Segments: utt-a is 1.3 s long, utt-b 0.7 s
+
+SEGMENTS = {
+    "two of a recording": ("x utt-a 0.2 0.8\ny utt-a 0.8 1.3\n", None),
+    "one called as its recording": ("utt-a utt-a 0.5 1\n", None),
+    "to the end of a recording": ("x utt-a 0.5 -1\n", None),
+    "an end 0.4 s late": ("x utt-a 0.5 1.7\n", None),
+    "tabs, CRLF": ("x\tutt-a\t0.5\t1\r\ny\tutt-b\t0\t0.5\r\n", None),
+    "an unknown recording": ("x utt-a 0 1\ny none 0 1\n", "segments, line 2: .*no recording none"),
+    "no times": ("x utt-a\n", r"segments, line 1: 'utt-a' is not `recording start end`"),
+    "five columns": ("x utt-a 0 1 A\n", "segments, line 1: .* is not `recording start end`"),
+    "times that are words": ("x utt-a 0 end\n", "segments, line 1: .* is not `recording"),
+    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is no stretch"),
+    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is no stretch"),
+    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is no stretch"),
+    "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is no stretch"),
+    "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is no stretch"),
+    "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is no stretch"),
+    "an end 0.6 s late": (
+        "x utt-a 0.5 1.9\n",
+        "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.30 s",
+    ),
+    "a start behind the end": ("x utt-b 0.8 -1\n", "utt x: .*utt-b.wav, which is 0.70 s.*correct"),
+    "shorter than a frame": ("x utt-b 0.1 0.101\n", "utt x: .*too short for one frame"),
+    "an utterance twice": ("x utt-a 0 1\nx utt-b 0 1\n", "segments, line 2: x stands there twice"),
+    "empty": ("", "segments is empty; remove it"),
+    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: a byte order mark"),
+}
+for _name, (_content, _message) in SEGMENTS.items():
+
+    @case(f"segments: {_name}", _message)
+    def _(folder, parts, content=_content):
+        shutil.copy(parts.wav_scp, folder / "wav.scp")
+        written(folder / "segments", content)
+        utts = list(units_of(folder, parts, wav_scp=folder / "wav.scp"))
+        assert utts == list(data.read_table(folder / "segments"))
+
+
+@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it anew, or remove it")
+def _(folder, parts):
+    shutil.copy(parts.wav_scp, folder / "wav.scp")
+    written(folder / "segments", "x utt-a 0 1\n")
+    written(folder / "utt2dur", "utt-a 1.3\n")
+    ends_with(split_table, table=folder / "wav.scp", output=folder / "units")
+
+
+@case("segments: made after the shards", "1 utterances are missing .*remove")
+def _(folder, parts):
+    shutil.copy(parts.wav_scp, folder / "wav.scp")
+    units_of(folder, parts, wav_scp=folder / "wav.scp")
+    written(folder / "segments", "x utt-a 0 1\n")
+    ends_with(merge_shards, output=folder / "units", expect=folder / "wav.scp")
+
+
+# Channels
+
+for _name, _options, _table, _message in (
+    ("2 of 2", dict(channel=2), None, None),
+    ("A and B of a table", {}, "a file A\nb file B\n", None),
+    ("1 and 2 of a table", {}, "a file 1\nb file 2\n", None),
+    ("0", dict(channel=0), None, "utt a: .*two.wav has 2 channels, and no channel 0"),
+    ("3 of 2", dict(channel=3), None, "utt a: .*two.wav has 2 channels, and no channel 3"),
+    ("3 of 2 in a table", {}, "a file 3\nb file 1\n", "utt a: .*has 2 channels, and no channel 3"),
+    ("a word", {}, "a file left\n", "reco2file_and_channel, line 1: 'file left' is not `file ch"),
+    ("none in a table", {}, "a file\n", "reco2file_and_channel, line 1: 'file' is not `file ch"),
+    ("of one less in a table", {}, "a file A\n", "reco2file_and_channel has no line for b"),
+):
+
+    @case(f"channels: {_name}", _message)
+    def _(folder, parts, options=_options, table=_table):
+        waves = [tiny.wave(1, 0.5), tiny.wave(2, 0.5)]
+        soundfile.write(folder / "two.wav", np.stack(waves, 1), 16000, subtype="FLOAT")
+        data.write_table(folder / "wav.scp", dict.fromkeys("ab", folder / "two.wav"))
+        if table is not None:
+            written(folder / "reco2file_and_channel", table)
+        units_of(folder, parts, wav_scp=folder / "wav.scp", **options)
+        made = read_recordings(folder / "wav.scp", **options)
+        expected = waves if table else [waves[1]] * 2
+        for recording, wave in zip(made.values(), expected, strict=True):
+            np.testing.assert_array_equal(recording.samples(16000), wave)
+
+
+# Arks
+
+INT16 = (10_000 * tiny.wave(3, 0.5)).astype(np.int16)
+FLAC = dict(write_function="soundfile", write_kwargs=dict(format="flac"))
+
+
+def ark_table(folder, sound=(16000, INT16), **options):
+    kaldiio.save_ark(f"{folder}/w.ark", {"a": sound}, scp=f"{folder}/wav.scp", **options)
+    return folder / "wav.scp"
+
+
+class Witness:
+    """Its pickle leaves a file behind where it is executed."""
+
+    def __init__(self, folder):
+        self.path = f"{folder}/witness"
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def cut_off(folder, **options):
+    scp = ark_table(folder, **options)
+    written(folder / "w.ark", (folder / "w.ark").read_bytes()[:-100])
+    return scp
+
+
+def with_entry(folder, entry, **options):
+    ark_table(folder, **options)
+    return written(folder / "wav.scp", f"a {entry.format(folder)}\n")
+
+
+for _name, _make, _message in (
+    ("Kaldi's", ark_table, None),
+    ("flac.ark", lambda folder: ark_table(folder, **FLAC), None),
+    ("wav.ark", lambda folder: ark_table(folder, write_function="soundfile"), None),
+    ("a matrix", lambda f: ark_table(f, np.ones((5, 2), np.float32)), "utt a: .*holds no sound"),
+    ("an array", lambda f: ark_table(f, INT16, write_function="numpy"), "utt a: .*holds no sound"),
+    ("a pickle", lambda f: ark_table(f, Witness(f), write_function="pickle"), "utt a: .*no sound"),
+    ("text", lambda f: ark_table(f, np.ones(5), text=True), "utt a: .*holds no sound"),
+    ("cut off", cut_off, r"utt a: .*w\.ark:2 is cut off"),
+    ("flac.ark, cut off", lambda f: cut_off(f, **FLAC), r"utt a: .*w\.ark:2 is cut off"),
+    ("another offset", lambda f: with_entry(f, "{}/w.ark:3"), r"w\.ark:3 holds no sound"),
+    ("behind the end", lambda f: with_entry(f, "{}/w.ark:999999"), "w.ark:999999 holds no sound"),
+    ("no such ark", lambda f: with_entry(f, "{}/none.ark:2"), "utt a: there is no file .*none.ark"),
+    ("a range", lambda f: with_entry(f, "{}/w.ark:2[0:9]"), "utt a: .* is a range .*cut it by"),
+    ("without an offset", lambda f: with_entry(f, "{}/w.ark"), r"w\.ark cannot be decoded"),
+):
+
+    @case(f"sound arks: {_name}", _message)
+    def _(folder, parts, make=_make):
+        units_of(folder, parts, wav_scp=make(folder))
+
+
+# What tokenize and transcribe say of tables and lists whose entries are no files
+
+ENTRIES = {
+    "a pipe": ("touch {folder}/witness |", "a: 'touch .*' is a shell command; it is not run"),
+    "an address": ("http://127.0.0.1:9/a.wav", "a: http.* is an address.*Download it"),
+    "no path": ("", r"a: no sound file is named.*wav\.scp"),
+    "two files": ("{data}/utt-a.wav {data}/utt-b.wav", "a: .* has 2 columns.*one sound file"),
+    "a file and its length": ("{data}/utt-a.wav 1.3", "a: .* has 2 columns.*remove other columns"),
+    "a missing file": ("none.wav", "a: there is no file none.wav"),
+    "an ark that is missing": ("none.ark:12", "a: there is no file none.ark"),
+    "a matrix's ark": ("{units}:4", "a: .*holds no sound"),
+    "a folder": ("{data}", "a: .* is a folder; name a sound file"),
+}
+
+
+def entry_of(entry, folder, parts):
+    ark = data.read_table(parts.units / "units.scp")["utt-a"].partition(":")[0]
+    return entry.format(folder=folder, data=parts.data, units=ark)
+
+
+def transcribe(folder, *words, **options):
+    model = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
+    ends_with(transcribe_command, *words, **model | options)
+
+
+def tokenize(folder, parts, *words, **options):
+    output = folder / "units.txt"
+    ends_with(tokenize_recordings, *words, bundle=parts.bundle, output=output, **options)
+    return [line.split()[0] for line in output.read_text().splitlines()]
+
+
+for _name, (_entry, _message) in ENTRIES.items():
+
+    @case(f"entries: tokenize, {_name}", _message)
+    def _(folder, parts, entry=_entry):
+        scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
+        tokenize(folder, parts, wav_scp=scp)
+
+    @case(f"entries: dump_units, {_name}", "utt " + _message)
+    def _(folder, parts, entry=_entry):
+        scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
+        units_of(folder, parts, wav_scp=scp)
+
+    if _name != "a matrix's ark":  # which is opened when the model is loaded
+
+        @case(f"entries: transcribe, {_name}", _message)
+        def _(folder, parts, entry=_entry):
+            scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
+            transcribe(folder, wav_scp=scp)
+
+
+# Lists
+
+for _name, _content, _message in (
+    ("CRLF and an empty line", "{data}/utt-a.wav\r\n\r\n{data}/utt-b.wav\r\n", None),
+    ("no line end", "{data}/utt-a.wav", None),
+    ("empty", "\n", "names no recordings"),
+    ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: a byte order mark"),
+    ("a missing file", "{data}/utt-a.wav\nnone.wav\n", "none.wav: there is no file"),
+    ("a Kaldi table", "utt-a {data}/utt-a.wav\n", "there is no file utt-a .*/utt-a.wav"),
+):
+
+    @case(f"lists: {_name}", _message)
+    def _(folder, parts, content=_content):
+        path = written(folder / "list", content.format(data=parts.data))
+        names = tokenize(folder, parts, list=path)
+        assert names == [f"{parts.data}/utt-a.wav", f"{parts.data}/utt-b.wav"][: len(names)]
+
+
+# Label files of others
+
+for _name, _content, _options, _message in (
+    ("textless-nlp's", "a|7 7 7\n", dict(format="textless"), None),
+    ("fairseq's", "7 7 7\n", dict(format="km", names="a\n"), None),
+    ("textless-nlp's, not named", "a|7 7 7\n", {}, "begins with 'a.7', as textless-nlp's do"),
+    ("fairseq's, not named", "7 7 7\n7 8\n", {}, "only numbers as names.*--format km --names"),
+    ("fairseq's, of other names", "7\n8\n", dict(format="km", names="a\n"), "names 1 utterances"),
+    ("fairseq's, without names", "7\n8\n", dict(format="km"), "--format km and --names belong"),
+):
+
+    @case(f"labels: {_name}", _message)
+    def _(folder, parts, content=_content, options=_options):
+        if "names" in options:
+            options = options | dict(names=written(folder / "names", options["names"]))
+        labels = written(folder / "labels", content)
+        output = folder / "units"
+        ends_with(convert_labels, "import", labels=labels, num_units=9, output=output, **options)
+        (entry,) = data.read_table(output / "units.scp").values()
+        assert data.read_matrix(entry).tolist() == [7, 7, 7]

@@ -1,0 +1,181 @@
+"""Dumps into a folder that holds other ones: nothing old is taken for what is asked for now."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+import tiny
+
+from espnet_entropy.bin import dump, dump_acoustics, dump_entropies, dump_units, merge_shards
+from espnet_entropy.bundle import Bundle
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.shards import (
+    made_from_path,
+    read_codebook_hash,
+    read_unit_lm_hash,
+    shard_paths,
+)
+
+
+@pytest.fixture
+def data(parts, tmp_path):
+    """A copy of the recordings."""
+    shutil.copytree(parts.data, tmp_path / "data")
+    return point_to(tmp_path / "data")
+
+
+def point_to(folder):
+    """Let a copied data folder's wav.scp name its own recordings."""
+    table = {utt: str(folder / f"{utt}.wav") for utt in read_table(folder / "wav.scp")}
+    write_table(folder / "wav.scp", table)
+    return folder
+
+
+def options(parts, data, module):
+    given = dict(wav_scp=data / "wav.scp")
+    if module is dump:
+        return given | dict(bundle=parts.bundle)
+    if module is dump_units:
+        return given | dict(codebook=parts.codebook)
+    return given | dict(what="mel")
+
+
+def ark(folder):
+    return shard_paths(folder, 1)[0].read_bytes()
+
+
+RECORDING_DUMPS = pytest.mark.parametrize("module", [dump, dump_units, dump_acoustics])
+
+
+@RECORDING_DUMPS
+def test_another_recording_under_the_same_key(parts, data, tmp_path, module, capsys):
+    given = options(parts, data, module)
+    tiny.command(module, **given, output=tmp_path / "set")
+    # As long as the former one.
+    soundfile.write(data / "utt-b.wav", tiny.wave(9, 0.7), tiny.SAMPLE_RATE, subtype="FLOAT")
+    tiny.command(module, **given, output=tmp_path / "set")
+    assert "is made again: utt-b has changed since" in capsys.readouterr().out
+    tiny.command(module, **given, output=tmp_path / "fresh")
+    assert ark(tmp_path / "set") == ark(tmp_path / "fresh")
+    # The same when the key names another file, or there is one more.
+    table = read_table(data / "wav.scp")
+    write_table(data / "wav.scp", table | {"utt-a": table["utt-b"]})
+    tiny.command(module, **given, output=tmp_path / "set")
+    assert "is made again: utt-a has changed since" in capsys.readouterr().out
+    write_table(data / "wav.scp", table | {"utt-x": table["utt-a"]})
+    tiny.command(module, **given, output=tmp_path / "set")
+    assert "is made again: it was made from other inputs (utt-x" in capsys.readouterr().out
+
+
+@RECORDING_DUMPS
+def test_a_moved_data_folder_is_no_other_one(parts, data, tmp_path, module, capsys):
+    tiny.command(module, **options(parts, data, module), output=tmp_path / "set")
+    data.rename(tmp_path / "moved")
+    given = options(parts, point_to(tmp_path / "moved"), module)
+    tiny.command(module, **given, output=tmp_path / "set")
+    assert "is there already" in capsys.readouterr().out
+
+
+@RECORDING_DUMPS
+def test_what_an_older_version_has_made_is_made_again(parts, data, tmp_path, module, capsys):
+    given = options(parts, data, module)
+    tiny.command(module, **given, output=tmp_path / "set")
+    made_from_path(tmp_path / "set", 1).unlink()
+    for expected in ("made again: no record says what it was made from", "is there already"):
+        tiny.command(module, **given, output=tmp_path / "set")
+        assert expected in capsys.readouterr().out
+
+
+def test_a_recording_that_was_left_out_and_is_there_now(parts, data, tmp_path):
+    sound = (data / "utt-c.wav").read_bytes()
+    (data / "utt-c.wav").unlink()
+    given = options(parts, data, dump_units) | dict(max_failed_utts=1, output=tmp_path / "set")
+    tiny.command(dump_units, **given)
+    assert "utt-c" not in read_table(shard_paths(tmp_path / "set", 1)[1])
+    (data / "utt-c.wav").write_bytes(sound)
+    tiny.command(dump_units, **given)
+    assert "utt-c" in read_table(shard_paths(tmp_path / "set", 1)[1])
+    assert not (tmp_path / "set/shards/failed.1").read_text()
+
+
+@pytest.fixture(scope="module")
+def other(parts, tmp_path_factory):
+    """The same codebook with another unit LM, also as a bundle."""
+    root = tmp_path_factory.mktemp("other")
+    checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), root / "lm")
+    made = SimpleNamespace(**vars(parts) | dict(checkpoint=checkpoint, bundle=root / "bundle"))
+    tiny.pack(made, made.bundle)
+    return made
+
+
+def test_another_unit_lm_is_refused(parts, other, tmp_path):
+    units = dict(units_scp=parts.units / "units.scp", codebook=parts.codebook)
+    given = dict(wav_scp=parts.wav_scp, output=tmp_path)
+    tiny.command(dump, bundle=parts.bundle, **given)
+    before = ark(tmp_path)
+    message = "holds entropies of another unit LM; choose another --output, or remove it"
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(dump, bundle=other.bundle, **given)
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(dump_entropies, unit_lm=other.checkpoint, output=tmp_path, **units)
+    assert ark(tmp_path) == before
+    # Without the file that names the unit LM, as older versions left it.
+    (tmp_path / "unit_lm_sha256").unlink()
+    tiny.command(dump, bundle=other.bundle, **given)
+    tiny.command(dump, bundle=other.bundle, wav_scp=parts.wav_scp, output=tmp_path / "fresh")
+    assert ark(tmp_path) == ark(tmp_path / "fresh") != before
+
+
+def test_both_ways_to_entropies_name_the_hashes_of_the_bundle(parts, tmp_path):
+    tiny.command(dump, bundle=parts.bundle, wav_scp=parts.wav_scp, output=tmp_path)
+    files = Bundle.open(parts.bundle).config["files"]
+    for folder in (tmp_path, parts.dump):
+        assert read_codebook_hash(folder) == files["codebook.safetensors"]
+        assert read_unit_lm_hash(folder) == files["unit_lm.safetensors"]
+    assert read_unit_lm_hash(parts.units) is None
+
+
+def test_units_that_were_made_again_get_new_entropies(parts, data, tmp_path, capsys):
+    given = options(parts, data, dump_units) | dict(output=tmp_path / "units")
+    add = dict(units_scp=tmp_path / "units/units.scp", codebook=parts.codebook)
+    add |= dict(unit_lm=parts.checkpoint)
+    for _ in range(2):
+        tiny.command(dump_units, **given)
+        tiny.command(merge_shards, output=tmp_path / "units", expect=data / "wav.scp")
+        tiny.command(dump_entropies, **add, output=tmp_path / "raw")
+        soundfile.write(data / "utt-b.wav", tiny.wave(9, 0.7), tiny.SAMPLE_RATE, subtype="FLOAT")
+    assert f"shard 1 of {tmp_path}/raw is made again: utt-a has changed" in capsys.readouterr().out
+    tiny.command(dump_entropies, **add, output=tmp_path / "fresh")
+    assert ark(tmp_path / "raw") == ark(tmp_path / "fresh")
+
+
+def test_other_settings_of_the_spectrogram(parts, tmp_path, capsys):
+    given = options(parts, parts.data, dump_acoustics) | dict(output=tmp_path)
+    tiny.command(dump_acoustics, **given)
+    tiny.command(dump_acoustics, **given, mel_conf="{n_mels: 40}")
+    assert "is made again: it was made with n_mels 80, not 40" in capsys.readouterr().out
+    tiny.command(dump_acoustics, **given | dict(what="pitch"))
+    assert "is made again: it was made with" in capsys.readouterr().out
+
+
+def test_a_merged_table_does_not_outlive_its_shards(parts, data, tmp_path):
+    """Its offsets would point into the new ark."""
+    given = options(parts, data, dump) | dict(output=tmp_path / "set")
+    tiny.command(dump, **given)
+    tiny.command(merge_shards, output=tmp_path / "set", expect=data / "wav.scp", data=data)
+    (tmp_path / "set/mine.scp").write_text("utt-a somewhere.ark:6\n")
+    tiny.command(dump, **given)
+    assert (tmp_path / "set/wav.scp").exists()
+    soundfile.write(data / "utt-b.wav", tiny.wave(9, 0.5), tiny.SAMPLE_RATE, subtype="FLOAT")
+    tiny.command(dump, **given)
+    assert not (tmp_path / "set/wav.scp").exists()
+    assert (tmp_path / "set/mine.scp").exists()
+
+
+def test_shards_of_different_settings_are_not_merged(parts, tmp_path):
+    given = options(parts, parts.data, dump_acoustics) | dict(output=tmp_path, num_shards=2)
+    tiny.command(dump_acoustics, **given, shard=1)
+    tiny.command(dump_acoustics, **given, shard=2, mel_conf="{fmin: 50}")
+    with pytest.raises(SystemExit, match="shards 1 and 2 were made with different settings; run"):
+        tiny.command(merge_shards, output=tmp_path, num_shards=2, expect=parts.wav_scp, name="mel")
