@@ -1,7 +1,7 @@
 """Check that a dump's shards are all there and make one table of them."""
 
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
-from espnet_entropy.data import write_table
+from espnet_entropy.data import read_table, write_table
 from espnet_entropy.dump import (
     write_arrays_table,
     write_espnet_layout,

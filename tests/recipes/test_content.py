@@ -205,18 +205,19 @@ def test_the_ark_of_an_entry_is_looked_at(tmp_path):
     assert state(tmp_path, "data") != before
 
 
-def test_a_set_of_other_recordings_is_made_again(tmp_path):
+def test_a_set_of_other_recordings_is_looked_at_again(tmp_path):
     script = f'stage=1\n. {UTILS}/stage.sh\nforce=false\nbegin_set set key wav.scp "$1"'
     assert bash(script, "one", folder=tmp_path).returncode == 0
     (tmp_path / "set/shards").mkdir()
     for name in ("wav.scp", ".content", "text"):
         (tmp_path / "set" / name).touch()
     bash(script, "one", folder=tmp_path)
-    assert (tmp_path / "set/shards").exists()
+    assert (tmp_path / "set/wav.scp").exists()
     bash(script, "two", folder=tmp_path)
     assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
         ".key",
         ".recordings",
+        "shards",
         "text",
     ]
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from espnet_entropy.recordings import read_recordings
+
 soundfile = pytest.importorskip("soundfile")
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs2/core_sounds"
@@ -132,6 +134,26 @@ def test_tables_alone_are_written_again(perturb_folder, tmp_path):
         "a four\nb two\nc three\nsp0.9-a four\nsp0.9-b two\n"
     )
     assert {path: os.stat(path).st_mtime_ns for path in audio} == audio
+
+
+def test_segments_are_perturbed_and_other_sound_is_never_taken_for_them(perturb_folder, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
+    (data / "wav.scp").write_text(f"r {data}/a.wav\n")
+    for name, values in {"text": "one two", "utt2spk": "a b"}.items():
+        lines = zip("ab", values.split(), strict=True)
+        (data / name).write_text("".join(f"{utt} {value}\n" for utt, value in lines))
+    heard = []
+    for start in ("0.5", "0.2"):
+        (data / "segments").write_text(f"a r 0 0.3\nb r {start} -1\n")
+        assert perturb_folder().returncode == 0
+        recordings = read_recordings(out / "wav.scp")
+        assert list(recordings) == ["a", "b", "sp0.9-a", "sp0.9-b"]
+        assert list(dict(line.split() for line in open(out / "text"))) == list(recordings)
+        lengths = {utt: len(r.samples(16000)) / 16000 for utt, r in recordings.items()}
+        assert lengths["a"] == pytest.approx(0.3, abs=0.01)
+        assert lengths["sp0.9-a"] == pytest.approx(0.3 / 0.9, abs=0.01)
+        heard.append(lengths["sp0.9-b"])
+    assert heard == pytest.approx([0.5 / 0.9, 0.8 / 0.9], abs=0.01)
 
 
 def test_the_demo_needs_no_folder_for_temporary_files(tmp_path):
