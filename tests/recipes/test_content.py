@@ -22,11 +22,17 @@ made() {{ echo made >>ran; tr a-z A-Z <table >product; }}
 used() {{ echo used >>ran; touch model/checkpoint.pth; }}
 stages() {{
     run_stage 1 made made --reads table --makes product
-    run_stage 2 used used --uses product --training model
+    run_stage 2 used used --uses product --reads other --training model
 }}
 check_trainings stages
 stages
 """
+
+
+@pytest.fixture(autouse=True)
+def other(tmp_path):
+    """What the second stage of READING reads besides the product of the first."""
+    (tmp_path / "other").write_text("other")
 
 
 def test_a_corrected_table_runs_the_stages_that_read_it(tmp_path):
@@ -60,7 +66,7 @@ def test_a_training_is_refused_before_its_data_are_replaced(tmp_path):
 
 def test_what_was_finished_before_contents_were_noted_stays_finished(tmp_path):
     (tmp_path / "table").write_text("a")
-    without = READING.replace("--reads table", "").replace("--uses product", "")
+    without = READING.replace("--reads table", "").replace("--uses product --reads other", "")
     bash(without, folder=tmp_path)
     ran(tmp_path)
     assert bash(READING, folder=tmp_path).returncode == 0
@@ -68,6 +74,8 @@ def test_what_was_finished_before_contents_were_noted_stays_finished(tmp_path):
     (tmp_path / "table").write_text("b")
     assert bash(READING, "--retrain", "true", folder=tmp_path).returncode == 0
     assert ran(tmp_path) == ["made", "used"]
+    (tmp_path / "other").write_text("c")
+    assert bash(READING, folder=tmp_path).returncode != 0
 
 
 def test_data_that_are_to_be_made_again_do_not_refuse_a_training(tmp_path):
