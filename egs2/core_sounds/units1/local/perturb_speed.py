@@ -3,11 +3,13 @@
 
 As with sox's "speed", pitch and tempo change together: the wave is resampled with an exact ratio
 and played at the old rate. Units are made from waveforms, so this comes before the dump. Recordings
-are read as the dump reads them, in any format, rate and number of channels, and cut by `segments`.
+are read as the dump reads them: in any format, rate and number of channels, and cut by `segments`.
 """
 
 import argparse
+import hashlib
 import sys
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from espnet_entropy.recordings import CHANNELS, SEGMENTS, Recording, read_record
 
 COPIED = ("text.tc", "utt2dur", "utt2prompt")
 TRANSLATIONS = "text.tc.*"  # copied too; not every utterance has one
+RECORDING_TABLES = ("wav.scp", SEGMENTS, CHANNELS)
 
 
 def perturbed_length(samples: int, factor: Fraction) -> int:
@@ -32,19 +35,25 @@ def perturb(wave: np.ndarray, factor: Fraction) -> np.ndarray:
     return np.clip(resample_poly(wave, factor.denominator, factor.numerator), -1, 1)
 
 
-def perturb_file(job: tuple[Recording, list[Path], Path, Fraction]) -> tuple[int, str]:
-    """Write one perturbed clip unless it is there and newer than recording and tables.
+def copy_path(output: Path, name: str, recording: Recording) -> Path:
+    """Where a copy is: a copy of anything else has another path, and is not taken for it."""
+    origin = hashlib.sha256(repr(recording.origin).encode()).hexdigest()[:8]
+    return output / "audio" / f"{name}-{origin}.flac"
+
+
+def perturb_file(job: tuple[Recording, Path, Fraction]) -> tuple[int, str]:
+    """Write one perturbed clip unless it is there and current.
 
     Returns:
         Its samples, and why there is none: an error message, or "".
     """
-    recording, tables, target, factor = job
+    recording, target, factor = job
     try:
         wave = recording.samples(RATE)
     except ValueError as error:
         return 0, str(error)
     samples = perturbed_length(len(wave), factor)
-    if not all(is_current(target, path, samples) for path in (recording.origin.path, *tables)):
+    if not is_current(target, recording.origin.path, samples):
         write_flac(target, perturb(wave, factor))
     return samples, ""
 
@@ -98,65 +107,67 @@ def parse_factors(text: str) -> dict[str, Fraction]:
 
 
 def write_folder(
-    output: Path, tables: dict[str, dict], factors: dict, failed: frozenset | set = frozenset()
+    output: Path, tables: dict[str, dict], factors: dict, copies: dict[str, Path | str]
 ) -> None:
-    """Originals and copies, sorted as in the C locale; the utterances of `failed` have no copies.
+    """Originals and copies, sorted as in the C locale.
 
     As in Kaldi, the prefix goes before the speaker too, so that both columns of utt2spk stay
-    sorted: an utterance id starts with its speaker. Where `segments` cuts the originals, a copy is
-    still a recording of its own.
+    sorted: an utterance id starts with its speaker.
+
+    Args:
+        output: folder to write.
+        tables: of the originals, by name.
+        factors: by prefix.
+        copies: sound files by id of the copy; an utterance that could not be read has none.
     """
     joined = {name: dict(table) for name, table in tables.items()}
     for prefix, factor in factors.items():
-        for utt in utterances_of(tables).keys() - failed:
-            new = f"{prefix}-{utt}"
-            made = {name: table[utt] for name, table in tables.items() if utt in table}
-            made["utt2spk"] = f"{prefix}-{made['utt2spk']}"
-            if "utt2dur" in made:
-                made["utt2dur"] = f"{float(made['utt2dur']) / float(factor):.3f}"
-            made["wav.scp"] = f"{output / 'audio' / new}.flac"
-            made |= {SEGMENTS: f"{new} 0 -1", CHANNELS: f"{new} 1"}
-            for name, table in joined.items():
-                if name in made:
-                    table[new] = made[name]
+        for name, table in tables.items():
+            if name in RECORDING_TABLES:
+                continue
+            for utt, value in table.items():
+                if name == "utt2spk":
+                    value = f"{prefix}-{value}"
+                elif name == "utt2dur":
+                    value = f"{float(value) / float(factor):.3f}"
+                if f"{prefix}-{utt}" in copies:
+                    joined[name][f"{prefix}-{utt}"] = value
+    for new, path in copies.items():
+        joined["wav.scp"][new] = str(path)
+        # Whole files of one channel.
+        if SEGMENTS in joined:
+            joined[SEGMENTS][new] = f"{new} 0 -1"
+        if CHANNELS in joined:
+            joined[CHANNELS][new] = f"{new} 1"
     speakers: dict[str, list[str]] = {}
-    ids = sorted(utterances_of(joined), key=str.encode)
-    for utt in ids:
+    utts = sorted(joined[SEGMENTS if SEGMENTS in joined else "wav.scp"], key=str.encode)
+    for utt in utts:
         speakers.setdefault(joined["utt2spk"][utt], []).append(utt)
     lines = (f"{s} {' '.join(speakers[s])}\n" for s in sorted(speakers, key=str.encode))
     write_atomically(output / "spk2utt", "".join(lines))
-    for name in {SEGMENTS, CHANNELS} - joined.keys():
-        (output / name).unlink(missing_ok=True)  # of other originals
+    (output / SEGMENTS).unlink(missing_ok=True)
+    (output / CHANNELS).unlink(missing_ok=True)
     for name in sorted(joined):  # wav.scp comes last
         table = joined[name]
-        keys = sorted(table, key=str.encode) if name in ("wav.scp", CHANNELS) else ids
+        keys = sorted(table, key=str.encode) if name in RECORDING_TABLES else utts
         write_atomically(output / name, "".join(f"{k} {table[k]}\n" for k in keys if k in table))
 
 
-def utterances_of(tables: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The table whose keys are the utterances."""
-    return tables.get(SEGMENTS, tables["wav.scp"])
-
-
-def read_tables(folder: Path) -> dict[str, dict[str, str]]:
+def read_tables(folder: Path, utts: Iterable[str]) -> dict[str, dict[str, str]]:
     """The tables of a data folder by name.
 
     Raises:
         ValueError: one of them lacks an utterance, or cannot be read.
     """
-    names = ("wav.scp", "utt2spk", "text", *(name for name in COPIED if (folder / name).exists()))
+    required = ("text", "utt2spk")
+    names = (*required, *(name for name in COPIED if (folder / name).exists()))
     tables = {name: read_table(folder / name) for name in names}
-    tables |= {path.name: read_table(path) for path in tables_beside(folder)}
     for name, table in tables.items():
-        lacking = sorted(utterances_of(tables).keys() - table.keys())
-        if lacking and name not in ("wav.scp", CHANNELS):
+        lacking = sorted(set(utts) - table.keys())
+        if lacking:
             raise ValueError(f"{folder / name} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
-    return tables | {path.name: read_table(path) for path in folder.glob(TRANSLATIONS)}
-
-
-def tables_beside(folder: Path) -> list[Path]:
-    """The tables that say what of the recordings in wav.scp is heard."""
-    return [folder / name for name in (SEGMENTS, CHANNELS) if (folder / name).is_file()]
+    paths = [*folder.glob(TRANSLATIONS), *(folder / name for name in RECORDING_TABLES)]
+    return tables | {path.name: read_table(path) for path in paths if path.exists()}
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -180,23 +191,24 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     factors = parse_factors(args.factors)
-    tables = read_tables(args.data)
-    originals, beside = read_recordings(args.data / "wav.scp"), tables_beside(args.data)
-    jobs = [
-        (recording, beside, args.output / "audio" / f"{prefix}-{utt}.flac", factor)
-        for prefix, factor in factors.items()
-        for utt, recording in originals.items()
-    ]
+    originals = read_recordings(args.data / "wav.scp")
+    tables = read_tables(args.data, originals)
     if args.tables_only == "true":
-        failed = {recording.utterance for recording, _, target, _ in jobs if not target.exists()}
-        write_folder(args.output, tables, factors, failed)
+        known = read_table(args.output / "wav.scp")
+        names = (f"{prefix}-{utt}" for prefix in factors for utt in originals)
+        write_folder(args.output, tables, factors, {n: known[n] for n in names if n in known})
         print(f"perturb_speed.py: tables of {args.output} written again")
         return
-    samples, failed = perturb_all(jobs, args.nj, args.max_failed_utts)
-    write_folder(args.output, tables, factors, failed)
+    copies = {
+        f"{prefix}-{utt}": (recording, copy_path(args.output, f"{prefix}-{utt}", recording), factor)
+        for prefix, factor in factors.items()
+        for utt, recording in originals.items()
+    }
+    samples, failed = perturb_all(list(copies.values()), args.nj, args.max_failed_utts)
+    made = {new: job[1] for new, job in copies.items() if job[0].utterance not in failed}
+    write_folder(args.output, tables, factors, made)
     print(
-        f"perturb_speed.py: {len(originals)} originals and "
-        f"{len(jobs) - len(failed) * len(factors)} perturbed utterances "
+        f"perturb_speed.py: {len(originals)} originals and {len(made)} perturbed utterances "
         f"({samples / RATE / 3600:.2f} hours perturbed) -> {args.output}"
     )
 
