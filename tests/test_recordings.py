@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import kaldiio
 import launching
@@ -232,6 +233,33 @@ def test_sounds_in_arks(tmp_path, options):
     write_table(tmp_path / "segments", {"x": "b 0.2 0.3"})
     (cut,) = read_recordings(tmp_path / "wav.scp").values()
     np.testing.assert_allclose(cut.samples(RATE), INT16[::-1][3200:4800] / 32768, atol=1e-4)
+
+
+def test_speed_perturbation_cuts_originals_and_copies(cut, tmp_path):
+    script = Path(__file__).parents[1] / "egs2/core_sounds/units1/local/perturb_speed.py"
+    output = tmp_path / "perturbed"
+    words = [script, "--data", cut, "--output", output, "--factors", "0.9", "--nj", "1"]
+
+    def perturbed():
+        command = [sys.executable, *map(str, words)]
+        subprocess.run(command, check=True, env=launching.environment(), capture_output=True)
+        return read_recordings(output / "wav.scp")
+
+    write_table(cut / "reco2file_and_channel", {"long": "long 1", "short": "short 1"})
+    made = perturbed()
+    assert list(made) == [*SEGMENTS, *(f"sp0.9-{utt}" for utt in SEGMENTS)]
+    assert list(read_table(output / "text")) == list(read_table(output / "utt2spk")) == list(made)
+    for utt in SEGMENTS:
+        np.testing.assert_array_equal(made[utt].samples(RATE), sound_of(cut, utt))
+        assert len(made[f"sp0.9-{utt}"].samples(RATE)) == -(-len(sound_of(cut, utt)) * 10 // 9)
+    former = made["sp0.9-long"].samples(RATE)
+    # As long as before, of another place.
+    write_table(cut / "segments", SEGMENTS | {"long": "long 0.25 1"})
+    assert np.abs(perturbed()["sp0.9-long"].samples(RATE) - former).max() > 0.1
+    # Of whole recordings again: nothing of the segments stays.
+    for name in ("segments", "reco2file_and_channel"):
+        (cut / name).unlink()
+    assert list(perturbed()) == ["long", "short", "sp0.9-long", "sp0.9-short"]
 
 
 def test_python_takes_recordings(cut, parts):

@@ -147,3 +147,68 @@ def test_languages_are_names_of_files(recipe, option, value):
     result = recipe("st.sh", option, value)
     assert result.returncode == 2 and result.ran == []
     assert f"{option} is a language such as en, not '{value}'" in result.stderr
+
+
+LEARNING = ("asr.sh", "st.sh")
+
+
+def write_texts(folder, texts):
+    """data/SET of the sets in `texts`, whose local/data.sh writes wav.scp."""
+    for name, text in texts.items():
+        (folder / "data" / name).mkdir(parents=True, exist_ok=True)
+        (folder / "data" / name / "text").write_text(text)
+
+
+@pytest.mark.parametrize("script", LEARNING)
+def test_utterances_without_words_are_named_in_stage_1(recipe, tmp_path, script):
+    texts = {"train": "a one\nb\nc  \nd two\n", "dev": "e \nf one\n", "test": "g\nh one\n"}
+    write_texts(tmp_path, texts)
+    for _ in range(2):  # also once the data are finished
+        result = recipe(script, "--stop_stage", "1")
+        assert result.returncode != 0
+        assert "data/train/text: 2 utterances have no words: b c" in result.stderr
+        assert "data/dev/text: 1 utterances have no words: e" in result.stderr
+        assert "--skip_empty_text true" in result.stderr
+        # What is recognised in a test utterance without words is an insertion.
+        assert "data/test/text" not in result.stderr
+    assert recipe(script, "--stop_stage", "1", "--skip_empty_text", "true").returncode == 0
+    write_texts(tmp_path, {"train": "a one\n", "dev": "f one\n"})
+    assert recipe(script, "--stop_stage", "1").returncode == 0
+
+
+@pytest.mark.parametrize("script", LEARNING)
+@pytest.mark.parametrize("factors", ["0.9 x", "3", "0.9 0", "1e-1", "0.9,1.00001"])
+def test_speed_factors_are_checked_before_stage_1(recipe, script, factors):
+    result = recipe(script, "--stop_stage", "1", "--speed_perturb_factors", factors)
+    assert result.returncode == 2 and result.ran == []
+    bad = factors.replace(",", " ").split()[-1]
+    assert f"'{bad}' is not a number from 0.5 to 2" in result.stderr
+
+
+@pytest.mark.parametrize("script", LEARNING)
+def test_a_recipe_without_speed_perturbation_says_so_before_stage_1(recipe, script):
+    result = recipe(script, "--stop_stage", "1", "--speed_perturb_factors", "0.9")
+    assert result.returncode == 2 and result.ran == []
+    assert "needs local/perturb_speed.py, which this recipe lacks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "factors, chosen",
+    [
+        ("0.9 1.0 1.1", "0.9 1.1"),
+        ("0.9  1.1", "0.9 1.1"),
+        (" 1.1,0.90 0.9 1", "1.1 0.90"),
+        ("1.0", ""),
+        ("", ""),
+    ],
+)
+def test_speed_factors_as_espnet_has_them(tmp_path, factors, chosen):
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/perturb_speed.py").touch()
+    script = (
+        f". {TEMPLATE}/utils/data_stages.sh\nspeed_perturb_factors=$1\nchoose_factors\n"
+        'echo "$speed_perturb_factors"'
+    )
+    command = ["bash", "-c", f"set -euo pipefail\n{script}", "x", factors]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout == f"{chosen}\n", result.stderr

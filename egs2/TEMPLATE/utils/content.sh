@@ -42,18 +42,20 @@ _content_key() {
     fi
 }
 
-# tables_of FOLDER...: the tables of data folders that say what is heard: wav.scp, and segments
-# where there is one.
+# tables_of FOLDER...: the tables of data folders that say what is heard: wav.scp, and where they are,
+# segments and reco2file_and_channel.
 tables_of() {
-    local folder
+    local folder name
     for folder in "$@"; do
         echo "${folder}/wav.scp"
-        if [ -e "${folder}/segments" ]; then echo "${folder}/segments"; fi
+        for name in segments reco2file_and_channel; do
+            if [ -e "${folder}/${name}" ]; then echo "${folder}/${name}"; fi
+        done
     done
 }
 
-# state_of_recordings FOLDER...: a hash of the sizes and times of modification of all recordings in
-# the wav.scp of data folders, by which one that was replaced in place is noticed. Nothing is read:
+# state_of_recordings FOLDER...: a hash of the sizes and times of change of all recordings in the
+# wav.scp of data folders, by which one that was replaced in place is noticed. Nothing is read:
 # this runs in each call, and costs one request to the file system for each recording. Of an entry
 # `file.ark:12` it is the ark's.
 state_of_recordings() {
@@ -63,16 +65,17 @@ state_of_recordings() {
     done | sort -u | tr '\n' '\0' |
         # Many requests at once, since those of a network file system take long. Their output comes
         # in any order.
-        xargs -0 -r -n 500 -P 16 sh -c 'stat -L -c "%n %s %.Y" -- "$@" 2>/dev/null | sha256sum' sh |
+        xargs -0 -r -n 500 -P 16 sh -c 'stat -L -c "%n %s %.Y %.Z" -- "$@" 2>/dev/null | sha256sum' sh |
         sort | hash_of
 }
 
-# begin_set FOLDER KEY PRODUCT RECORDINGS: a set's folder for work under KEY, with all that is there
-# if it is of the same recordings (as state_of_recordings gives them).
+# begin_set FOLDER KEY PRODUCT RECORDINGS: a set's folder for work under KEY. Without PRODUCT, if the
+# state of the recordings is another one: the command that makes it looks then which of its shards
+# were made of what is there now.
 begin_set() {
     fresh "$1" "$2"
     if ! noted "$1/.recordings" "$4"; then
-        rm -rf "${1:?}/$3" "$1/.content" "$1/shards"
+        rm -rf "${1:?}/$3" "$1/.content"
         write_whole "$1/.recordings" "$4"
     fi
 }

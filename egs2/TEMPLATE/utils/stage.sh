@@ -162,7 +162,7 @@ _stage_key() {
                 [ "${_planned[${input}]}" != "$(_finished_key "${input}")" ]; then uses=(); fi
         done
     fi
-    _content_key "${name}" "${key}" ${uses[@]+"${uses[@]}"}
+    _content_key "${name}.uses" "${key}" ${uses[@]+"${uses[@]}"}
 }
 
 # _key OPTIONS MARKER...

@@ -30,7 +30,11 @@ _refuse_other() {
         _may_go_on "$1"; then
         return 0
     fi
-    if _is_same_training "$1"; then
+    if _is_same_training "$1" && _schedule_ends "$1"; then
+        echo "$1 cannot be trained for ${epochs} epochs: its learning rate ends with the" \
+            "total_steps of its scheduler_conf. Choose another ${renamed_by}, or use" \
+            "--retrain true to remove the old training and begin again." >&2
+    elif _is_same_training "$1"; then
         echo "$1 holds a training with --max_epoch ${_trained}, and it is ${epochs} now. Give" \
             "${_trained} or more, choose another ${renamed_by}, or use --retrain true to remove" \
             "the old training and begin again." >&2
@@ -50,7 +54,20 @@ _is_same_training() {
         [ "${known}" = "${same_training}" ]
 }
 
-_may_go_on() { _is_same_training "$1" && [ "${epochs}" -ge "${_trained}" ]; }
+# _schedule_ends DIR: whether the schedule of a training's learning rate is too short for its epochs, as
+# ESPnet's own config there has it.
+_schedule_ends() {
+    awk -v epochs="${epochs}" '
+        $1 == "total_steps:" { steps = $2 }
+        $1 == "num_iters_per_epoch:" { per_epoch = $2 }
+        $1 == "accum_grad:" { batches = $2 }
+        END { exit !(steps + 0 > 0 && (per_epoch + 0 == 0 || epochs * per_epoch > steps * batches)) }
+    ' "$1/config.yaml" 2>/dev/null
+}
+
+_may_go_on() {
+    _is_same_training "$1" && [ "${epochs}" -ge "${_trained}" ] && ! _schedule_ends "$1"
+}
 
 # _begin_training DIR: a folder for the stage's training, the present one where it may go on.
 _begin_training() {

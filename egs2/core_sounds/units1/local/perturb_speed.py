@@ -3,11 +3,13 @@
 
 As with sox's "speed", pitch and tempo change together: the wave is resampled with an exact ratio
 and played at the old rate. Units are made from waveforms, so this comes before the dump. Recordings
-are read as the dump reads them, in any format, rate and number of channels.
+are read as the dump reads them: in any format, rate and number of channels, and cut by `segments`.
 """
 
 import argparse
+import hashlib
 import sys
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,11 +17,12 @@ import numpy as np
 from flac import RATE, is_current, run_jobs, write_atomically, write_flac
 from scipy.signal import resample_poly
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.data import read_table
+from espnet_entropy.recordings import CHANNELS, SEGMENTS, Recording, read_recordings
 
-COPIED = ("text", "text.tc", "utt2dur", "utt2prompt")
+COPIED = ("text.tc", "utt2dur", "utt2prompt")
 TRANSLATIONS = "text.tc.*"  # copied too; not every utterance has one
+RECORDING_TABLES = ("wav.scp", SEGMENTS, CHANNELS)
 
 
 def perturbed_length(samples: int, factor: Fraction) -> int:
@@ -32,19 +35,25 @@ def perturb(wave: np.ndarray, factor: Fraction) -> np.ndarray:
     return np.clip(resample_poly(wave, factor.denominator, factor.numerator), -1, 1)
 
 
-def perturb_file(job: tuple[str, str, Path, Fraction]) -> tuple[int, str]:
+def copy_path(output: Path, name: str, recording: Recording) -> Path:
+    """Where a copy is: a copy of anything else has another path, and is not taken for it."""
+    origin = hashlib.sha256(repr(recording.origin).encode()).hexdigest()[:8]
+    return output / "audio" / f"{name}-{origin}.flac"
+
+
+def perturb_file(job: tuple[Recording, Path, Fraction]) -> tuple[int, str]:
     """Write one perturbed clip unless it is there and current.
 
     Returns:
         Its samples, and why there is none: an error message, or "".
     """
-    _, source, target, factor = job
+    recording, target, factor = job
     try:
-        wave = read_audio(source, RATE)
+        wave = recording.samples(RATE)
     except ValueError as error:
         return 0, str(error)
     samples = perturbed_length(len(wave), factor)
-    if not is_current(target, source, samples):
+    if not is_current(target, recording.origin.path, samples):
         write_flac(target, perturb(wave, factor))
     return samples, ""
 
@@ -64,7 +73,11 @@ def perturb_all(jobs: list[tuple], nj: int, most: int) -> tuple[int, set[str]]:
         ValueError: more recordings cannot be read.
     """
     done = run_jobs(perturb_file, jobs, nj, "perturbing")
-    reasons = {utt: reason for (utt, *_), (_, reason) in zip(jobs, done, strict=True) if reason}
+    reasons = {
+        recording.utterance: reason
+        for (recording, *_), (_, reason) in zip(jobs, done, strict=True)
+        if reason
+    }
     if len(reasons) > most:
         utt, reason = next(iter(reasons.items()))
         raise ValueError(
@@ -94,51 +107,67 @@ def parse_factors(text: str) -> dict[str, Fraction]:
 
 
 def write_folder(
-    output: Path, tables: dict[str, dict], factors: dict, failed: frozenset | set = frozenset()
+    output: Path, tables: dict[str, dict], factors: dict, copies: dict[str, Path | str]
 ) -> None:
-    """Originals and copies, sorted as in the C locale; the utterances of `failed` have no copies.
+    """Originals and copies, sorted as in the C locale.
 
     As in Kaldi, the prefix goes before the speaker too, so that both columns of utt2spk stay
     sorted: an utterance id starts with its speaker.
+
+    Args:
+        output: folder to write.
+        tables: of the originals, by name.
+        factors: by prefix.
+        copies: sound files by id of the copy; an utterance that could not be read has none.
     """
     joined = {name: dict(table) for name, table in tables.items()}
-    for prefix in factors:
+    for prefix, factor in factors.items():
         for name, table in tables.items():
+            if name in RECORDING_TABLES:
+                continue
             for utt, value in table.items():
-                if utt in failed:
-                    continue
-                new = f"{prefix}-{utt}"
-                if name == "wav.scp":
-                    value = f"{output / 'audio' / new}.flac"
-                elif name == "utt2spk":
+                if name == "utt2spk":
                     value = f"{prefix}-{value}"
                 elif name == "utt2dur":
-                    value = f"{float(value) / float(factors[prefix]):.3f}"
-                joined[name][new] = value
+                    value = f"{float(value) / float(factor):.3f}"
+                if f"{prefix}-{utt}" in copies:
+                    joined[name][f"{prefix}-{utt}"] = value
+    for new, path in copies.items():
+        joined["wav.scp"][new] = str(path)
+        # Whole files of one channel.
+        if SEGMENTS in joined:
+            joined[SEGMENTS][new] = f"{new} 0 -1"
+        if CHANNELS in joined:
+            joined[CHANNELS][new] = f"{new} 1"
     speakers: dict[str, list[str]] = {}
-    ids = sorted(joined["wav.scp"], key=str.encode)
-    for utt in ids:
+    utts = sorted(joined[SEGMENTS if SEGMENTS in joined else "wav.scp"], key=str.encode)
+    for utt in utts:
         speakers.setdefault(joined["utt2spk"][utt], []).append(utt)
     lines = (f"{s} {' '.join(speakers[s])}\n" for s in sorted(speakers, key=str.encode))
     write_atomically(output / "spk2utt", "".join(lines))
+    (output / SEGMENTS).unlink(missing_ok=True)
+    (output / CHANNELS).unlink(missing_ok=True)
     for name in sorted(joined):  # wav.scp comes last
         table = joined[name]
-        write_atomically(output / name, "".join(f"{u} {table[u]}\n" for u in ids if u in table))
+        keys = sorted(table, key=str.encode) if name in RECORDING_TABLES else utts
+        write_atomically(output / name, "".join(f"{k} {table[k]}\n" for k in keys if k in table))
 
 
-def read_tables(folder: Path) -> dict[str, dict[str, str]]:
+def read_tables(folder: Path, utts: Iterable[str]) -> dict[str, dict[str, str]]:
     """The tables of a data folder by name.
 
     Raises:
         ValueError: one of them lacks an utterance, or cannot be read.
     """
-    names = ("wav.scp", "utt2spk", *(n for n in COPIED if n == "text" or (folder / n).exists()))
+    required = ("text", "utt2spk")
+    names = (*required, *(name for name in COPIED if (folder / name).exists()))
     tables = {name: read_table(folder / name) for name in names}
     for name, table in tables.items():
-        lacking = sorted(tables["wav.scp"].keys() - table.keys())
+        lacking = sorted(set(utts) - table.keys())
         if lacking:
             raise ValueError(f"{folder / name} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
-    return tables | {path.name: read_table(path) for path in folder.glob(TRANSLATIONS)}
+    paths = [*folder.glob(TRANSLATIONS), *(folder / name for name in RECORDING_TABLES)]
+    return tables | {path.name: read_table(path) for path in paths if path.exists()}
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -162,23 +191,24 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd=None):
     args = get_parser().parse_args(cmd)
     factors = parse_factors(args.factors)
-    tables = read_tables(args.data)
-    originals = tables["wav.scp"]
-    jobs = [
-        (utt, source, args.output / "audio" / f"{prefix}-{utt}.flac", factor)
-        for prefix, factor in factors.items()
-        for utt, source in originals.items()
-    ]
+    originals = read_recordings(args.data / "wav.scp")
+    tables = read_tables(args.data, originals)
     if args.tables_only == "true":
-        failed = {utt for utt, _, target, _ in jobs if not target.exists()}
-        write_folder(args.output, tables, factors, failed)
+        known = read_table(args.output / "wav.scp")
+        names = (f"{prefix}-{utt}" for prefix in factors for utt in originals)
+        write_folder(args.output, tables, factors, {n: known[n] for n in names if n in known})
         print(f"perturb_speed.py: tables of {args.output} written again")
         return
-    samples, failed = perturb_all(jobs, args.nj, args.max_failed_utts)
-    write_folder(args.output, tables, factors, failed)
+    copies = {
+        f"{prefix}-{utt}": (recording, copy_path(args.output, f"{prefix}-{utt}", recording), factor)
+        for prefix, factor in factors.items()
+        for utt, recording in originals.items()
+    }
+    samples, failed = perturb_all(list(copies.values()), args.nj, args.max_failed_utts)
+    made = {new: job[1] for new, job in copies.items() if job[0].utterance not in failed}
+    write_folder(args.output, tables, factors, made)
     print(
-        f"perturb_speed.py: {len(originals)} originals and "
-        f"{len(jobs) - len(failed) * len(factors)} perturbed utterances "
+        f"perturb_speed.py: {len(originals)} originals and {len(made)} perturbed utterances "
         f"({samples / RATE / 3600:.2f} hours perturbed) -> {args.output}"
     )
 

@@ -1,0 +1,65 @@
+"""asr.sh with tiny models and real trainings, after its data or epochs have changed.
+
+Minutes.
+"""
+
+import pytest
+import tiny_recipe
+
+OPTIONS = (
+    "--train_set train --valid_set dev --test_sets test --token_type char --use_lm true --nj 2 "
+    "--num_shards 1 --max_short_share 1 --inference_asr_model valid.loss.best.pth --asr_tag tiny"
+).split()
+TRAINED = ["text language model", "statistics", "segments against labels", "training"]
+LONGER = ("--lm_args", "--max_epoch 2", "--asr_args", "--max_epoch 2")
+DECODED = ["decoding", "scoring", "report"]
+
+
+@pytest.mark.long
+def test_what_depends_on_a_change_is_made_again_and_nothing_else(parts, tmp_path):
+    recipe = tiny_recipe.make_recipe(tmp_path / "asr1")
+
+    def run(*options):
+        return tiny_recipe.run(recipe, "asr.sh", *OPTIONS, "--bundle", str(parts.bundle), *options)
+
+    def ran(*options):
+        return tiny_recipe.stages(run(*options))
+
+    def arks():
+        shards = (recipe / "dump/raw").glob("*/shards/*.ark")
+        return {path.parts[-3]: path.stat().st_mtime_ns for path in shards}
+
+    everything = ["data", "dump for training", "dump of test sets", "token list"]
+    assert ran() == [*everything, *TRAINED, *DECODED]
+    assert ran() == []
+    dumped = arks()
+
+    tiny_recipe.correct(recipe, "data/train/text", "one two\n", "one three\n")
+    refused = run()
+    assert refused.returncode != 0 and "with other options or other data" in refused.stderr
+    tiny_recipe.correct(recipe, "data/train/text", "one three\n", "one two\n")
+    assert ran() == []
+
+    tiny_recipe.correct(recipe, "data/test/text", "one two\n", "one three\n")
+    assert ran() == ["dump of test sets", "scoring", "report"]
+
+    longer = ["text language model", "segments against labels", "training"]
+    assert ran(*LONGER) == [*longer, *DECODED]
+    for model in ("lm_train_char", "asr_tiny"):
+        log = (recipe / "exp" / model / "train.log").read_text()
+        assert "The training was resumed using" in log and "2/2epoch started" in log
+    assert "--max_epoch 2, and it is 1 now" in run().stderr
+    assert arks() == dumped
+
+    tiny_recipe.replace_recording(recipe / "data/test/utt-b.wav")
+    assert ran(*LONGER) == ["dump of test sets", *DECODED]
+    changed = {name for name, time in arks().items() if time != dumped[name]}
+    assert changed == {"test"}
+
+    tiny_recipe.correct(recipe, "data/train/text", "one two\n", "\n")
+    assert "utterances have no words: utt-a" in run(*LONGER).stderr
+    again = ran(*LONGER, "--retrain", "true", "--skip_empty_text", "true", "--stop_stage", "5")
+    assert again == ["dump for training", "token list", *TRAINED]
+    assert "utt-a" in (recipe / "dump/raw/train/empty_texts").read_text()
+    assert "utt-a" not in (recipe / "dump/raw/train/wav.scp").read_text()
+    assert {name for name, time in arks().items() if time != dumped[name]} == {"test"}
