@@ -8,10 +8,9 @@ import argparse
 
 import torch
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import Bundle, load_extractor
-from espnet_entropy.data import read_table
 from espnet_entropy.features import build_extractor
+from espnet_entropy.recordings import read_recordings
 from espnet_entropy.results_page import provenance, table
 from espnet_entropy.tokenizer import UnitTokenizer
 
@@ -21,8 +20,8 @@ CHUNKS_SEC = (0.5, 1.0, 2.0, 5.0, 10.0)
 def joined(wav_scp: str, minutes: int, sample_rate: int) -> list[torch.Tensor]:
     """Recordings one after another, cut to (60 * sample_rate,) each."""
     waves, seconds = [], 0.0
-    for path in read_table(wav_scp).values():
-        waves.append(torch.from_numpy(read_audio(path, sample_rate)))
+    for recording in read_recordings(wav_scp).values():
+        waves.append(torch.from_numpy(recording.samples(sample_rate)))
         seconds += len(waves[-1]) / sample_rate
         if seconds >= 60 * minutes:
             break

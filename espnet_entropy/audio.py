@@ -1,18 +1,27 @@
 """Sound files: whatever FFmpeg reads, as one channel of samples at the wanted rate."""
 
-import itertools
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from espnet_entropy.data import shell_command_error
+from espnet_entropy.decoding import Decoder
+from espnet_entropy.sound_header import ogg_lacks_end, stated_seconds, unread_bytes
+
+# The mean of channels that have nothing to do with each other keeps 1 / channels of their mean
+# energy: two speakers with a channel each, noise, microphones far apart. Ours is measured in that
+# unit. It is near 0 where one channel is another one inverted, which no good recording comes near:
+# microphones whose distance delays a voice by half of its period lose one octave, not all of them.
+CANCELLED, WEAKENED = 0.1, 0.5
 
 
 class SoundWarning(UserWarning):
-    """A sound file was read, but not all of it, or not as it may be meant."""
+    """A sound file was read, but sound is missing, or may be."""
 
 
 def read_audio(
@@ -45,58 +54,141 @@ def read_audio(
             tools run, and we do not.
     """
     name = _name(source)
-    import av
-
-    # FFmpeg's own way to one channel adds the channels up; their mean cannot overflow. Channels
-    # interleaved: PyAV reads behind the end where more than eight have a plane each.
-    resampler = av.AudioResampler(format="flt", rate=sample_rate)
-    blocks, most = [], float("inf") if max_sec is None else max_sec * sample_rate
-    options = {"format_whitelist": ",".join(containers)} if containers else {}
-    try:
-        with av.open(_opened(source), options=options) as container:
-            for frame in itertools.chain(container.decode(audio=0), [None]):
-                for chunk in resampler.resample(frame):
-                    most -= chunk.samples
-                    if most < 0:
-                        raise ValueError(
-                            f"{name} is longer than {max_sec:g} s; cut it, or allow more"
-                        )
-                    block = chunk.to_ndarray().reshape(-1, chunk.layout.nb_channels)
-                    blocks.append(_one_channel(block, channel, name))
-    except (OSError, IndexError, av.FFmpegError) as error:
-        raise ValueError(f"{name} cannot be decoded: {error or 'no audio stream'}") from error
-    if not blocks:
-        raise ValueError(f"{name} holds no sound")
-    samples = np.concatenate(blocks)
-    if not np.isfinite(samples).all():
-        raise ValueError(f"{name} holds NaN or infinite samples")
+    mix, blocks = _Mix(name, channel), []
+    most = float("inf") if max_sec is None else max_sec * sample_rate
+    with _opened(source, name, containers) as container:
+        decoder = Decoder(container, sample_rate)
+        for block in decoder.blocks():
+            most -= len(block)
+            if most < 0:
+                raise ValueError(f"{name} is longer than {max_sec:g} s; cut it, or allow more")
+            blocks.append(mix.one_channel(block))
+        if decoder.failed > decoder.packets / 2:
+            raise ValueError(
+                f"{name} cannot be decoded: {decoder.failed} of {decoder.packets} packets are "
+                f"broken ({_reason(decoder.error)})"
+            )
+        if not blocks:
+            raise ValueError(f"{name} holds no sound")
+        samples = np.concatenate(blocks)
+        if not np.isfinite(samples).all():
+            raise ValueError(f"{name} holds NaN or infinite samples")
+        faults = list(_faults(source, container, decoder, len(samples) / sample_rate))
+    for fault in [*mix.faults(), *faults]:
+        warnings.warn(f"{name} {fault}", SoundWarning, stacklevel=2)
     return samples
 
 
-def _one_channel(block: np.ndarray, channel: int | None, name: str) -> np.ndarray:
-    """(N, channels) -> (N,): one of the channels, or their mean."""
-    if channel is None:
-        return block.mean(axis=1)
-    if not 1 <= channel <= block.shape[1]:
-        have = "1 channel" if block.shape[1] == 1 else f"{block.shape[1]} channels"
-        raise ValueError(f"{name} has {have}, and no channel {channel}; channels count from 1")
-    return block[:, channel - 1].copy()  # a view would keep all channels in memory
+class _Mix:
+    """Channels in one; it measures what their mean keeps of them."""
+
+    def __init__(self, name: str, channel: int | None):
+        self.name, self.channel = name, channel
+        self.kept = self.unrelated = 0.0  # energy of the mean, and that of unrelated channels'
+
+    def one_channel(self, block: np.ndarray) -> np.ndarray:
+        """(N, channels) -> (N,): one of the channels, or their mean."""
+        channels = block.shape[1]
+        if self.channel is None:
+            if channels > 1:
+                # Without each block's offset: opposite offsets cancel out, and are no sound.
+                with np.errstate(invalid="ignore", over="ignore"):
+                    centred = block - block.mean(axis=0)
+                    products = centred.T @ centred / channels**2
+                self.kept += float(products.sum())
+                self.unrelated += float(products.trace())
+            return block.mean(axis=1)
+        if not 1 <= self.channel <= channels:
+            have = "1 channel" if channels == 1 else f"{channels} channels"
+            raise ValueError(
+                f"{self.name} has {have}, and no channel {self.channel}; channels count from 1"
+            )
+        return block[:, self.channel - 1].copy()  # a view would keep all channels in memory
+
+    def faults(self) -> Iterator[str]:
+        """What to warn of; ValueError if the channels cancel each other out."""
+        if self.kept >= WEAKENED * self.unrelated:
+            return
+        share = f"{100 * self.kept / self.unrelated:.2g} %"
+        if self.kept < CANCELLED * self.unrelated:
+            raise ValueError(
+                f"{self.name}: its channels cancel each other out: their mean has {share} of the "
+                "energy that unrelated channels would leave, so one is probably inverted; take "
+                "one of them with --channel 1, or convert the file to one channel"
+            )
+        yield (
+            f"has channels that partly cancel each other out: their mean has {share} of the energy "
+            "that unrelated channels would leave; if that is not intended, use --channel 1"
+        )
 
 
-def _opened(source: Path | str | BinaryIO) -> str | BinaryIO:
-    """What PyAV opens: FFmpeg reads what is before a colon, as in `12:30.wav`, as a protocol."""
-    return os.path.abspath(source) if isinstance(source, str | Path) else source
+def _faults(source, container, decoder: Decoder, seconds: float) -> Iterator[str]:
+    """What is missing in the sound that was read, in words that follow the file's name."""
+    if len(container.streams.audio) > 1:
+        yield f"has {len(container.streams.audio)} audio streams; only the first one is read"
+    if decoder.gaps:
+        lost, first = sum(length for _, length in decoder.gaps), decoder.gaps[0][0]
+        where = f"at {first:.2f} s"
+        if len(decoder.gaps) > 1:
+            where = f"in {len(decoder.gaps)} places, the first {where}"
+        yield f"is damaged: {lost:.2f} s are missing {where}; silence replaces them"
+    elif decoder.failed and not decoder.cut:
+        yield f"is damaged: {decoder.failed} of {decoder.packets} packets are broken and left out"
+    for time in decoder.jumps:
+        yield f"has a clock that jumps ahead at {time:.2f} s; the sound is joined there"
+    with _bytes(source) as file:
+        stated = stated_seconds(file, container)
+        # Video and pictures may outlast the sound that is last.
+        slack = 0.1 if len(container.streams) == 1 else 1.0
+        if stated and stated > decoder.end + slack:
+            yield f"is cut off: {stated:.2f} s by its header, {seconds:.2f} s are read"
+        elif decoder.cut or (container.format.name == "ogg" and ogg_lacks_end(file)):
+            yield f"ends too early, as if it was cut off; {seconds:.2f} s are read"
+        if container.format.name == "wav" and (unread := unread_bytes(file)):
+            yield f"has {unread} bytes behind the sound that its header states; they are not read"
+
+
+@contextmanager
+def _bytes(source: Path | str | BinaryIO) -> Iterator[BinaryIO]:
+    if isinstance(source, str | Path):
+        with open(source, "rb") as file:
+            yield file
+    else:
+        yield source
+
+
+@contextmanager
+def _opened(source: Path | str | BinaryIO, name: str, containers: Sequence[str] | None = None):
+    """A PyAV container with an audio stream; all its errors are ValueErrors with the name."""
+    import av
+
+    # FFmpeg reads what is before a colon, as in `12:30.wav`, as a protocol.
+    file = os.path.abspath(source) if isinstance(source, str | Path) else source
+    options = {"format_whitelist": ",".join(containers)} if containers else {}
+    try:
+        # Tags may be in any encoding; they do not matter here.
+        with av.open(file, options=options, metadata_errors="replace") as container:
+            if not container.streams.audio:
+                raise ValueError(f"{name} holds no sound: it has no audio stream")
+            yield container
+    except (OSError, av.FFmpegError) as error:
+        raise ValueError(f"{name} cannot be decoded: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _name(source: Path | str | BinaryIO) -> str:
     """What messages call a source; ValueError if it is a path that is not a file's."""
     if not isinstance(source, str | Path):
         return str(getattr(source, "name", "the opened sound file"))
-    _refuse_all_but_files(source)
+    refuse_all_but_files(source)
     return str(source)
 
 
-def _refuse_all_but_files(path: Path | str) -> None:
+def refuse_all_but_files(path: Path | str) -> None:
+    """Raise ValueError, with the way out, for an empty name, an address or a shell command."""
     if not str(path).strip():
         raise ValueError("no sound file is named; give its path behind the utterance in wav.scp")
     if "://" in str(path):
@@ -107,11 +199,5 @@ def _refuse_all_but_files(path: Path | str) -> None:
 
 def sample_rate_of(source: Path | str | BinaryIO) -> int:
     """The rate in Hz at which a sound file was sampled; ValueError if it cannot be read."""
-    name = _name(source)
-    import av
-
-    try:
-        with av.open(_opened(source)) as container:
-            return container.streams.audio[0].rate
-    except (OSError, IndexError, av.FFmpegError) as error:
-        raise ValueError(f"{name} cannot be decoded: {error or 'no audio stream'}") from error
+    with _opened(source, _name(source)) as container:
+        return container.streams.audio[0].rate

@@ -34,7 +34,7 @@ def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
     """What `config.yaml` keeps of an extractor; its path becomes relative to `folder`."""
     conf = dict(extractor.conf)
     if conf.get("path"):
-        conf["path"] = os.path.relpath(conf["path"], folder)
+        conf["path"] = relative_path(conf["path"], folder)
     return dict(
         extractor=dict(name=extractor.name, conf=conf, sha256=extractor.content_hash()),
         sample_rate=extractor.sample_rate,
@@ -42,6 +42,32 @@ def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
         dim=extractor.dim,
         batch_invariant=extractor.batch_invariant,
     )
+
+
+def relative_path(path: Path | str, folder: Path | str) -> str:
+    """The path of an extractor's weights from a folder, whatever links lead to either.
+
+    A link to the weights themselves is kept: the file that it names may have another suffix.
+    """
+    path = Path(path)
+    return os.path.relpath(path.parent.resolve() / path.name, Path(folder).resolve())
+
+
+def located_path(folder: Path | str, path: str) -> str:
+    """Where the path of an extractor's weights leads that a folder's `config.yaml` holds.
+
+    Args:
+        folder: may be a link, lie below one, or hold a link to its `config.yaml`.
+        path: relative to the folder, or absolute.
+    """
+    folder = Path(folder)
+    places = [
+        folder.resolve() / path,
+        (folder / "config.yaml").resolve().parent / path,
+        # What was written before links were resolved leads back along the way to the folder.
+        os.path.normpath(folder / path),
+    ]
+    return os.path.normpath(next((place for place in places if os.path.exists(place)), places[0]))
 
 
 def read_description(folder: Path | str) -> dict:
@@ -88,7 +114,7 @@ def load_extractor(folder: Path | str, path: str | None = None) -> nn.Module:
     described = read_description(folder)["extractor"]
     conf = dict(described["conf"])
     if conf.get("path"):
-        conf["path"] = path or os.path.normpath(Path(folder) / conf["path"])
+        conf["path"] = path or located_path(folder, conf["path"])
     extractor = build_extractor(described["name"], **conf)
     found = extractor.content_hash()
     if found != described["sha256"]:

@@ -31,6 +31,10 @@ PLUGINS = (
     ("espnet3.systems.esp2_asr.src.transducer_task", "frontend_choices", "entropy", FRONTEND),
 )
 
+# ESPnet imports it for every task and uses it for English phonemes alone. Its own import attempts
+# to download data for NLTK, which takes 20 seconds without a network.
+LATE = ("g2p_en",)
+
 
 def register(task: ModuleType) -> None:
     """Extend the tables of one imported ESPnet task module.
@@ -73,12 +77,31 @@ class _HookedLoader(importlib.abc.Loader):
         return getattr(self.loader, name)
 
 
+class _LateLoader(_HookedLoader):
+    """Executes a module when something in it is first used, and not when it is imported."""
+
+    def exec_module(self, module):
+        def load(name):
+            # What looks through all modules, as inspect does, asks for such names.
+            if name.startswith("__"):
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            del module.__getattr__
+            try:
+                self.loader.exec_module(module)
+            except BaseException:
+                module.__getattr__ = load
+                raise
+            return getattr(module, name)
+
+        module.__getattr__ = load
+
+
 class _HookingFinder(importlib.abc.MetaPathFinder):
     def __init__(self):
         self.searching = set()
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in _after_import or fullname in self.searching:
+        if fullname not in (*_after_import, *LATE) or fullname in self.searching:
             return None
         self.searching.add(fullname)
         try:
@@ -86,7 +109,8 @@ class _HookingFinder(importlib.abc.MetaPathFinder):
         finally:
             self.searching.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _HookedLoader(spec.loader)
+            kind = _LateLoader if fullname in LATE else _HookedLoader
+            spec.loader = kind(spec.loader)
         return spec
 
 

@@ -311,16 +311,18 @@ def _one_by_one(extractor, encode, waveforms: Tensor, lengths: Tensor) -> tuple[
     features = []
     with _full_float32(waveforms.device):
         for i, length in enumerate(lengths.tolist()):
+            # A batch of one has a name, which the caller knows.
+            which = f"utterance {i} of the batch: " if len(lengths) > 1 else ""
             if extractor.num_frames(length) < 1:
                 raise ValueError(
-                    f"utterance {i} of the batch: {length} samples ({length / SAMPLE_RATE:.4f} s) "
-                    f"are too short for one frame of {extractor.name}; leave it out"
+                    f"{which}{length} samples ({length / SAMPLE_RATE:.4f} s) are too short for one "
+                    f"frame of {extractor.name}; leave it out"
                 )
             waveform = waveforms[i, :length]
             peak = waveform.abs().amax().item()
             if not peak <= MAX_PEAK:  # also true for NaN
                 raise ValueError(
-                    f"utterance {i} of the batch: the largest sample of {length} is {peak}; "
+                    f"{which}the largest sample of {length} is {peak}; "
                     "expected finite floats in [-1, 1] (divide 16-bit integers by 32768)"
                 )
             pieces = waveform.split(pieces_of(extractor, length))

@@ -15,7 +15,9 @@ from espnet_entropy.bundle import (
     Bundle,
     describe_extractor,
     file_hash,
+    located_path,
     read_description,
+    relative_path,
 )
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.checkpoint import read_checkpoint
@@ -225,7 +227,7 @@ def _moved(config: dict, source: Path | str, target: Path) -> dict:
     conf = config["extractor"]["conf"]
     if not conf.get("path"):
         return config
-    path = os.path.relpath(Path(source) / conf["path"], target)
+    path = relative_path(located_path(source, conf["path"]), target)
     return config | dict(extractor=config["extractor"] | dict(conf=conf | dict(path=path)))
 
 
@@ -253,7 +255,12 @@ def _check_replaceable(output: Path) -> None:
         raise ValueError(f"the bundle is to replace the folder {output} as a whole; name a new one")
     if not output.exists() and not output.is_symlink():
         return
-    if output.is_symlink() or not output.is_dir():
+    if output.is_symlink():
+        raise ValueError(
+            f"{output} is no folder but a link to {output.resolve()}; remove it or name another "
+            "folder for the bundle"
+        )
+    if not output.is_dir():
         raise ValueError(f"{output} is no folder; remove it or name another one for the bundle")
     names = {path.name for path in output.iterdir()}
     other = sorted(names - {"config.yaml", *FILES})

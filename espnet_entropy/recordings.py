@@ -15,13 +15,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from espnet_entropy.audio import _refuse_all_but_files, read_audio
+from espnet_entropy.audio import read_audio, refuse_all_but_files
 from espnet_entropy.data import read_table
 from espnet_entropy.provenance import Source
 
 # Kaldi's limit: a segment that ends later than this after its recording is a mistake.
 MAX_OVERSHOOT_SEC = 0.5
-CHANNELS_FILE = "reco2file_and_channel"
+# Beside a table of recordings.
+SEGMENTS, CHANNELS = "segments", "reco2file_and_channel"
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Recording:
         return self.start_sec > 0 or self.end_sec is not None
 
     @property
-    def input(self) -> Source:
-        """The file, and the part of it, on which the samples depend: for records of results."""
+    def origin(self) -> Source:
+        """The file that it is in, and what of the file it is, by which changes are noticed."""
         path, offset = _split_ark(self.source)
-        part = (offset, self.channel, self.start_sec, self.end_sec)
-        is_whole = part == (None, None, 0.0, None)
-        return Source(path, "" if is_whole else str(part), offset is not None)
+        parts = {"at": offset, "channel": self.channel}
+        if self.is_cut:
+            parts |= {"from": self.start_sec, "to": self.end_sec}
+        part = " ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
+        return Source(path, part, is_ark=offset is not None)
 
     def samples(self, sample_rate: int, *, max_sec: float | None = None) -> np.ndarray:
         """The sound of the utterance.
@@ -125,7 +128,7 @@ def read_recordings(
     for utt, (name, start_sec, end_sec) in cuts.items():
         if channels and name not in channels:
             raise ValueError(
-                f"{Path(wav_scp).with_name(CHANNELS_FILE)} has no line for {name}, which {wav_scp} "
+                f"{Path(wav_scp).with_name(CHANNELS)} has no line for {name}, which {wav_scp} "
                 "has; add one, or remove the file to take the mean of all channels"
             )
         made[utt] = Recording(utt, sources[name], channels.get(name, channel), start_sec, end_sec)
@@ -134,7 +137,7 @@ def read_recordings(
 
 def segments_of(wav_scp: Path | str) -> Path | None:
     """The file that cuts the recordings of a table into utterances; None if there is none."""
-    path = Path(wav_scp).with_name("segments")
+    path = Path(wav_scp).with_name(SEGMENTS)
     return path if path.is_file() else None
 
 
@@ -181,7 +184,7 @@ def _parse_cut(row: str, known: Container[str], where: str) -> tuple[str, float,
 
 def _read_channels(wav_scp: Path | str) -> dict[str, int]:
     """Channel by recording; empty where no file says."""
-    path = Path(wav_scp).with_name(CHANNELS_FILE)
+    path = Path(wav_scp).with_name(CHANNELS)
     if not path.is_file():
         return {}
     channels = {}
@@ -207,7 +210,7 @@ def read_source(
 
 def check_source(source: str) -> None:
     """Raise ValueError, with the way out, where neither a file nor an ark is at a source."""
-    _refuse_all_but_files(source)
+    refuse_all_but_files(source)
     path = Path(_split_ark(source)[0])
     if path.is_file():
         return

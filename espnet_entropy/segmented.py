@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from espnet_entropy.bundle import Bundle
+from espnet_entropy.recordings import Recording
 from espnet_entropy.segment import RATELESS, SegmenterConfig, find_boundaries, segments_of
 from espnet_entropy.timing import Segment, timed_segments
 from espnet_entropy.tokenizer import Tokens, UnitTokenizer
@@ -99,7 +100,7 @@ class Segmentation:
         """Units per second."""
         return self.config.frame_rate_hz
 
-    def __call__(self, recording: Tensor | np.ndarray | Path | str) -> Segmented:
+    def __call__(self, recording: Tensor | np.ndarray | Recording | Path | str) -> Segmented:
         """Units and segments of one recording; takes and raises what `tokenize` does."""
         return self.cut(self.tokenizer.tokenize(recording))
 

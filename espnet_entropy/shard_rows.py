@@ -6,7 +6,7 @@ from pathlib import Path
 
 from espnet_entropy.data import read_table, write_table
 from espnet_entropy.provenance import Provenance, Source, stale
-from espnet_entropy.recordings import read_utterances
+from espnet_entropy.recordings import SEGMENTS, read_utterances
 
 # Files beside a table that may say how long its utterances are.
 SIZES = ("utt2dur", "utt2num_samples", "text_shape")
@@ -87,7 +87,7 @@ def _cut_record(folder: Path | str) -> Path:
 
 def _cut_from(table: Path | str) -> dict[str, Source]:
     """The files that decide which rows a shard has."""
-    beside = {name: Source(str(Path(table).with_name(name))) for name in ("segments", *SIZES)}
+    beside = {name: Source(str(Path(table).with_name(name))) for name in (SEGMENTS, *SIZES)}
     return {"table": Source(str(table))} | beside
 
 

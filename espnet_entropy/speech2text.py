@@ -7,7 +7,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from typeguard import TypeCheckError
@@ -16,6 +15,7 @@ from espnet_entropy.bundle import Bundle
 from espnet_entropy.checkpoint import read_checkpoint, read_frontend_conf
 from espnet_entropy.data import read_yaml
 from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.recordings import Recording
 from espnet_entropy.segment import segments_of
 from espnet_entropy.timing import Segment, timed_segments
 from espnet_entropy.tokenizer import UnitTokenizer
@@ -139,11 +139,11 @@ class Speech2Text:
         return self.tokenizer.sample_rate
 
     @torch.inference_mode()
-    def __call__(self, speech: Tensor | np.ndarray | Path | str) -> Transcript:
+    def __call__(self, speech: Tensor | Recording | Path | str) -> Transcript:
         """Recognise one recording.
 
         Args:
-            speech: (N,) float32 in [-1, 1] at `sample_rate`, or a sound file.
+            speech: (N,) float32 in [-1, 1] at `sample_rate`, a sound file, or a `Recording`.
 
         Raises:
             ValueError: the file cannot be read, the recording is shorter than a frame, or its

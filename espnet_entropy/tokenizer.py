@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bundle import Bundle, load_extractor
 from espnet_entropy.chunks import pieces_of
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.recordings import Recording
 from espnet_entropy.unit_lm import LlamaLM
 
 
@@ -129,19 +129,25 @@ class UnitTokenizer:
         with torch.autocast(self.device.type, enabled=False):
             return self._tokenize(waveforms, lengths)
 
-    def tokenize(self, recording: Tensor | np.ndarray | Path | str) -> Tokens:
+    def tokenize(self, recording: Tensor | np.ndarray | Recording | Path | str) -> Tokens:
         """Tokenize one recording, as a batch of one.
 
         Args:
-            recording: a sound file of any format, rate and channels; or (N,) samples in [-1, 1] at
-                `sample_rate`.
+            recording: a sound file of any format, rate and channels; a `Recording`; or (N,)
+                samples in [-1, 1] at `sample_rate`.
 
         Raises:
             ValueError: the file cannot be read, the recording is shorter than a frame or has more
-                than one channel, or its samples are not finite.
+                than one channel, or its samples are not finite. A file is named.
         """
         if isinstance(recording, (str, Path)):
-            recording = read_audio(recording, self.sample_rate)
+            recording = Recording(str(recording), str(recording))
+        if isinstance(recording, Recording):
+            samples = recording.samples(self.sample_rate)
+            try:
+                return self.tokenize(samples)
+            except ValueError as error:
+                raise ValueError(f"{recording.source}: {error}") from error
         waveform = torch.as_tensor(recording, dtype=torch.float32)
         if waveform.dim() != 1:
             raise ValueError(
@@ -157,8 +163,13 @@ class UnitTokenizer:
                 "at least one"
             )
         units, entropies = [], []
-        for waveform, length in zip(waveforms, lengths.tolist(), strict=True):
-            units.append(self.units_of(waveform[:length]))
+        for i, (waveform, length) in enumerate(zip(waveforms, lengths.tolist(), strict=True)):
+            try:
+                units.append(self.units_of(waveform[:length]))
+            except ValueError as error:
+                if len(waveforms) == 1:
+                    raise
+                raise ValueError(f"utterance {i} of the batch: {error}") from error
             if self.unit_lm is not None:
                 alone, frames = units[-1].unsqueeze(0), torch.tensor([len(units[-1])])
                 entropies.append(

@@ -15,7 +15,7 @@ from espnet_entropy.bundle import FILES, Bundle, describe_extractor, load_extrac
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_yaml, write_yaml
-from espnet_entropy.features import EXTRACTORS, build_extractor
+from espnet_entropy.features import build_extractor
 from espnet_entropy.packing import load_trained_lm, pack_bundle
 
 
@@ -245,57 +245,6 @@ def test_trained_lm_is_the_one_saved(parts):
     assert not lm.training
     with torch.no_grad():
         assert torch.equal(lm(ids)[0], parts.lm(ids)[0])
-
-
-# Where the extractor's weights are
-
-
-class FileExtractor(torch.nn.Module):
-    """Stands for an extractor with weights: its content is a file's."""
-
-    name = "file"
-    sample_rate, frame_shift_sec, dim, batch_invariant = 16000, 0.02, 5, False
-
-    def __init__(self, path):
-        super().__init__()
-        self.conf = {"path": str(path)}
-
-    def content_hash(self):
-        return Path(self.conf["path"]).read_text()
-
-
-@pytest.fixture
-def with_weights(parts, tmp_path, monkeypatch):
-    """root/weights and a bundle at root/exp/deep/bundle that names them."""
-    monkeypatch.setitem(EXTRACTORS, "file", FileExtractor)
-    root = tmp_path / "root"
-    codebook = Path(shutil.copytree(parts.codebook, root / "codebook"))
-    (root / "weights").write_text("abc")
-    described = describe_extractor(FileExtractor(root / "weights"), codebook)
-    assert described["extractor"]["conf"]["path"] == "../weights"
-    write_yaml(codebook / "config.yaml", read_yaml(codebook / "config.yaml") | described)
-    (root / "exp" / "deep").mkdir(parents=True)
-    pack_bundle(codebook, parts.checkpoint, parts.calibration, root / "exp" / "deep" / "bundle")
-    return root
-
-
-def test_a_moved_bundle_finds_its_weights(with_weights):
-    assert load_extractor(with_weights / "exp/deep/bundle").content_hash() == "abc"
-    moved = with_weights.rename(with_weights.parent / "elsewhere")
-    extractor = load_extractor(moved / "exp/deep/bundle")
-    assert Path(extractor.conf["path"]) == moved / "weights"
-
-
-def test_the_path_of_the_weights_can_be_given(with_weights, tmp_path):
-    (with_weights / "weights").rename(tmp_path / "new")
-    extractor = load_extractor(with_weights / "exp/deep/bundle", str(tmp_path / "new"))
-    assert extractor.conf["path"] == str(tmp_path / "new")
-
-
-def test_other_weights_are_refused(with_weights):
-    (with_weights / "weights").write_text("xyz")
-    with pytest.raises(ValueError, match="content hash xyz, but .* was made with abc"):
-        load_extractor(with_weights / "exp/deep/bundle")
 
 
 def test_other_settings_of_the_extractor_are_refused(bundle):

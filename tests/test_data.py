@@ -7,7 +7,6 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
-import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,9 +151,6 @@ def test_channels_are_averaged(tmp_path):
 
 def broken_recordings(folder):
     """Files with what is said of them."""
-    soundfile.write(folder / "whole.flac", tiny.wave(0, 2.0), 16000)
-    whole = (folder / "whole.flac").read_bytes()
-    (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.wav").write_bytes(b"")
     (folder / "text.wav").write_text("voice " * 50)
     soundfile.write(folder / "silent.wav", sine(16000)[:0], 16000)
@@ -172,7 +168,6 @@ def broken_recordings(folder):
         ("empty.wav", "cannot be decoded"),
         ("text.wav", "cannot be decoded"),
         ("header.wav", "cannot be decoded"),
-        ("cut.flac", "cannot be decoded"),
         ("silent.wav", "holds no sound"),
         ("nan.wav", "holds NaN or infinite"),
         ("infinite.wav", "holds NaN or infinite"),

@@ -58,6 +58,65 @@ def test_tasks_know_our_choices(code):
     assert ours == []
 
 
+NO_DOWNLOADS = """
+import sys
+import espnet_entropy
+import nltk
+attempts = []
+nltk.download = lambda name, *rest, **options: attempts.append(name)
+nltk.data.find = lambda name, *rest, **options: (_ for _ in ()).throw(LookupError(name))
+"""
+
+
+def test_nothing_is_downloaded_before_it_is_used():
+    code = """
+import espnet2.tasks.asr, espnet2.tasks.st
+from espnet2.text.phoneme_tokenizer import PhonemeTokenizer, g2p_en
+# Looks at all modules, as typeguard and torch do.
+import inspect
+inspect.getmodule(inspect.currentframe())
+assert g2p_en.__file__.endswith("__init__.py") and g2p_en.__spec__.name == "g2p_en"
+assert not attempts, attempts
+assert "g2p_en.g2p" not in sys.modules
+"""
+    python(NO_DOWNLOADS + code)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "g2p_en.G2p",
+        "importlib.import_module('g2p_en.g2p').G2p",
+        "importlib.reload(g2p_en).G2p",
+    ],
+)
+def test_english_phonemes_are_there_for_those_who_use_them(use):
+    code = f"""
+import importlib
+from espnet2.text.phoneme_tokenizer import g2p_en
+assert {use}.__module__ == "g2p_en.g2p"
+assert attempts == ["averaged_perceptron_tagger_eng", "cmudict"], attempts
+assert g2p_en.G2p is importlib.import_module("g2p_en").G2p
+from g2p_en import G2p
+"""
+    python(NO_DOWNLOADS + code)
+
+
+def test_a_late_import_that_fails_says_so_each_time():
+    code = """
+sys.modules["inflect"] = None
+import g2p_en
+for _ in range(2):
+    try:
+        g2p_en.G2p
+    except ImportError as error:
+        assert "inflect" in str(error), error
+    else:
+        sys.exit("no error")
+"""
+    python(NO_DOWNLOADS + code)
+
+
 def test_a_class_that_does_not_fit_is_refused(monkeypatch):
     class Base:
         pass

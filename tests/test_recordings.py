@@ -1,6 +1,11 @@
 """Recordings: cut by segments, one of their channels, or from arks."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import kaldiio
+import launching
 import numpy as np
 import pytest
 import soundfile
@@ -12,6 +17,7 @@ from espnet_entropy.bin import (
     bundle,
     dump,
     dump_acoustics,
+    dump_units,
     force_align,
     learn_codebook,
     merge_shards,
@@ -21,7 +27,7 @@ from espnet_entropy.bin import (
     vocoder_wavs,
 )
 from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
+from espnet_entropy.dump import read_dump, read_units
 from espnet_entropy.recordings import Recording, read_recordings, read_source
 from espnet_entropy.tokenizer import UnitTokenizer
 
@@ -90,6 +96,31 @@ def test_a_dump_is_of_the_segments(cut, parts, tmp_path, num_shards, is_split):
     tiny.command(bundle, "verify", **verify)
     picture = dict(dump=output, wav_scp=wav_scp, utt="other", calibration=parts.calibration)
     tiny.command(plot_utterance, **picture, output=tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_other_segments_or_another_channel_are_dumped_again(cut, parts, tmp_path, is_split):
+    output, wav_scp = tmp_path / "units", cut / "wav.scp"
+
+    def dumped():
+        if is_split:
+            tiny.command(split_table, table=wav_scp, output=output)
+        tiny.command(dump_units, wav_scp=wav_scp, codebook=parts.codebook, output=output)
+        tiny.command(merge_shards, output=output, expect=wav_scp)
+        return {utt: units.tolist() for utt, units in read_units(output / "units.scp")}
+
+    first = dumped()
+    stereo = np.stack([sound_of(cut, "short"), tiny.wave(5, 0.9)], 1)
+    soundfile.write(cut / "short.wav", stereo, RATE, subtype="FLOAT")
+    channels = []
+    for number in (1, 2):
+        table = {"long": "long 1", "short": f"short {number}"}
+        write_table(cut / "reco2file_and_channel", table)
+        channels.append(dumped()["short"])
+    assert channels[0] == first["short"] != channels[1]
+    write_table(cut / "segments", SEGMENTS | {"long": "long 0.5 1"})
+    again = dumped()
+    assert again["long"] == first["long"][:25] and again["other"] == first["other"]
 
 
 def test_sizes_are_those_of_the_utterances(cut, tmp_path):
@@ -202,6 +233,54 @@ def test_sounds_in_arks(tmp_path, options):
     write_table(tmp_path / "segments", {"x": "b 0.2 0.3"})
     (cut,) = read_recordings(tmp_path / "wav.scp").values()
     np.testing.assert_allclose(cut.samples(RATE), INT16[::-1][3200:4800] / 32768, atol=1e-4)
+
+
+def test_speed_perturbation_cuts_originals_and_copies(cut, tmp_path):
+    script = Path(__file__).parents[1] / "egs2/core_sounds/units1/local/perturb_speed.py"
+    output = tmp_path / "perturbed"
+    words = [script, "--data", cut, "--output", output, "--factors", "0.9", "--nj", "1"]
+
+    def perturbed():
+        command = [sys.executable, *map(str, words)]
+        subprocess.run(command, check=True, env=launching.environment(), capture_output=True)
+        return read_recordings(output / "wav.scp")
+
+    write_table(cut / "reco2file_and_channel", {"long": "long 1", "short": "short 1"})
+    made = perturbed()
+    assert list(made) == [*SEGMENTS, *(f"sp0.9-{utt}" for utt in SEGMENTS)]
+    assert list(read_table(output / "text")) == list(read_table(output / "utt2spk")) == list(made)
+    for utt in SEGMENTS:
+        np.testing.assert_array_equal(made[utt].samples(RATE), sound_of(cut, utt))
+        assert len(made[f"sp0.9-{utt}"].samples(RATE)) == -(-len(sound_of(cut, utt)) * 10 // 9)
+    former = made["sp0.9-long"].samples(RATE)
+    # As long as before, of another place.
+    write_table(cut / "segments", SEGMENTS | {"long": "long 0.25 1"})
+    assert np.abs(perturbed()["sp0.9-long"].samples(RATE) - former).max() > 0.1
+    # Of whole recordings again: nothing of the segments stays.
+    for name in ("segments", "reco2file_and_channel"):
+        (cut / name).unlink()
+    assert list(perturbed()) == ["long", "short", "sp0.9-long", "sp0.9-short"]
+
+
+def test_python_takes_recordings(cut, parts):
+    tokenizer = UnitTokenizer.from_bundle(parts.bundle)
+    for utt, recording in read_recordings(cut / "wav.scp").items():
+        units = tokenizer.tokenize(recording).units
+        assert units.tolist() == tokenizer.tokenize(sound_of(cut, utt)).units.tolist()
+
+
+def test_a_list_from_standard_input(parts):
+    paths = [f"{parts.data}/utt-{letter}.wav" for letter in "ab"]
+    words = ["--bundle", parts.bundle, "--list", "-"]
+    done = subprocess.run(
+        [sys.executable, "-m", "espnet_entropy.bin.tokenize_recordings", *map(str, words)],
+        input="".join(f"{path}\r\n" for path in paths),
+        capture_output=True,
+        text=True,
+        env=launching.environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == paths
 
 
 def test_files_that_are_called_like_entries_of_arks(tmp_path):

@@ -1,12 +1,16 @@
 """Tokenizer: the same bits alone and in a batch, the same as its parts and as the dump."""
 
+from pathlib import Path
+
 import pytest
+import soundfile
 import tiny
 import torch
 
 from espnet_entropy.bundle import Bundle, load_extractor
 from espnet_entropy.dump import read_dump
 from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.segmented import Segmentation
 from espnet_entropy.tokenizer import UnitTokenizer
 
 
@@ -83,5 +87,24 @@ def test_without_unit_lm(parts, tokenizer):
     ids=["short", "nan"],
 )
 def test_bad_sound_is_refused(tokenizer, wave, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         tokenizer(wave, torch.tensor([wave.shape[1]]))
+    assert "of the batch" not in str(caught.value)
+    # Beside good ones its place is said.
+    both = torch.stack([torch.from_numpy(tiny.wave(0, 0.5)), torch.zeros(8000)])
+    both[1, : wave.shape[1]] = wave[0]
+    with pytest.raises(ValueError, match=rf"^utterance 1 of the batch: .*{message}"):
+        tokenizer(both, torch.tensor([8000, wave.shape[1]]))
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_that_cannot_be_tokenized_is_named(parts, tokenizer, tmp_path, kind):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, tiny.wave(0, 0.005), 16000)
+    segmentation = Segmentation.from_bundle(parts.bundle)
+    for call in (tokenizer.tokenize, segmentation):
+        with pytest.raises(ValueError) as caught:
+            call(kind(path))
+        assert str(caught.value) == (
+            f"{path}: 80 samples (0.0050 s) are too short for one frame of mfcc; leave it out"
+        )

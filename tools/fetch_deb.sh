@@ -19,7 +19,10 @@ done
 
 # All that apt writes goes under one folder of our own; only the system's sources are read.
 # Several calls can run at once and each leaves the system as it was.
-work=$(mktemp -d "${TMPDIR:-/tmp}/fetch_deb.XXXXXX")
+# It lies beside DEST, where there is room for the package, whatever TMPDIR is.
+dest=$(realpath -m -- "${dest}")
+mkdir -p "$(dirname "${dest}")"
+work=$(mktemp -d "${dest}.fetch_deb.XXXXXX")
 trap 'rm -rf "${work}"' EXIT
 mkdir -p "${work}/lists/partial" "${work}/cache/archives/partial" "${work}/deb"
 private=(

@@ -26,7 +26,7 @@ pip_from_wheel() {
 
 pip_from_debian() {
     local folder status=0
-    folder=$(mktemp -d)
+    folder=$(mktemp -d "${venv}/pip.XXXXXX")
     "${here}/fetch_deb.sh" python3-pip-whl "${folder}" && pip_from_wheel "${folder}" || status=$?
     rm -rf "${folder}"
     return "${status}"

@@ -28,8 +28,8 @@ if [ -n "${data_dir}" ]; then
 fi
 if [ -n "${model_dir}" ]; then units_args+=(--model_dir "$(cd "${model_dir}" && pwd)"); fi
 cd "${here}"
-logs=$(mktemp -d)
-trap 'rm -rf "${logs}"' EXIT
+logs=${here}/asr1/exp${part}/demo_log
+mkdir -p "${logs}"
 
 echo "== units1: units, unit language model, entropies, bundle"
 units1/run.sh "${units_args[@]}" | tee "${logs}/units1.txt"

@@ -2,14 +2,17 @@
 
 import sys
 import time
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 from espnet2.utils import config_argparse
 from tqdm import tqdm
+
+from espnet_entropy.audio import SoundWarning
 
 
 def make_parser(description: str) -> config_argparse.ArgumentParser:
@@ -73,7 +76,8 @@ def named_recordings(args) -> dict:
     """`Recording`s of `add_recording_arguments`, files by their path and those of a table by name.
 
     Raises:
-        ValueError: there are none, more than one option names some, or one is no file.
+        ValueError: there are none, more than one option names some, a file is named twice, or one
+            is no file, unless --max_failed_utts leaves some out.
     """
     from espnet_entropy.data import read_lines
     from espnet_entropy.recordings import Recording, check_source, read_recordings
@@ -83,17 +87,18 @@ def named_recordings(args) -> dict:
     if args.wav_scp is not None:
         recordings = read_recordings(args.wav_scp, channel=args.channel)
     else:
-        lines = args.files or [line.strip() for line in read_lines(args.list)]
-        paths = [path for path in lines if path]
+        paths = args.files or [line.strip() for line in read_lines(args.list) if line.strip()]
         check_named_once(paths)
         recordings = {path: Recording(path, path, args.channel) for path in paths}
     if not recordings:
         raise ValueError(f"{args.wav_scp or args.list} names no recordings")
+    if args.max_failed_utts:
+        return recordings
     for name, recording in recordings.items():
         try:
             check_source(recording.source)  # before a model is loaded and the first is decoded
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+            raise named_error(name, error) from error
     return recordings
 
 
@@ -113,8 +118,8 @@ class Failures:
         """Note and tell it; ValueError if this one is not tolerated any more."""
         self.reasons[utt] = " ".join(str(error).split())
         if len(self.reasons) > self.most:
-            raise ValueError(f"{self.what}{utt}: {error}") from error
-        print(f"left out: {self.what}{utt}: {error}", file=sys.stderr, flush=True)
+            raise named_error(f"{self.what}{utt}", error) from error
+        print(f"left out: {named_error(f'{self.what}{utt}', error)}", file=sys.stderr, flush=True)
 
     def write(self, path: Path | str) -> None:
         """A table of them; where there are none, a former one is removed."""
@@ -131,6 +136,13 @@ def check_named_once(names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"{twice[0]} is named twice; name each recording once")
+
+
+def named_error(name: str, error: ValueError) -> ValueError:
+    """The error of a recording with its name, which a file's errors begin with already."""
+    if str(error).startswith((f"{name}: ", f"{name} ")):
+        return error
+    return ValueError(f"{name}: {error}")
 
 
 def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
@@ -159,13 +171,34 @@ def usable_device(name: str) -> str:
 
 @contextmanager
 def user_errors():
-    """Bad input ends a command with its message, not with a traceback."""
+    """Bad input ends a command with its message, not with a traceback.
+
+    What sound files lack is a line `warning: ...`, once for each file however often it is read.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", SoundWarning)
+            warnings.showwarning = _shown(warnings.showwarning)
+            yield
     except (ValueError, OSError) as error:
         # A line an item: a log's last line, and a grep for "error:", then say all of it.
         items = (" ".join(item.split()) for item in str(error).split("\n- "))
         sys.exit("error: " + "\n- ".join(items))
+
+
+def _shown(others: Callable) -> Callable:
+    """What shows warnings: each of ours once, as a line above the progress bar."""
+    seen = set()
+
+    def show(message, category, *where, **options):
+        line = "warning: " + " ".join(str(message).split())
+        if not issubclass(category, SoundWarning):
+            others(message, category, *where, **options)
+        elif line not in seen:
+            seen.add(line)
+            tqdm.write(line, file=sys.stderr)
+
+    return show
 
 
 class Stopwatch:

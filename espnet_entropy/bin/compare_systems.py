@@ -13,9 +13,20 @@ from espnet_entropy.data import read_yaml
 from espnet_entropy.outcome import decoding_seconds, load_score, reached_rate_hz, training_minutes
 from espnet_entropy.plot_systems import plot_rates
 from espnet_entropy.results_page import insert, provenance, table
+from espnet_entropy.segment import RATELESS
+from espnet_entropy.verdicts import FEWEST_SEEDS
 
 # Those that a rate is reached with by entropies.
 ENTROPY_SEGMENTERS = ("global", "relative", "combined", "peaks", "dp")
+# Segmenters that do not look at entropies -> the kind of baseline that they are.
+BASELINES = {
+    "dense": "dense",
+    "dedup": "dedup",
+    "uniform": "uniform",
+    "fixed": "fixed",
+    "random": "random",
+    "stored": "bpe",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,10 @@ class Metric:
     label: str
     keys: tuple[str, str]
     more_is_better: bool
+
+    def written(self, value: float) -> str:
+        """One value in a sentence, with its unit."""
+        return f"{value:.1f} %" if self.label.endswith("%") else f"{value:.1f}"
 
     def of(self, score: dict) -> float:
         return score[self.keys[0]][self.keys[1]]
@@ -51,6 +66,14 @@ class System:
     @property
     def config(self) -> dict:
         return read_yaml(next(iter(self.models.values())) / "config.yaml")
+
+    @property
+    def segmenter(self) -> str:
+        return self.config["frontend_conf"].get("segmenter", "global")
+
+    @property
+    def aggregator(self) -> str:
+        return self.config["frontend_conf"].get("aggregator", "cale")
 
     def scores(self, metric: Metric, set_name: str, seeds=None) -> list[float]:
         """One a seed."""
@@ -83,8 +106,7 @@ def find_system(name: str, args: argparse.Namespace) -> System:
 def measure(system: System, args: argparse.Namespace) -> Row:
     """All that the table and the picture say of a system that has run."""
     models = list(system.models.values())
-    is_stored = system.config["frontend_conf"].get("segmenter") == "stored"
-    dump = Path(args.stored_dump if is_stored else args.dump)
+    dump = Path(args.stored_dump if system.segmenter == "stored" else args.dump)
     return Row(
         system,
         {s: {m: system.scores(METRICS[m], s) for m in args.metrics} for s in args.sets},
@@ -109,47 +131,102 @@ def cells(row: Row, args: argparse.Namespace) -> list[str]:
     return [*made, spread(row.training_min, 1), spread(row.decoding_sec, 1)]
 
 
+def of_rate(system: System, rate_hz: float) -> bool:
+    """Whether a system was trained for this rate, or its segmenter has none to choose."""
+    if system.segmenter in RATELESS:
+        return True
+    return system.config["frontend_conf"].get("rate") == rate_hz
+
+
 def by_entropy(system: System, rate_hz: float) -> bool:
     """Whether entropies decide where its segments begin, at this rate."""
-    conf = system.config["frontend_conf"]
-    return conf.get("segmenter", "global") in ENTROPY_SEGMENTERS and conf.get("rate") == rate_hz
+    return system.segmenter in ENTROPY_SEGMENTERS and of_rate(system, rate_hz)
+
+
+def shared_seeds(systems: list[System], args: argparse.Namespace) -> list[str]:
+    """The seeds with which all of these systems have run."""
+    return [seed for seed in args.seeds if all(seed in system.models for system in systems)]
+
+
+def dev_mean(system: System, seeds: list[str], args: argparse.Namespace) -> float:
+    """The first metric on the first set, which is the one to choose on."""
+    return statistics.mean(system.scores(METRICS[args.metrics[0]], args.sets[0], seeds))
+
+
+def best_on_dev(systems: list[System], seeds: list[str], args: argparse.Namespace) -> System:
+    """Of equally good systems the first by name, so that the order of `--systems` is irrelevant."""
+    means = {system.name: dev_mean(system, seeds, args) for system in systems}
+    best = METRICS[args.metrics[0]].best(means.values())
+    return min((s for s in systems if means[s.name] == best), key=lambda s: s.name)
+
+
+def seed_count(seeds: list[str], args: argparse.Namespace) -> str:
+    """`2 of 3 seeds`, and whether that is too few to rely on."""
+    count = f"{len(seeds)} of {len(args.seeds)} seeds"
+    few = f", and fewer than {FEWEST_SEEDS} decide nothing"
+    return count + (few if len(seeds) < FEWEST_SEEDS else "")
 
 
 def recommendation(systems: list[System], args: argparse.Namespace) -> str:
-    """The best entropy segmenter by mean on the first set, against dense on the last.
+    """The best entropy system by mean on the first set, compared on the last with each baseline.
 
     Means are over the seeds that all of the compared systems have.
     """
     metric = METRICS[args.metrics[0]]
-    name = metric.label.removesuffix(" %")
-    unit = " %" if metric.label.endswith("%") else ""
-    dev, test = args.sets[0], args.sets[-1]
-    ran = [system for system in systems if system.models]
+    name, dev, test = metric.label.removesuffix(" %"), args.sets[0], args.sets[-1]
+    ran = sorted((system for system in systems if system.models), key=lambda s: s.name)
     candidates = [system for system in ran if by_entropy(system, args.rate)]
-    seeds = [s for s in args.seeds if all(s in system.models for system in candidates)]
-    what = f"entropy segmenter at {args.rate:g} Hz"
-    if not candidates or not seeds:
-        return f"Recommended {what}: open, no seed has been run for comparison."
-    means = {s.name: statistics.mean(s.scores(metric, dev, seeds)) for s in candidates}
-    best = next(s for s in candidates if means[s.name] == metric.best(means.values()))
-    text = (
-        f"Recommended {what}, chosen on {dev}: **{best.name}**, the best mean {name} there "
-        f"({means[best.name]:.1f}{unit}) of those that have run ({', '.join(means)}; {len(seeds)} "
-        f"of {len(args.seeds)} seeds)."
-    )
-    dense = next((s for s in ran if s.config["frontend_conf"].get("segmenter") == "dense"), None)
-    seeds = [seed for seed in args.seeds if dense and seed in dense.models and seed in best.models]
+    what = f"Recommended system with an entropy segmenter at {args.rate:g} Hz"
+    if not candidates:
+        return f"{what}: open, none has run."
+    names = ", ".join(system.name for system in candidates)
+    seeds = shared_seeds(candidates, args)
     if not seeds:
-        return f"{text} No seed of dense has been run to compare it with."
-    pairs = zip(best.scores(metric, test, seeds), dense.scores(metric, test, seeds), strict=True)
-    differences = [own - other for own, other in pairs]
-    mean = statistics.mean(differences)
-    single = ", ".join(f"seed {s} {d:+.1f}" for s, d in zip(seeds, differences, strict=True))
-    no_worse = mean >= 0 if metric.more_is_better else mean <= 0
+        return f"{what}: open, no seed has run with all of {names}."
+    best = best_on_dev(candidates, seeds, args)
+    lines = [
+        f"{what}, chosen on {dev}: **{best.name}**, the best mean {name} there "
+        f"({metric.written(dev_mean(best, seeds, args))}) of those that have run ({names}; "
+        f"{seed_count(seeds, args)}). On {test} it is compared with one system of each kind of "
+        f"baseline: the best one on {dev} of those with the same aggregator ({best.aggregator}), "
+        "or of all of the kind where none has that.",
+        "",
+    ]
+    for kind in BASELINES.values():
+        rivals = [s for s in ran if BASELINES.get(s.segmenter) == kind and of_rate(s, args.rate)]
+        lines.append(f"- {kind}: {comparison(best, rivals, args)}.")
+    return "\n".join(lines)
+
+
+def comparison(best: System, rivals: list[System], args: argparse.Namespace) -> str:
+    """The recommended system against the fairest one of a kind of baseline."""
+    if not rivals:
+        return "not run"
+    alike = [system for system in rivals if system.aggregator == best.aggregator]
+    choice_seeds = shared_seeds([best, *(alike or rivals)], args)
+    if not choice_seeds:
+        names = ", ".join(system.name for system in (best, *(alike or rivals)))
+        return f"open, no seed has run with all of {names}"
+    rival = best_on_dev(alike or rivals, choice_seeds, args)
+    seeds = shared_seeds([best, rival], args)
+    metric, test = METRICS[args.metrics[0]], args.sets[-1]
+    ours, theirs = (system.scores(metric, test, seeds) for system in (best, rival))
+    gaps = [own - other for own, other in zip(ours, theirs, strict=True)]
+    single = ", ".join(f"seed {seed} {gap:+.1f}" for seed, gap in zip(seeds, gaps, strict=True))
+    why = "the same aggregator" if alike else "another aggregator, as none with the same has run"
     return (
-        f"{text} Its {name} on {test} less that of {dense.name}, in points: {single}; mean "
-        f"{mean:+.2f}, so by mean {'no worse than dense' if no_worse else 'worse than dense'}."
+        f"{rival.name} ({rival.aggregator}, {why}) has {metric.written(statistics.mean(theirs))} "
+        f"and {best.name} {metric.written(statistics.mean(ours))}, "
+        f"{rank(statistics.mean(gaps), metric)} ({single}; {seed_count(seeds, args)})"
     )
+
+
+def rank(gap: float, metric: Metric) -> str:
+    """What a mean difference says of the recommended system."""
+    if f"{abs(gap):.1f}" == "0.0":
+        return "the same by mean"
+    better = (gap > 0) == metric.more_is_better
+    return f"{abs(gap):.1f} points {'better' if better else 'worse'} by mean"
 
 
 def block(rows: dict[str, Row], systems: list[System], args: argparse.Namespace) -> str:

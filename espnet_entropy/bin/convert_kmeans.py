@@ -1,15 +1,19 @@
 """Codebooks from and to the k-means models of ESPnet and fairseq (joblib files of scikit-learn).
 
 Such a file is a pickle: loading it executes whatever code stands in it. `import` does so only
-with --execute_pickle true, and no other command reads such a file.
+with --execute_pickle true, and no other command reads such a file. `import` also takes centroids
+(K, D) as .npy or .safetensors (under the name `centroids`), which hold no code.
 """
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from espnet_entropy.bin.common import make_parser, mapping, user_errors
 from espnet_entropy.bundle import file_hash
@@ -21,8 +25,8 @@ from espnet_entropy.packing import write_codebook
 def get_parser():
     parser = make_parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    take = commands.add_parser("import", help="joblib file to a folder as learn_codebook writes it")
-    take.add_argument("--kmeans", required=True, help="e.g. exp/kmeans/km_500.mdl")
+    take = commands.add_parser("import", help="centroids to a folder as learn_codebook writes it")
+    take.add_argument("--kmeans", required=True, help="joblib file, .npy or .safetensors")
     take.add_argument(
         "--execute_pickle", choices=["true", "false"], default="false", help="true: trust the file"
     )
@@ -46,14 +50,16 @@ def main(cmd=None):
 def import_kmeans(args) -> None:
     """`convert_kmeans import`."""
     path, sha256 = Path(args.kmeans), file_hash(args.kmeans)
-    if args.execute_pickle != "true":
+    is_plain = path.suffix in PLAIN
+    if not is_plain and args.execute_pickle != "true":
         raise ValueError(
             f"{path} is a pickle (sha256 {sha256}): reading it executes the code in it. If you "
             "trust where it comes from, say --execute_pickle true"
         )
     extractor = build_extractor(args.extractor, **args.extractor_conf)
-    print(f"executing the pickle {path}, sha256 {sha256}", file=sys.stderr)
-    centroids = _centroids(path)
+    if not is_plain:
+        print(f"executing the pickle {path}, sha256 {sha256}", file=sys.stderr)
+    centroids = _plain_centroids(path) if is_plain else _centroids(path)
     if centroids.shape[1] != extractor.dim:
         raise ValueError(
             f"{path} has centroids of {centroids.shape[1]} dimensions, but {args.extractor} gives "
@@ -76,6 +82,30 @@ def _centroids(path: Path) -> np.ndarray:
     if not isinstance(centroids, np.ndarray) or centroids.ndim != 2:
         raise ValueError(f"{path} holds a {type(model).__name__} without cluster_centers_ (K, D)")
     return centroids.astype(np.float32)
+
+
+def _plain_centroids(path: Path) -> np.ndarray:
+    """(K, D) float32 of a file in which no code can be."""
+    try:
+        centroids = PLAIN[path.suffix](path)
+    except (OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
+        raise ValueError(
+            f"{path} holds no centroids ({error}); save floats (K, D) with numpy.save, or under "
+            "the name `centroids` with safetensors"
+        ) from error
+    if centroids.ndim != 2 or centroids.dtype.kind != "f" or not np.isfinite(centroids).all():
+        raise ValueError(
+            f"{path} holds {centroids.dtype} {centroids.shape}, but centroids are finite floats "
+            "(K, D)"
+        )
+    return centroids.astype(np.float32)
+
+
+# Suffix -> how files are read that hold nothing but numbers.
+PLAIN = {
+    ".npy": partial(np.load, allow_pickle=False),
+    ".safetensors": lambda path: load_file(path)["centroids"],
+}
 
 
 def export_kmeans(args) -> None:

@@ -46,8 +46,8 @@ def run(args) -> None:
     config, device = MelConfig(**args.mel_conf), usable_device(args.device)
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
-    sources = {utt: recording.input for utt, recording in recordings.items()}
     made_from = Provenance({"what": args.what} | asdict(config))
+    sources = {utt: recording.origin for utt, recording in recordings.items()}
     if is_whole(args.output, args.shard, made_from.settings, sources):
         return
     failures, stopwatch = Failures(args.max_failed_utts), Stopwatch()

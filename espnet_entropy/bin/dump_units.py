@@ -64,7 +64,7 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None
     """
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
-    sources = {utt: recording.input for utt, recording in recordings.items()}
+    sources = {utt: recording.origin for utt, recording in recordings.items()}
     if is_whole(args.output, args.shard, settings, sources):
         return
     made_from = Provenance(settings)

@@ -146,7 +146,7 @@ def _record(file: Path) -> Path:
 def _sources(rows: list[Row], whisper: str | None) -> dict[str, Source]:
     """The files that a part depends on: its recordings, and the model."""
     model = {"": Source(f"{whisper}/model.bin")} if whisper else {}
-    return model | {recording.utterance: recording.input for recording, _ in rows}
+    return model | {recording.utterance: recording.origin for recording, _ in rows}
 
 
 def align_part(rows: list[Row], file: Path, align, whisper: str | None, *, show: bool) -> None:

@@ -31,7 +31,7 @@ def write_lines(
         ValueError: there are too many failures, or OUTPUT.partial was made with other settings.
     """
     if output is None:
-        for name, recording in progress(recordings.items(), "recordings"):
+        for name, recording in progress(recordings.items(), "recordings", total=len(recordings)):
             try:
                 line = line_of(name, recording)
             except ValueError as error:
@@ -58,7 +58,7 @@ def kept_lines(
     The arguments and errors are those of `write_lines`.
     """
     journal = Journal(f"{Path(output)}.partial", settings)
-    sources = {name: recording.input for name, recording in recordings.items()}
+    sources = {name: recording.origin for name, recording in recordings.items()}
     missing = [name for name, source in sources.items() if not journal.has(name, source)]
     if len(missing) < len(recordings):
         print(

@@ -1,7 +1,7 @@
 """Check that a dump's shards are all there and make one table of them."""
 
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
-from espnet_entropy.data import write_table
+from espnet_entropy.data import read_table, write_table
 from espnet_entropy.dump import (
     write_arrays_table,
     write_espnet_layout,
@@ -9,7 +9,7 @@ from espnet_entropy.dump import (
     write_units_table,
 )
 from espnet_entropy.recordings import read_utterances
-from espnet_entropy.shards import merge_shards, read_failed, times_path
+from espnet_entropy.shards import Entry, merge_shards, read_failed, times_path
 
 
 def get_parser():
@@ -19,6 +19,12 @@ def get_parser():
     parser.add_argument("--expect", required=True, help="wav.scp or units.scp of all utterances")
     parser.add_argument("--name", help="of a table of arrays of any other kind, such as mel")
     parser.add_argument("--data", help="folder with text and utt2spk, not for units alone")
+    parser.add_argument(
+        "--skip_empty_text",
+        choices=("true", "false"),
+        default="false",
+        help="true: utterances whose text has no words are left out and listed in empty_texts",
+    )
     add_failure_argument(parser)
     return parser
 
@@ -35,6 +41,8 @@ def run(args) -> None:
     expected = [utt for utt in read_utterances(args.expect) if utt not in failed]
     table = merge_shards(args.output, args.num_shards, expected)
     write_table(f"{args.output}/failed_utts", failed)
+    empty = empty_texts(args, table)
+    table = {utt: entry for utt, entry in table.items() if utt not in empty}
     if args.name:
         write_arrays_table(args.output, table, args.name)
     elif len(next(iter(table.values())).shape) == 1:
@@ -46,7 +54,25 @@ def run(args) -> None:
     else:
         write_espnet_layout(args.output, table, args.data)
     left_out = f"; {len(failed)} could not be read: {args.output}/failed_utts" if failed else ""
+    if empty:
+        left_out += f"; {len(empty)} have no words: {args.output}/empty_texts"
     print(f"{args.output}: {len(table)} utterances from {args.num_shards} shards{left_out}")
+
+
+def empty_texts(args, table: dict[str, Entry]) -> set[str]:
+    """Utterances of `table` to leave out for want of words, which are then listed.
+
+    Raises:
+        ValueError: no other utterance is left.
+    """
+    if args.skip_empty_text == "false":
+        return set()
+    texts = read_table(f"{args.data}/text")
+    empty = {utt for utt in table if texts.get(utt) == ""}
+    if empty == table.keys():
+        raise ValueError(f"{args.data}/text: no utterance has words; write what is said in them")
+    write_table(f"{args.output}/empty_texts", dict.fromkeys(empty, "no words"))
+    return empty
 
 
 if __name__ == "__main__":

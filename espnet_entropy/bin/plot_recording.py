@@ -27,7 +27,7 @@ def run(args) -> None:
     """Tokenize the recording and draw it."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.plot import plot_segmentation
-    from espnet_entropy.recordings import read_source
+    from espnet_entropy.recordings import Recording
     from espnet_entropy.segmented import Segmentation
 
     segmentation = Segmentation.from_bundle(
@@ -39,8 +39,9 @@ def run(args) -> None:
         extractor_path=args.extractor_path,
     )
     sample_rate = segmentation.tokenizer.sample_rate
-    waveform = read_source(args.file, sample_rate, channel=args.channel)
-    made = segmentation(waveform)
+    recording = Recording(args.file, args.file, args.channel)
+    waveform = recording.samples(sample_rate)
+    made = segmentation(recording)
     plot_segmentation(
         args.output,
         name=args.file,

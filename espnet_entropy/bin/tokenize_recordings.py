@@ -93,13 +93,12 @@ class Made:
 
     def __init__(self, segmentation, failures: Failures):
         self.segmentation, self.failures = segmentation, failures
-        self.sample_rate = segmentation.tokenizer.sample_rate
         self.recordings = self.frames = self.segments = 0
         self.seconds = 0.0
 
     def __call__(self, recording):
-        """`Segmented` of a recording."""
-        done = self.segmentation(recording.samples(self.sample_rate))
+        """`Segmented` of a `Recording`."""
+        done = self.segmentation(recording)
         self.recordings += 1
         self.frames += len(done.units)
         self.segments += len(done.segments)
@@ -175,7 +174,7 @@ def write_textgrids(args, recordings, made: Made) -> None:
     if not any(folder.glob("*.TextGrid")):
         path.unlink(missing_ok=True)
     journal = Journal(path, settings_of(args))
-    sources = {name: recording.input for name, recording in recordings.items()}
+    sources = {name: recording.origin for name, recording in recordings.items()}
     there = {name for name, target in targets.items() if target.exists()}
     for name in sorted(there):
         if not journal.has(name, sources[name]):

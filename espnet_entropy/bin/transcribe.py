@@ -78,7 +78,7 @@ def run(args) -> None:
     )
 
     def make(name: str, recording) -> str:
-        return line_of(name, speech2text(recording.samples(speech2text.sample_rate)), args.format)
+        return line_of(name, speech2text(recording), args.format)
 
     failures = Failures(args.max_failed_utts, what="")
     settings = settings_of(args, decoding) if args.output else {}

@@ -38,8 +38,8 @@ def run(args) -> None:
         table[utt] = recordings[utt].source
         if not _is_fit(recordings[utt], rate):
             table[utt] = str(output / "wavs" / f"{utt}.wav")
-            is_there = Path(table[utt]).exists() and journal.has(utt, recordings[utt].input)
-            if not is_there:
+            origin = recordings[utt].origin
+            if not (journal.has(utt, origin) and Path(table[utt]).exists()):
                 _copy(recordings[utt], Path(table[utt]), journal)
     write_table(output / "wav.scp", table)
     copies = sum(table[utt] != recordings[utt].source for utt in table)
@@ -50,7 +50,7 @@ def _copy(recording: Recording, target: Path, journal: Journal) -> None:
     """Write a recording in the form that is wanted, after its record."""
     target.unlink(missing_ok=True)
     rate = journal.settings["sample_rate"]
-    journal.add(recording.utterance, fingerprint(recording.input))
+    journal.add(recording.utterance, fingerprint(recording.origin))
     try:
         wave = recording.samples(rate)
     except ValueError as error:
@@ -59,7 +59,7 @@ def _copy(recording: Recording, target: Path, journal: Journal) -> None:
 
 
 def _is_fit(recording: Recording, sample_rate: int) -> bool:
-    if recording.is_cut:
+    if recording.is_cut or recording.channel is not None:
         return False
     try:
         info = soundfile.info(recording.source)

@@ -195,12 +195,11 @@ class Explorer:
 
 @contextmanager
 def _errors_for_people(name: str, path: Path | str):
-    """Errors name the sound, without the place of its file and that of a batch of one."""
+    """Errors name the sound, without the place of its file, which is nobody's business."""
     try:
         yield
     except ValueError as error:
         message = str(error).replace(str(path), "the file")
-        message = message.removeprefix("utterance 0 of the batch: ")
         raise ValueError(f"{name}: {message}") from error
 
 

@@ -12,6 +12,7 @@ from espnet_entropy import data
 from espnet_entropy.bin import (
     bundle,
     calibrate,
+    convert_kmeans,
     dump,
     learn_codebook,
     tokenize_recordings,
@@ -52,6 +53,23 @@ for _name, _matrix in (
         data.write_table(folder / "wav.scp", {"utt": entries["utt"].where})
         ends_with(calibrate, dump=folder, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
         assert data.read_yaml(folder / "c.yaml")
+
+
+# convert_kmeans import
+
+for _name, _centroids, _message in (
+    ("a .npy of floats", np.zeros((3, 5)), None),
+    ("a .npy of integers", np.zeros((3, 5), int), r"km.npy holds int64 \(3, 5\)"),
+    ("a .npy of NaN", np.full((3, 5), np.nan), "km.npy holds .*finite floats"),
+    ("a .npy of objects", np.array([[None]]), "km.npy holds no centroids"),
+):
+
+    @case(f"convert_kmeans: {_name}", _message)
+    def _(folder, parts, centroids=_centroids):
+        np.save(folder / "km.npy", centroids, allow_pickle=True)
+        conf = "{num_mel: 20, num_ceps: 5, deltas: false}"
+        options = dict(kmeans=folder / "km.npy", extractor="mfcc", extractor_conf=conf)
+        ends_with(convert_kmeans, "import", output=folder / "codebook", **options)
 
 
 # bundle

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import tiny
+import tiny_models
 import torch
 import yaml
 from table import case
@@ -221,3 +222,11 @@ def _(folder, parts):
         assert read_codebook_hash(dumped)
         Bundle.open(parts.bundle).check_dump(dumped)
     Bundle.open(parts.bundle).check_dump(folder)
+
+
+@case("bundle: a link to a folder whose extractor has weights", None)
+def _(folder, parts):
+    codebook = tiny_models.learn_tiny_codebook("whisper", folder)
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "link").symlink_to(codebook)
+    UnitTokenizer.from_codebook(folder / "elsewhere" / "link")

@@ -124,6 +124,15 @@ BEHIND = {
     "bundles with exchanged, cut-off or missing parts, entries of wrong types": [
         "bundle: (codebook|unit_lm|calibration|format|extractor|num_units|files|pack with)",
     ],
+    "a bundle, or a folder above it, that is a link": [
+        "bundle: a link",
+    ],
+    "codebooks as `.npy` or safetensors, of finite floats (K, D)": [
+        "convert_kmeans: a .npy of floats",
+    ],
+    "codebooks as `.npy` or safetensors, of anything else": [
+        "convert_kmeans: a .npy of (integers|NaN|objects)",
+    ],
     "a unit LM whose config cannot be": [
         "dump_entropies: a unit LM's config",
         "bundle: a unit LM",

@@ -14,16 +14,16 @@ from espnet_entropy.outcome import load_score, reached_rate_hz
 SEGMENTERS = dict(dense="dense", uniform10="uniform", global10="global", dp10="dp")
 
 
-def add_model(parts, folder, system, seed, dev, test, kind="wer"):
+def add_model(parts, folder, system, seed, dev, test, kind="wer", aggregator="mean"):
     """A model with a checkpoint of its frontend, scored on two sets."""
     model = folder / f"asr_{system}_seed{seed}"
     model.mkdir(parents=True)
     conf = dict(
         bundle=str(parts.bundle),
         num_units=tiny.NUM_UNITS,
-        segmenter=SEGMENTERS[system],
-        rate=None if system == "dense" else 10.0,
-        aggregator="mean",
+        segmenter=SEGMENTERS[system.partition("+")[0]],
+        rate=None if system.startswith("dense") else 10.0,
+        aggregator=aggregator,
     )
     state = EntropyFrontend(**conf).state_dict()
     torch.save({f"frontend.{name}": value for name, value in state.items()}, model / "ave.pth")
@@ -48,17 +48,19 @@ def compare(parts, tmp_path):
     def compare(*options):
         tiny.command(
             compare_systems,
-            models=tmp_path / "asr_%system%_seed%seed%",
-            systems=[*SEGMENTERS],
-            seeds=[0, 1],
-            sets=["dev", "test"],
-            model_file="ave.pth",
-            dump=tmp_path / "dump",
-            command="./run_rates.sh",
-            rate=10,
-            picture=tmp_path / "rates.png",
-            output=tmp_path / "RESULTS.md",
-            **dict(options),
+            **dict(
+                models=tmp_path / "asr_%system%_seed%seed%",
+                systems=[*SEGMENTERS],
+                seeds=[0, 1],
+                sets=["dev", "test"],
+                model_file="ave.pth",
+                dump=tmp_path / "dump",
+                command="./run_rates.sh",
+                rate=10,
+                picture=tmp_path / "rates.png",
+                output=tmp_path / "RESULTS.md",
+            )
+            | dict(options),
         )
         return (tmp_path / "RESULTS.md").read_text()
 
@@ -78,8 +80,13 @@ def test_a_partial_comparison(parts, compare, tmp_path):
     assert "| global10 | 1 | 49.0 | 49.0 | " in text
     # uniform10 is no entropy segmenter; the choice is on the seeds that both others have.
     assert "chosen on dev: **dp10**, the best mean WER there (48.0 %)" in text
-    assert "1 of 2 seeds" in text
-    assert "seed 0 -0.5, seed 1 -1.5; mean -1.00, so by mean no worse than dense." in text
+    assert "(dp10, global10; 1 of 2 seeds, and fewer than 3 decide nothing)" in text
+    assert (
+        "- dense: dense (mean, the same aggregator) has 51.0 % and dp10 50.0 %, 1.0 points better "
+        "by mean (seed 0 -0.5, seed 1 -1.5; 2 of 2 seeds, and fewer than 3 decide nothing)." in text
+    )
+    assert "- uniform: uniform10 (mean, the same aggregator) has 10.0 % and dp10 50.0 %, " in text
+    assert "- fixed: not run." in text
     assert "![score by rate](rates.png)" in text
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
 
@@ -90,14 +97,62 @@ def test_more_bleu_is_better(parts, compare, tmp_path):
     text = compare(("metrics", ["bleu", "chrf"]))
     assert "dev BLEU | dev chrF | dev segments/s" in text
     assert "**dp10**, the best mean BLEU there (11.0)" in text
-    assert "mean -1.00, so by mean worse than dense" in text
+    assert "has 12.0 and dp10 11.0, 1.0 points worse by mean (seed 0 -1.0; " in text
     assert "BLEU: `bleu|sig`" in text and "chrF: `chrf|sig`" in text
 
 
 def test_nothing_has_run(compare, tmp_path):
     text = compare()
-    assert "| dp10 | not run |" in text and "no seed has been run" in text
+    assert "| dp10 | not run |" in text and "at 10 Hz: open, none has run." in text
     assert "rates.png" not in text and not (tmp_path / "rates.png").exists()
+
+
+def recommended(text):
+    return text[text.index("Recommended") : text.index("![score")]
+
+
+def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare, tmp_path):
+    add_model(parts, tmp_path, "dp10", 0, 48, 50)
+    # As in core_sounds: the dense system with CALE is the worse one on both sets.
+    add_model(parts, tmp_path, "dense", 0, 52, 55, aggregator="cale")
+    add_model(parts, tmp_path, "dense+mean", 0, 49, 47)
+    # Better on dev, but with another aggregator.
+    add_model(parts, tmp_path, "dense+max", 0, 45, 44, aggregator="max")
+    add_model(parts, tmp_path, "uniform10", 0, 50, 51, aggregator="cale")
+    add_model(parts, tmp_path, "uniform10+max", 0, 49, 52, aggregator="max")
+    systems = ["dense", "uniform10", "dp10", "dense+max", "uniform10+max", "dense+mean"]
+    text = recommended(compare(("systems", systems)))
+    assert (
+        "- dense: dense+mean (mean, the same aggregator) has 47.0 % and dp10 50.0 %, 3.0 points"
+        in text
+    )
+    # Chosen on dev, although the other one is better on test.
+    assert (
+        "- uniform: uniform10+max (max, another aggregator, as none with the same has run) has "
+        "52.0 % and dp10 50.0 %, 2.0 points better" in text
+    )
+    for order in (systems[::-1], systems[3:] + systems[:3]):
+        assert recommended(compare(("systems", order))) == text
+
+
+def test_equal_systems_are_told_apart_by_name_and_not_by_order(parts, compare, tmp_path):
+    for system in ("global10", "dp10", "dense", "dense+mean"):
+        add_model(parts, tmp_path, system, 0, 48, 50)
+    systems = ["global10", "dense+mean", "dp10", "dense"]
+    text = recommended(compare(("systems", systems)))
+    assert "**dp10**" in text
+    assert "- dense: dense (mean, the same aggregator) has 50.0 % and dp10 50.0 %, the same" in text
+    assert recommended(compare(("systems", systems[::-1]))) == text
+
+
+def test_systems_that_share_no_seed_are_not_compared(parts, compare, tmp_path):
+    add_model(parts, tmp_path, "global10", 0, 49, 49)
+    add_model(parts, tmp_path, "dp10", 1, 48, 48)
+    assert "open, no seed has run with all of dp10, global10." in recommended(compare())
+    add_model(parts, tmp_path, "dp10", 0, 48, 48)
+    add_model(parts, tmp_path, "dense", 2, 40, 40)
+    text = recommended(compare(("seeds", [0, 1, 2])))
+    assert "- dense: open, no seed has run with all of dp10, dense." in text
 
 
 def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors.numpy import save_file
 from sklearn.cluster import MiniBatchKMeans
 
 from espnet_entropy.bin import convert_kmeans, dump_units
@@ -52,6 +53,64 @@ def test_an_exported_model_gives_the_codebooks_units(parts, tmp_path):
     features = torch.randn(500, codebook.dim, generator=torch.Generator().manual_seed(0)) * 9
     assert model.predict(features.numpy()).tolist() == codebook.assign(features).tolist()
     np.testing.assert_array_equal(model.cluster_centers_, codebook.centroids.numpy())
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_plain_centroids_need_no_trust(tmp_path, capsys, suffix, dtype):
+    path = tmp_path / f"centroids{suffix}"
+    centroids = np.random.default_rng(0).normal(size=(8, 5)).astype(dtype)
+    if suffix == ".npy":
+        np.save(path, centroids)
+    else:
+        save_file({"centroids": centroids}, path)
+    take(path, tmp_path / "codebook", execute_pickle="false")
+    printed = capsys.readouterr()
+    assert "8 units of 5 dimensions" in printed.out and "pickle" not in printed.err
+    codebook = Codebook.load(tmp_path / "codebook/codebook.safetensors")
+    np.testing.assert_array_equal(codebook.centroids.numpy(), centroids.astype(np.float32))
+
+
+def test_a_codebook_of_ours_is_taken(parts, tmp_path):
+    path = parts.codebook / "codebook.safetensors"
+    take(path, tmp_path / "codebook", execute_pickle="false")
+    assert (tmp_path / "codebook/codebook.safetensors").read_bytes() == path.read_bytes()
+
+
+WRONG = {
+    "integers": (np.zeros((8, 5), np.int64), r"km.npy holds int64 \(8, 5\), but"),
+    "one dimension": (np.zeros(8), r"km.npy holds float64 \(8,\), but"),
+    "NaN": (np.full((8, 5), np.nan), "km.npy holds float64 .*finite floats"),
+    "another dimension": (np.zeros((8, 6)), "km.npy has centroids of 6 dimensions, but mfcc"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_arrays_that_are_no_centroids_are_refused(tmp_path, what):
+    array, message = WRONG[what]
+    np.save(tmp_path / "km.npy", array)
+    with pytest.raises(SystemExit, match=message):
+        take(tmp_path / "km.npy", tmp_path / "c", execute_pickle="false")
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("execute", ["true", "false"])
+@pytest.mark.parametrize("name", ["km.npy", "km.safetensors"])
+def test_no_pickle_hides_in_a_plain_file(tmp_path, name, execute):
+    if name == "km.npy":
+        objects = np.array([[Evil(tmp_path / "executed")]], dtype=object)
+        np.save(tmp_path / name, objects, allow_pickle=True)
+    else:
+        joblib.dump(Evil(tmp_path / "executed"), tmp_path / name)
+    with pytest.raises(SystemExit, match=f"{name} holds no centroids"):
+        take(tmp_path / name, tmp_path / "c", execute_pickle=execute)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_safetensors_of_something_else_are_refused(tmp_path):
+    save_file({"weight": np.zeros((8, 5), np.float32)}, tmp_path / "km.safetensors")
+    with pytest.raises(SystemExit, match="km.safetensors holds no centroids .*name `centroids`"):
+        take(tmp_path / "km.safetensors", tmp_path / "c", execute_pickle="false")
 
 
 class Evil:

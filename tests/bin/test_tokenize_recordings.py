@@ -165,7 +165,7 @@ def test_files_and_lists_are_taken(parts, tokenize, capsys, tmp_path):
     [
         ([], {}, "give sound files, or --wav_scp, or --list: one of them"),
         (["none.wav"], {}, "none.wav: there is no file none.wav"),
-        ([__file__], {}, "test_tokenize_recordings.py: .* cannot be decoded"),
+        ([__file__], {}, "error: [^ ]*test_tokenize_recordings.py cannot be decoded"),
         ([__file__], dict(format="textgrid"), "--format textgrid needs --output"),
         ([__file__], dict(rate=49.9), "outside of what 'peaks' reached"),
         ([__file__], dict(segmenter="bpe2"), "bpe2"),
@@ -187,6 +187,13 @@ def test_names_that_would_collide_are_refused(parts, tokenize, tmp_path):
     with pytest.raises(SystemExit, match="has blanks"):
         tokenize(*files, format="ark", output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_short_file_is_named_once(tokenize, tmp_path):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, tiny.wave(0, 0.005), 16000)
+    with pytest.raises(SystemExit, match=f"^error: {path}: 80 samples .* are too short"):
+        tokenize(str(path))
 
 
 def test_a_broken_recording_in_the_middle_is_named_and_leaves_no_file(parts, tokenize, tmp_path):

@@ -1,5 +1,7 @@
 """What the page shows is what the package computes."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -137,6 +139,19 @@ def test_examples(parts, tmp_path):
     for folder in (tmp_path / "none", parts.bundle):
         with pytest.raises(ValueError, match="is no folder|holds neither"):
             find_examples(folder)
+
+
+def test_examples_are_cut_by_segments(parts, tmp_path):
+    shutil.copy(parts.wav_scp, tmp_path / "wav.scp")
+    (tmp_path / "segments").write_text("x utt-a 0.2 0.8\ny utt-d 0 5\n")
+    (tmp_path / "text").write_text("x one\ny two\n")
+    examples = find_examples(tmp_path)
+    assert [(example.name, example.text) for example in examples] == [("x", "one"), ("y", "two")]
+    explorer = Explorer(parts.bundle, examples=examples, max_sec=1.0)
+    sound = explorer.add_example(0)  # of a recording that is longer than max_sec
+    assert sound.name == "x" and len(sound.waveform) == 9600
+    with pytest.raises(ValueError, match="y: the segment .* within the file, which is 1.62 s long"):
+        explorer.add_example(1)
 
 
 def test_spectrogram_shows_a_tone_at_its_frequency():

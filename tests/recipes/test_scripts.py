@@ -264,7 +264,8 @@ def test_combine_sorts_bytewise_and_refuses_repeated_ids(tmp_path):
     source = f"stage=1; . {UTILS}/stage.sh; "
     assert bash(source + "combine out a b", folder=tmp_path).returncode == 0
     assert (tmp_path / "out").read_text() == "B 2\na 4\na-x 3\nb 1\n"
-    result = bash(source + "combine twice a b a", folder=tmp_path)
+    (tmp_path / "c").write_text("b\t1\nB\t2\n")
+    result = bash(source + "combine twice a b c", folder=tmp_path)
     assert result.returncode != 0 and "occur more than once: B b" in result.stderr
     assert not (tmp_path / "twice").exists()
 

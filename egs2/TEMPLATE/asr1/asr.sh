@@ -5,11 +5,13 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run; 8 exports the model's vectors
 force=false             # true: run finished stages again
+retrain=false           # true: begin trainings with other options or other data again
 nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
 max_failed_utts=0       # unreadable recordings of a set that are left out and listed
+skip_empty_text=false   # true: utterances without words are left out of training, and listed
 stats_nj=1              # jobs of stage 4
 seed=0
 python=python
@@ -21,7 +23,7 @@ source_args=            # the same, but only where the data come from: no reason
 train_set=
 valid_set=
 test_sets=              # separated by blanks
-speed_perturb_factors=  # e.g. "0.9 1.1": copies of train_set, made before the units
+speed_perturb_factors=  # e.g. "0.9 1.0 1.1": copies of train_set, made before the units
 bundle=../units1/exp/bundle
 max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz)
 max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
@@ -65,6 +67,7 @@ whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_f
 need_sets
 # Decoding a dump needs no bundle: thresholds and embeddings are in the model.
 need_bundle 2 4 5
+choose_factors
 
 case "${token_type}" in
     bpe) tokens=bpe${nbpe} ;;
@@ -119,13 +122,15 @@ train_text_lm() {
         ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}"
         --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
         --token_list "${token_dir}/tokens.txt"
-        --train_data_path_and_name_and_type "${datadir}/${original_set}/text,text,text"
+        --train_data_path_and_name_and_type "${text_lm}/train_text,text,text"
         --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/text,text,text"
     )
     use_jobs 1
+    # ESPnet refuses lines without words.
+    awk 'NF > 1' "${datadir}/${original_set}/text" >"${text_lm}/train_text"
     # shellcheck disable=SC2086
     ${train_cmd} "${text_lm}/stats.log" "${lm_train[@]}" --collect_stats true --ngpu 0 \
-        --train_shape_file "${datadir}/${original_set}/text" \
+        --train_shape_file "${text_lm}/train_text" \
         --valid_shape_file "${dumpdir}/raw/${valid_set}/text" \
         --output_dir "${text_lm}/stats" ${lm_args}
     # shellcheck disable=SC2086
@@ -217,45 +222,68 @@ export_vectors() {
 }
 
 run_stages() {
+    local text_files token_files files uses
+    text_files=("${dumpdir}/raw/${train_set}/text" "${dumpdir}/raw/${valid_set}/text")
+    token_files=("${token_dir}/tokens.txt")
+    if [ "${token_type}" = bpe ]; then token_files+=("${bpemodel}"); fi
     run_data_stages
     run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
-        --marker "tokens_${train_set}_${tokens}" --makes "${token_dir}/tokens.txt"
+        --marker "tokens_${train_set}_${tokens}" --uses "${text_files[0]}" \
+        --makes "${token_dir}/tokens.txt"
+    files_of --uses "${text_files[@]}" "${token_files[@]}"
     if [ "${use_lm}" = true ]; then
         run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
             --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
-            --training "${text_lm}" \
-            --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")"
+            --training "${text_lm}" --reads "${datadir}/${original_set}/text" "${files[@]}" \
+            --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")" \
+            --epochs "$(epochs_of "${lm_config}" "${lm_args}")" \
+            --besides "${original_set} ${valid_set} $(without_epochs "${lm_config}" "${lm_args}")"
     fi
+    contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
         --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
-        --makes "${stats_dir}/valid/text_shape.${token_type}"
+        "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/text_shape.${token_type}"
     # Read by stages 4 to 6; the bundle's thresholds are part of a model.
     model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
     run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
         --marker "check_${tag}" --options "${model_options} ${max_short_share}"
     run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
         --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
-        --training "${asr_exp}" --renamed_by --asr_tag
+        --training "${asr_exp}" --renamed_by --asr_tag \
+        --epochs "$(epochs_of "${asr_config}" "${asr_args}")" \
+        --besides "${valid_set} ${seed} $(without_epochs "${asr_config}" "${asr_args}")
+            $(conf_hash "${bundle}"/*.yaml)"
     decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}${inference_rate:+ ${inference_rate}}"
     # shellcheck disable=SC2086
     makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
+    # shellcheck disable=SC2086
+    contents_of "${dumpdir}/raw" ${decode_sets}
     run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
         --after "${tests_marker}" --after "$(basename "${text_lm}")" \
         --marker "${inference_tag}_${tag}" \
-        --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
+        --options "${decode_options} $(conf_hash "${inference_config}")" \
+        "${uses[@]}" "${makes[@]}"
     # shellcheck disable=SC2086
     makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
+    # shellcheck disable=SC2046,SC2086
+    files_of --uses $(printf "${dumpdir}/raw/%s/text " ${decode_sets})
     run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
-        --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" "${makes[@]}"
+        --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" \
+        "${files[@]}" "${makes[@]}"
     run_stage 7 "report" write_report --after "score_${inference_tag}_${tag}" \
         --marker "report_${inference_tag}_${tag}" --makes "$(report_of "${asr_exp}")"
     # shellcheck disable=SC2086
     makes_of "${vectors_dir}/%set%/feats.scp" "${train_set}" ${decode_sets}
+    # shellcheck disable=SC2086
+    contents_of "${dumpdir}/raw" "${train_set}" ${decode_sets}
+    # The texts are copied from the dump.
+    # shellcheck disable=SC2046,SC2086
+    files_of --uses $(printf "${dumpdir}/raw/%s/text " "${train_set}" ${decode_sets})
     run_stage 8 "vectors as features" export_vectors --after "train_${tag}" \
         --after "dump_${train_set}" --after "${tests_marker}" \
         --marker "vectors_${inference_rate:+${inference_rate}hz_}${tag}" \
         --options "${decode_sets} ${inference_asr_model} ${inference_rate} ${num_shards}" \
-        "${makes[@]}"
+        "${uses[@]}" "${files[@]}" "${makes[@]}"
 }
 
 check_trainings run_stages

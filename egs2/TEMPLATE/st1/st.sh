@@ -5,11 +5,13 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run
 force=false             # true: run finished stages again
+retrain=false           # true: begin trainings with other options or other data again
 nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
 max_failed_utts=0       # unreadable recordings of a set that are left out and listed
+skip_empty_text=false   # true: utterances without words are left out of training, and listed
 stats_nj=1              # jobs of stage 4
 seed=0
 python=python
@@ -23,7 +25,7 @@ valid_set=
 test_sets=              # separated by blanks
 src_lang=               # of the recordings, e.g. en
 tgt_lang=               # of the translations, e.g. es
-speed_perturb_factors=  # e.g. "0.9 1.1": copies of train_set, made before the units
+speed_perturb_factors=  # e.g. "0.9 1.0 1.1": copies of train_set, made before the units
 bundle=../units1/exp/bundle
 max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz)
 max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
@@ -69,6 +71,7 @@ for name in src_lang tgt_lang; do
 done
 # Decoding a dump needs no bundle: thresholds and embeddings are in the model.
 need_bundle 2 4 5
+choose_factors
 
 marker_dir=${expdir}/.stages
 original_set=${train_set}
@@ -118,10 +121,26 @@ if [ -n "${init_asr}" ]; then
     init_args=(--init_param "${init_asr}:frontend:frontend" "${init_asr}:encoder:encoder")
 fi
 
+# What the pairs of a set are selected from.
+sources_of_pairs() {
+    content_of "${dumpdir}/raw/$1/wav.scp" "${dumpdir}/raw/$1/text" "${datadir}/$1/text.tc.${tgt_lang}"
+}
+
+pairs_are_current() {
+    local set
+    for set in ${pair_sets}; do
+        [ -e "${pairs_dir}/${set}/wav.scp" ] &&
+            noted "${pairs_dir}/${set}/.sources" "$(sources_of_pairs "${set}")" || return 1
+    done
+}
+
 make_pairs() {
     local set
     fresh "${pairs_dir}"
     for set in ${pair_sets}; do
+        mkdir -p "${pairs_dir}/${set}"
+        rm -f "${pairs_dir}/${set}/wav.scp"
+        write_whole "${pairs_dir}/${set}/.sources" "$(sources_of_pairs "${set}")"
         entropy_cmd select_pairs --dump "${dumpdir}/raw/${set}" --data "${datadir}/${set}" \
             --src_lang "${src_lang}" --tgt_lang "${tgt_lang}" --output "${pairs_dir}/${set}"
     done
@@ -205,37 +224,61 @@ write_report() {
 }
 
 run_stages() {
+    local files uses learned=() token_files
+    for folder in "${pairs_dir}"/{"${train_set}","${valid_set}"}; do
+        learned+=("${folder}"/{wav.scp,"text.lc.rm.${src_lang}","text.tc.${tgt_lang}"})
+    done
+    token_files=("${token_dir}"/{src,tgt}/{tokens.txt,bpe.model})
     run_data_stages
-    # shellcheck disable=SC2086
-    makes_of "${pairs_dir}/%set%/wav.scp" ${pair_sets}
+    # Those of test sets are selected again where their texts have changed, without another key.
+    makes_of "${pairs_dir}/%set%/wav.scp" "${train_set}" "${valid_set}"
+    files_of --reads "${datadir}"/{"${original_set}","${valid_set}"}/"text.tc.${tgt_lang}"
     run_stage 3 "pairs of ${langs}" make_pairs --after "dump_${train_set}" \
-        --after "${tests_marker}" --options "${pair_sets}" --marker "pairs_${langs}" "${makes[@]}"
+        --after "${tests_marker}" --options "${pair_sets}" --marker "pairs_${langs}" \
+        --current pairs_are_current "${files[@]}" "${makes[@]}"
+    files_of --uses "${learned[@]}"
     run_stage 3 "token lists" make_token_lists --after "pairs_${langs}" \
-        --options "${train_set} ${tokens}" --marker "tokens_${train_set}_${tokens}" \
+        --options "${train_set} ${tokens}" --marker "tokens_${train_set}_${tokens}" "${files[@]}" \
         --makes "${token_dir}/src/tokens.txt" --makes "${token_dir}/tgt/tokens.txt"
+    contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
+    files_of --uses "${learned[@]}" "${token_files[@]}"
     run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
         --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
+        "${files[@]}" "${uses[@]}" \
         --makes "${stats_dir}/valid/src_text_shape.bpe"
     # Read by stages 4 to 6; the bundle's thresholds are part of a model.
+    files=()
     if [ -n "${init_asr}" ]; then
         start_from=" ${init_asr} $(conf_hash "$(dirname "${init_asr}")/config.yaml")"
+        files_of --reads "${init_asr}"
     fi
     model_options="${valid_set} ${st_args}${start_from:-} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
     run_stage 4 "segments against labels" check_lengths --marker "check_st_${tag}" \
         --after "st_stats_${train_set}_${tokens}" --options "${model_options} ${max_short_share}"
     run_stage 5 "training" train_st --after "st_stats_${train_set}_${tokens}" \
         --marker "train_st_${tag}" --options "${model_options}" \
-        --makes "${st_exp}/${inference_st_model}" --training "${st_exp}" --renamed_by --st_tag
+        --makes "${st_exp}/${inference_st_model}" --training "${st_exp}" --renamed_by --st_tag \
+        --epochs "$(epochs_of "${st_config}" "${st_args}")" ${files[@]+"${files[@]}"} \
+        --besides "${valid_set}${start_from:-} ${seed} $(without_epochs "${st_config}" "${st_args}")
+            $(conf_hash "${bundle}"/*.yaml)"
     decode_options="${decode_sets} ${inference_args} ${inference_st_model} ${inference_rate}"
     # shellcheck disable=SC2086
     makes_of "${st_exp}/${inference_tag}_%set%/text" ${decode_sets}
+    # shellcheck disable=SC2086
+    contents_of "${dumpdir}/raw" ${decode_sets}
+    # shellcheck disable=SC2046,SC2086
+    files_of --uses $(printf "${pairs_dir}/%s/wav.scp " ${decode_sets})
     run_stage 6 "decoding" decode --after "train_st_${tag}" --after "pairs_${langs}" \
         --marker "${inference_tag}_st_${tag}" \
-        --options "${decode_options} $(conf_hash "${inference_config}")" "${makes[@]}"
+        --options "${decode_options} $(conf_hash "${inference_config}")" \
+        "${uses[@]}" "${files[@]}" "${makes[@]}"
+    # shellcheck disable=SC2046,SC2086
+    files_of --uses $(printf "${pairs_dir}/%s/text.tc.${tgt_lang} " ${decode_sets})
     # shellcheck disable=SC2086
     makes_of "${st_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     run_stage 7 "scoring" score --after "${inference_tag}_st_${tag}" \
-        --marker "score_${inference_tag}_st_${tag}" --options "${decode_sets}" "${makes[@]}"
+        --marker "score_${inference_tag}_st_${tag}" --options "${decode_sets}" \
+        "${files[@]}" "${makes[@]}"
     run_stage 7 "report" write_report --after "score_${inference_tag}_st_${tag}" \
         --marker "report_${inference_tag}_st_${tag}" --makes "$(report_of "${st_exp}")"
 }

@@ -5,6 +5,7 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run
 force=false             # true: run finished stages again
+retrain=false           # true: begin trainings with other options or other data again
 nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
 ngpu=0                  # GPUs of a training, and of each job of stages 3 and 5 (one at most)
 num_nodes=1             # machines of a training
@@ -84,6 +85,16 @@ prepare_data() {
     local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
+# folders_of SET...: the data folders of sets.
+folders_of() { printf "${datadir}/%s\n" "$@"; }
+
+# shellcheck disable=SC2046,SC2086
+recordings_of_codebook() { state_of_recordings $(folders_of ${train_sets}); }
+
+codebook_is_current() {
+    [ -n "${init_bundle}" ] || noted "${codebook}/.recordings" "$(recordings_of_codebook)"
+}
+
 learn_codebook() {
     local scps=() set
     if [ -n "${init_bundle}" ]; then
@@ -95,7 +106,7 @@ learn_codebook() {
     fi
     for set in ${train_sets}; do scps+=("${datadir}/${set}/wav.scp"); done
     use_jobs 1
-    fresh "${codebook}"
+    begin_set "${codebook}" "${stage_key}" codebook.safetensors "$(recordings_of_codebook)"
     # shellcheck disable=SC2086
     ${train_cmd} --gpu "$(job_gpus)" "${codebook}/log/learn_codebook.log" \
         ${python} -m espnet_entropy.bin.learn_codebook --wav_scp "${scps[@]}" \
@@ -110,7 +121,10 @@ dump_units() {
     # A new set is added without doing the others again: their key does not name the sets.
     key=$({ marker stage1 && marker stage2 && echo "${num_shards}"; } | hash_of)
     for set in ${all_sets}; do
-        fresh "${dumpdir}/units/${set}" "${key}"
+        # shellcheck disable=SC2046
+        begin_set "${dumpdir}/units/${set}" \
+            "$(_content_key "units_${set}" "${key}" $(tables_of "${datadir}/${set}"))" \
+            units.scp "$(state_of_recordings "${datadir}/${set}")"
         if [ ! -e "${dumpdir}/units/${set}/units.scp" ]; then missing+=" ${set}"; fi
     done
     if [ -n "${missing}" ]; then
@@ -119,7 +133,17 @@ dump_units() {
             --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
             -- --max_failed_utts "${max_failed_utts}"
     fi
+    for set in ${all_sets}; do note_content "${dumpdir}/units/${set}"; done
     stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
+}
+
+units_are_current() {
+    local set
+    for set in ${all_sets}; do
+        noted "${dumpdir}/units/${set}/.recordings" \
+            "$(state_of_recordings "${datadir}/${set}")" || return 1
+        note_content "${dumpdir}/units/${set}"
+    done
 }
 
 # joined NAME SET...: dump/units/NAME with the units and lengths of several sets.
@@ -171,12 +195,29 @@ frame_rate() {
     awk '/^frame_shift_sec:/ { printf "%.17g", 1 / $2 }' "${codebook}/config.yaml"
 }
 
+# texts_of SET: a hash of what a dump copies of the set's data.
+texts_of() { content_of "${datadir}/$1"/{text,utt2spk,text.tc}; }
+
+texts_are_current() {
+    local set
+    for set in ${all_sets}; do
+        noted "${dumpdir}/raw/${set}/.texts" "$(texts_of "${set}")" || return 1
+    done
+}
+
 dump_entropies() {
-    local set key missing=""
+    local set key folder missing=""
     key=$({ marker stage1 && marker stage2 && marker stage4 && echo "${num_shards}"; } | hash_of)
     for set in ${all_sets}; do
-        fresh "${dumpdir}/raw/${set}" "${key}"
-        if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
+        folder=${dumpdir}/raw/${set}
+        fresh "${folder}" \
+            "$(_content_key "entropies_${set}" "${key}" "${dumpdir}/units/${set}/.content")"
+        # The arks stay where texts alone have changed.
+        if ! noted "${folder}/.texts" "$(texts_of "${set}")"; then
+            rm -f "${folder}/wav.scp"
+            write_whole "${folder}/.texts" "$(texts_of "${set}")"
+        fi
+        if [ ! -e "${folder}/wav.scp" ]; then missing+=" ${set}"; fi
     done
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/raw" dump_entropies "${dumpdir}/units/%set%/units.scp" "${missing}" \
@@ -231,25 +272,40 @@ write_report() {
 }
 
 run_stages() {
+    local files
     # shellcheck disable=SC2086
     makes_of "${datadir}/%set%/wav.scp" ${all_sets}
     run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
     codebook_options="${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
-    if [ -n "${init_bundle}" ]; then codebook_options=$(hash_of <"${init_bundle}/config.yaml"); fi
+    # shellcheck disable=SC2046,SC2086
+    files_of --reads $(tables_of $(folders_of ${train_sets}))
+    if [ -n "${init_bundle}" ]; then
+        codebook_options=$(hash_of <"${init_bundle}/config.yaml")
+        files=()
+    fi
     run_stage 2 "codebook" learn_codebook --after stage1 --makes "${codebook}/codebook.safetensors" \
-        --options "${codebook_options}"
+        --options "${codebook_options}" ${files[@]+"${files[@]}"} --current codebook_is_current
     # shellcheck disable=SC2086
     makes_of "${dumpdir}/units/%set%/units.scp" ${all_sets}
+    # shellcheck disable=SC2046,SC2086
+    files_of --reads $(tables_of $(folders_of ${all_sets}))
     run_stage 3 "units" dump_units --after stage1 --after stage2 \
-        --options "${all_sets} ${num_shards}" "${makes[@]}"
+        --options "${all_sets} ${num_shards}" \
+        --current units_are_current "${files[@]}" "${makes[@]}"
+    # shellcheck disable=SC2046,SC2086
+    contents_of "${dumpdir}/units" $(unique ${train_sets} ${lm_valid_sets})
     run_stage 4 "unit language model" train_lm --after stage2 --makes "${lm_file}" \
-        --training "${lm_exp}" \
+        --training "${lm_exp}" "${uses[@]}" \
+        --epochs "$(epochs_of "${lm_config}" "${lm_args}")" \
+        --besides "${train_sets} ${lm_valid_sets} ${seed} $(without_epochs "${lm_config}" "${lm_args}")" \
         --options "${train_sets} ${lm_valid_sets} ${lm_args} ${seed} $(conf_hash "${lm_config}")"
     # shellcheck disable=SC2086
     makes_of "${dumpdir}/raw/%set%/wav.scp" ${all_sets}
+    # shellcheck disable=SC2086
+    contents_of "${dumpdir}/units" ${all_sets}
     run_stage 5 "entropies and calibration" dump_entropies --after stage3 --after stage4 \
         --options "${all_sets} ${num_shards} ${calibration_set}" \
-        "${makes[@]}" --makes "${calibration}"
+        --current texts_are_current "${uses[@]}" "${makes[@]}" --makes "${calibration}"
     run_stage 6 "segments and rates" report --after stage5 \
         --options "${report_segmenters} ${report_sets} ${plot_segmenters} ${rates}"
     run_stage 7 "bundle" pack_bundle --after stage5 --makes "${expdir}/bundle/config.yaml"

@@ -1,8 +1,12 @@
-# shellcheck shell=bash disable=SC2154,SC2034
-# What asr.sh and st.sh do alike: data, dump, lengths, decoding in jobs, the report.
+# shellcheck shell=bash disable=SC1091,SC2154,SC2034
+# What asr.sh, st.sh and vc.sh do alike: data and dump (data_stages.sh), lengths, decoding in jobs, the
+# report.
 #
 # Reads: their options; original_set (train_set before a perturbation), decode_sets, and
 # parse_options.sh's _called_as.
+
+# shellcheck source=utils/data_stages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/data_stages.sh"
 
 # need_sets: ends a call without the names of its sets.
 need_sets() {
@@ -26,69 +30,6 @@ need_bundle() {
             exit 2
         fi
     done
-}
-
-prepare_data() {
-    # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args} ${source_args}
-}
-
-# Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
-dump_key_of_bundle() { grep -v '^ *calibration\.yaml:' "${bundle}/config.yaml" | hash_of; }
-
-# dump SET...
-dump() {
-    local set key set_key missing=""
-    # A new set is added without doing the others again: their key does not name the sets.
-    key=$({ marker stage1 && dump_key_of_bundle && echo "${num_shards}"; } | hash_of)
-    for set in "$@"; do
-        set_key=${key}
-        # The perturbed copy alone depends on the factors.
-        if [ "${set}" != "${original_set}" ] && [ "${set}" = "${train_set}" ]; then
-            set_key="${key} ${speed_perturb_factors}"
-        fi
-        fresh "${dumpdir}/raw/${set}" "${set_key}"
-        if [ ! -e "${dumpdir}/raw/${set}/wav.scp" ]; then missing+=" ${set}"; fi
-    done
-    if [[ " ${missing} " == *" ${original_set}_sp "* ]]; then
-        # Copies at other speeds are other waveforms, hence other units: made before the dump.
-        local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
-            --factors "${speed_perturb_factors// /,}" --output "${datadir}/${original_set}_sp"
-    fi
-    if [ -n "${missing}" ]; then
-        dump_sets "${dumpdir}/raw" dump "${datadir}/%set%/wav.scp" "${missing}" \
-            --wav_scp "${datadir}/%set%/wav.scp" --bundle "${bundle}" --device "$(job_device)" \
-            --max_failed_utts "${max_failed_utts}" \
-            -- --data "${datadir}/%set%" --max_failed_utts "${max_failed_utts}"
-    fi
-    stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done"
-}
-
-# Apart, so that a new test set leaves trained models as they are.
-dump_for_training() { dump "${train_set}" "${valid_set}"; }
-
-dump_for_tests() {
-    # shellcheck disable=SC2086
-    dump ${test_sets}
-}
-
-# The recordings and what is made of them, whatever is then learned.
-run_data_stages() {
-    local dump_options
-    # shellcheck disable=SC2086
-    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
-    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
-    dump_options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
-    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
-    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
-        --options "${train_set} ${valid_set} ${speed_perturb_factors} ${dump_options}" "${makes[@]}"
-    # The sets stand in the name: models decoded on different ones do not undo each other's marker.
-    # shellcheck disable=SC2086
-    tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
-    # shellcheck disable=SC2086
-    makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
-    run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
-        --options "${test_sets} ${dump_options}" "${makes[@]}"
 }
 
 # collect_lengths [--sums] DUMP COMMAND...: ESPnet's shape files of the training and validation sets

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC1091,SC2034,SC2154
 # Stages of a recipe: run once, skipped when finished, continued when interrupted.
 #
 # A finished stage leaves a marker with its key, its edition, its duration and a hash of what it has
@@ -10,8 +10,13 @@
 # The folders a stage works in carry the key of the work begun there (`.key`), so a killed stage is
 # continued under the same key and never mixed with the rest of another one.
 #
-# Reads: stage, stop_stage, force, marker_dir. Numbers of jobs, GPUs and threads do not belong
-# into --options: the results do not depend on them.
+# Reads: stage, stop_stage, force, retrain, marker_dir. Numbers of jobs, GPUs and threads do not
+# belong into --options: the results do not depend on them.
+
+# shellcheck source=utils/content.sh
+. "$(dirname "${BASH_SOURCE[0]}")/content.sh"
+# shellcheck source=utils/training.sh
+. "$(dirname "${BASH_SOURCE[0]}")/training.sh"
 
 _stage_now=
 _stage_lock=
@@ -66,36 +71,33 @@ conf_hash() {
 }
 
 # run_stage NUMBER TITLE FUNCTION [--options TEXT] [--after MARKER]... [--makes PATH]...
-#           [--marker NAME] [--training DIR] [--renamed_by OPTION]
-# The function finds its key in ${stage_key}. --makes: files without which it is not finished.
+#           [--reads PATH]... [--uses PATH]... [--current FUNCTION] [--marker NAME]
+#           [--training DIR [--renamed_by OPTION] [--epochs NUMBER --besides TEXT]]
+# The function finds its key in ${stage_key}. --makes: files without which the stage is not finished.
+# --reads: files from outside, and --uses: files of earlier stages, whose content is part of the key;
+# see _content_key. --current: a function that fails if the stage has to run again under its key.
 # --training: the stage trains in DIR, which is made ready for it; --renamed_by: the option that
-# gives DIR another name.
+# gives DIR another name. --epochs: how long it trains; --besides: the options without that number,
+# since a training may be continued for more epochs.
 run_stage() {
-    local number=$1 title=$2 function=$3 options="" after=() makes=()
-    local name="stage${number}" training="" renamed_by=--expdir begin=${SECONDS} took
-    shift 3
-    while [ $# -gt 0 ]; do
-        case "$1" in
-            --options) options=$2 ;;
-            --after) after+=("$2") ;;
-            --makes) makes+=("$2") ;;
-            --marker) name=$2 ;;
-            --training) training=$2 ;;
-            --renamed_by) renamed_by=$2 ;;
-            *) echo "run_stage: unknown argument '$1'" >&2 && return 2 ;;
-        esac
-        shift 2
-    done
-    if [ "${number}" -lt "${stage}" ] || [ "${number}" -gt "${stop_stage}" ]; then
+    local number=$1 title=$2 function=$3 options="" after=() makes=() reads=() uses=() current=true
+    local name="stage${number}" training="" renamed_by=--expdir epochs="" besides=""
+    local begin=${SECONDS} took same_training=""
+    _read_arguments "${@:4}"
+    if [ "${number}" -gt "${stop_stage}" ]; then return 0; fi
+    if [ "${number}" -lt "${stage}" ]; then
+        _warn_of_skipped
         return 0
     fi
-    stage_key=$(_key "${options}" ${after[@]+"${after[@]}"})
+    stage_key=$(_stage_key "${options}")
+    if [ -n "${epochs}" ]; then same_training=$(_stage_key "besides ${besides}"); fi
     if [ "${_looking_ahead}" = true ]; then
         _planned[${name}]=${stage_key}
-        if [ -n "${training}" ]; then _refuse_other "${training}" "${renamed_by}"; fi
+        if [ -n "${training}" ]; then _refuse_other "${training}"; fi
         return 0
     fi
-    if _finished "${name}" ${makes[@]+"${makes[@]}"}; then
+    if _finished "${name}" ${makes[@]+"${makes[@]}"} && "${current}"; then
+        if [ -n "${training}" ]; then _note_epochs "${training}"; fi
         took=$(sed -n 3p "${marker_dir}/${name}.done")
         echo "stage ${number}: ${title}: done before${took:+, ${took}}"
         return 0
@@ -105,15 +107,62 @@ run_stage() {
     _lock "${name}"
     echo "stage ${number}: ${title}"
     # Before the marker goes: what is refused leaves everything as it was.
-    if [ -n "${training}" ]; then _refuse_other "${training}" "${renamed_by}"; fi
+    if [ -n "${training}" ]; then _refuse_other "${training}"; fi
     _begin "${name}"
-    if [ -n "${training}" ]; then fresh "${training}"; fi
+    if [ -n "${training}" ]; then _begin_training "${training}"; fi
     "${function}"
     took=$(elapsed $((SECONDS - begin)))
     _finish "${name}" "${took}" ${makes[@]+"${makes[@]}"}
     _stage_now=
     exec {_stage_lock}>&-
     echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }${took}"
+}
+
+# _read_arguments ARGUMENT...: those of run_stage, into its variables.
+_read_arguments() {
+    while [ $# -gt 0 ]; do
+        case "$1" in
+            --options) options=$2 ;;
+            --after) after+=("$2") ;;
+            --makes) makes+=("$2") ;;
+            --reads) reads+=("$2") ;;
+            --uses) uses+=("$2") ;;
+            --current) current=$2 ;;
+            --marker) name=$2 ;;
+            --training) training=$2 ;;
+            --renamed_by) renamed_by=$2 ;;
+            --epochs) epochs=$2 ;;
+            --besides) besides=$2 ;;
+            *) echo "run_stage: unknown argument '$1'" >&2 && return 2 ;;
+        esac
+        shift 2
+    done
+}
+
+# _warn_of_skipped: a stage that --stage skips may have run with other options or other data.
+_warn_of_skipped() {
+    local finished
+    if [ "${_looking_ahead}" = true ]; then return; fi
+    finished=$(_finished_key "${name}")
+    if [ -n "${finished}" ] && [ "${finished}" != "$(_stage_key "${options}")" ]; then
+        echo "warning: --stage ${stage} skips stage ${number} (${title}), which has run with other" \
+            "options or other data" >&2
+    fi
+}
+
+# _stage_key OPTIONS: the key of run_stage's stage under these options.
+_stage_key() {
+    local key input
+    key=$(_key "$1" ${after[@]+"${after[@]}"})
+    key=$(_content_key "${name}" "${key}" ${reads[@]+"${reads[@]}"})
+    if [ "${_looking_ahead}" = true ]; then
+        # What earlier stages are about to make is not known yet.
+        for input in ${after[@]+"${after[@]}"}; do
+            if [ -n "${_planned[${input}]:-}" ] &&
+                [ "${_planned[${input}]}" != "$(_finished_key "${input}")" ]; then uses=(); fi
+        done
+    fi
+    _content_key "${name}" "${key}" ${uses[@]+"${uses[@]}"}
 }
 
 # _key OPTIONS MARKER...
@@ -132,8 +181,11 @@ _finished() {
         [ -e "${path}" ] || return 1
     done
     [ "${force}" = false ] &&
-        [ "$(head -n 1 "${marker_dir}/$1.done" 2>/dev/null)" = "${stage_key}" ]
+        [ "$(_finished_key "$1")" = "${stage_key}" ]
 }
+
+# _finished_key NAME: the key that a stage has ended under; nothing if it has not.
+_finished_key() { head -n 1 "${marker_dir}/$1.done" 2>/dev/null || true; }
 
 # _lock NAME: one run at a time works on a stage. The lock is held by all processes of the stage, so
 # that what a killed run has left at work keeps it too.
@@ -225,25 +277,13 @@ fresh() {
     fi
 }
 
-# _refuse_other DIR OPTION: a training's hours are not thrown away unasked, and ESPnet would go on
-# with it under the new options without a word.
-_refuse_other() {
-    if [ -e "$1/checkpoint.pth" ] && [ "${force}" = false ] &&
-        [ "$(cat "$1/.key" 2>/dev/null)" != "${stage_key}" ]; then
-        echo "$1 holds a training with other options or other data. Choose another $2 for this" \
-            "one, or --force true to remove the old one and begin again." >&2
-        return 1
-    fi
-}
-
 # combine OUTPUT INPUT...: join files sorted by utterance id. An id may occur once.
 combine() {
     local output=$1 twice
     shift
     mkdir -p "$(dirname "${output}")"
     LC_ALL=C sort -k 1,1 -s "$@" >"${output}.tmp"
-    twice=$(cut -d ' ' -f 1 "${output}.tmp" | uniq -d |
-        awk 'NR <= 3' ORS=' ')
+    twice=$(awk '{ print $1 }' "${output}.tmp" | uniq -d | awk 'NR <= 3' ORS=' ')
     if [ -n "${twice}" ]; then
         echo "${output}: utterance ids occur more than once: ${twice}" >&2
         return 1

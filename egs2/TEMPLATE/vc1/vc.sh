@@ -5,6 +5,7 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=6            # last stage to run
 force=false             # true: run finished stages again
+retrain=false           # true: begin trainings with other options or other data again
 nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 5 (one at most)
 num_nodes=1             # machines of a training
@@ -62,6 +63,7 @@ need_bundle 2 4 5
 marker_dir=${expdir}/.stages
 original_set=${train_set}   # waveforms at other speeds would be other voices: there are no copies
 speed_perturb_factors=
+skip_empty_text=false       # no text is learned from
 pairs=${pairs:-${datadir}/pairs.tsv}
 acoustics="mel pitch speaker"
 stats_dir=${expdir}/vc_stats_${train_set}
@@ -92,11 +94,13 @@ vc_train=(
     --seed "${seed}" --frontend_conf "bundle=${bundle}"
     --model_conf "mel_stats=${stats_dir}/train/mel_stats.npz"
 )
+acoustics_folders=()
 for part in train valid; do
     set_name=${part}_set
     vc_train+=("--${part}_data_path_and_name_and_type"
         "${dumpdir}/raw/${!set_name}/wav.scp,units,kaldi_ark")
     for name in ${acoustics}; do
+        acoustics_folders+=("${dumpdir}/${name}/${!set_name}")
         vc_train+=("--${part}_data_path_and_name_and_type"
             "${dumpdir}/${name}/${!set_name}/${name}.scp,${name},kaldi_ark")
     done
@@ -114,7 +118,8 @@ dump_acoustics() {
     for name in ${acoustics}; do
         missing=""
         for set in "${train_set}" "${valid_set}"; do
-            fresh "${dumpdir}/${name}/${set}"
+            begin_set "${dumpdir}/${name}/${set}" "${stage_key}" "${name}.scp" \
+                "$(state_of_recordings "${datadir}/${set}")"
             if [ ! -e "${dumpdir}/${name}/${set}/${name}.scp" ]; then missing+=" ${set}"; fi
         done
         if [ -z "${missing}" ]; then continue; fi
@@ -123,7 +128,17 @@ dump_acoustics() {
             --device "$(job_device)" --max_failed_utts "${max_failed_utts}" \
             -- --name "${name}" --max_failed_utts "${max_failed_utts}"
     done
+    note_content "${acoustics_folders[@]}"
     stage_summary "${acoustics}"
+}
+
+acoustics_are_current() {
+    local folder
+    for folder in "${acoustics_folders[@]}"; do
+        noted "${folder}/.recordings" \
+            "$(state_of_recordings "${datadir}/$(basename "${folder}")")" || return 1
+        note_content "${folder}"
+    done
 }
 
 train_vocoder() {
@@ -229,32 +244,38 @@ write_report() {
 }
 
 run_stages() {
-    local options
+    local options files uses
     makes_of "${datadir}/%set%/wav.scp" "${train_set}" "${valid_set}"
     run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
-    options="${num_shards} $(dump_key_of_bundle 2>/dev/null || true)"
-    makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
-    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
-        --options "${train_set} ${valid_set} ${options}" "${makes[@]}"
+    run_training_dump
     makes=()
     for name in ${acoustics}; do
         makes+=(--makes "${dumpdir}/${name}/${train_set}/${name}.scp"
             --makes "${dumpdir}/${name}/${valid_set}/${name}.scp")
     done
+    # shellcheck disable=SC2046
+    files_of --reads $(tables_of "${datadir}/${train_set}" "${datadir}/${valid_set}")
     run_stage 2 "spectrograms, pitch, speakers" dump_acoustics --after stage1 \
+        --current acoustics_are_current "${files[@]}" \
         --marker "acoustics_${train_set}" \
         --options "${train_set} ${valid_set} ${num_shards} $(mel_conf)" "${makes[@]}"
+    files_of --uses "${acoustics_folders[@]/%//.content}"
     if [ "${vocoder}" = train ]; then
         run_stage 3 "vocoder" train_vocoder --after "acoustics_${train_set}" \
             --marker "vocoder_${train_set}" --options "$(conf_hash "${vocoder_config}")" \
-            --training "${vocoder_path}" --makes "${vocoder_path}/config.yml"
+            --training "${vocoder_path}" "${files[@]}" --makes "${vocoder_path}/config.yml"
     fi
+    contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     run_stage 4 "statistics" collect_stats --after "dump_${train_set}" \
         --after "acoustics_${train_set}" --marker "vc_stats_${train_set}" \
-        --options "${valid_set} ${max_train_frames}" --makes "${stats_dir}/train/mel_stats.npz"
+        --options "${valid_set} ${max_train_frames}" "${files[@]}" "${uses[@]}" \
+        --makes "${stats_dir}/train/mel_stats.npz"
     run_stage 4 "training" train_vc --after "vc_stats_${train_set}" --marker "train_vc_${tag}" \
         --options "${vc_args} ${seed} $(conf_hash "${vc_config}" "${bundle}"/*.yaml)" \
-        --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag
+        --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag \
+        --epochs "$(epochs_of "${vc_config}" "${vc_args}")" \
+        --besides "${seed} $(without_epochs "${vc_config}" "${vc_args}")
+            $(conf_hash "${bundle}"/*.yaml)"
     options="${systems} ${inference_args} ${inference_vc_model} ${vocoder}"
     # shellcheck disable=SC2086
     makes_of "${results}/%set%/shard.1.yaml" ${systems}

@@ -43,7 +43,12 @@ def write_flac(path: Path, wave: np.ndarray) -> None:
 
 
 def total_samples(write: Callable[[tuple], int], jobs: list[tuple], nj: int, what: str) -> int:
-    """Run `write`, which returns samples, on all jobs in `nj` processes; returns their sum.
+    """The sum of what `write` returns of all jobs; see `run_jobs`."""
+    return sum(run_jobs(write, jobs, nj, what))
+
+
+def run_jobs(write: Callable[[tuple], object], jobs: list[tuple], nj: int, what: str) -> list:
+    """Run `write` on all jobs in `nj` processes; returns what it has returned, in their order.
 
     Raises:
         ValueError: `write` did, or a process was killed (multiprocessing.Pool would wait for ever).
@@ -51,7 +56,7 @@ def total_samples(write: Callable[[tuple], int], jobs: list[tuple], nj: int, wha
     try:
         with ProcessPoolExecutor(nj) as pool:
             done = pool.map(write, jobs, chunksize=8)
-            return sum(tqdm(done, total=len(jobs), desc=what, unit="clip"))
+            return list(tqdm(done, total=len(jobs), desc=what, unit="clip"))
     except BrokenProcessPool:
         raise ValueError(
             f"{what}: one of {nj} processes was killed, perhaps for want of memory; run again "

@@ -49,7 +49,7 @@ def read_part(folder: Path) -> tuple[list[Clip], Counter]:
     for transcript in transcripts:
         names = set()
         for line in read_lines(transcript):
-            utt, _, text = line.partition(" ")
+            utt, text = [*line.split(maxsplit=1), ""][:2]
             speaker, hyphen, _ = utt.partition("-")
             if not hyphen or not speaker.isdigit():
                 raise ValueError(f"{transcript}: expected 'SPEAKER-CHAPTER-NUMBER text': {line!r}")

@@ -1,0 +1,149 @@
+"""The sound of an opened file in blocks at their times: what damage has taken away is silence."""
+
+from collections.abc import Iterator
+from itertools import chain, pairwise
+
+import numpy as np
+
+# A longer jump of a file's clock means that the clock was set, not that sound was lost.
+MAX_GAP_SEC = 3600.0
+# Jitter of clocks that count milliseconds, such as WebM's.
+JITTER_SEC = 0.002
+# Formats whose time is the number of packets; a broken packet may have swallowed several.
+WITHOUT_CLOCK = {"aac", "ac3", "dts", "eac3", "loas", "mp3", "wav"}
+
+
+class Decoder:
+    """The first audio stream of a container, decoded packet by packet.
+
+    Broken packets are left out, as players do, and what follows keeps its time by the file's
+    clock. Only jumps ahead of the sound are followed: where the clock is behind, as by jitter or
+    where two recordings were joined, no sound is cut away.
+
+    Attributes:
+        gaps: (time, length) in s of each stretch that is missing.
+        jumps: times in s at which the clock was set more than `MAX_GAP_SEC` forward.
+        packets, failed: number of packets of the stream, and of those that cannot be decoded.
+        error: what the first of these failed with, or None.
+        end: end of the file's streams by its clock, as far as it could be read, in s.
+        cut: whether the last packet is broken, or shorter than it should be.
+    """
+
+    def __init__(self, container, sample_rate: int):
+        self.container, self.sample_rate = container, sample_rate
+        self.stream = container.streams.audio[0]
+        if self.stream.codec_context.name == "flac":
+            # Without a check of the sums, damaged frames become noise at full volume.
+            self.stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        self.gaps: list[tuple[float, float]] = []
+        self.jumps: list[float] = []
+        self.packets = self.failed = 0
+        self.error: Exception | None = None
+        self.end = 0.0
+        self.cut = False
+        self._clock: float | None = None  # at the end of the sound so far, in s
+        self._made = 0  # samples at the wanted rate
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """(N, channels) float32 at the wanted rate; the number of channels may change between."""
+        import av
+
+        resampler, setup = None, None
+        for (frame, time, after_failure), (_, next_time, _) in pairwise(
+            chain(self._frames(), [(None, None, False)])
+        ):
+            gap = self._gap(frame, time, after_failure, next_time)
+            before, setup = setup, (frame.format.name, frame.layout.name, frame.rate)
+            if resampler and (gap or setup != before):
+                yield from self._arrays(resampler.resample(None))
+                resampler = None
+            if gap:
+                silent = round(gap * self.sample_rate)
+                self.gaps.append((self._made / self.sample_rate, gap))
+                self._made += silent
+                yield np.zeros((silent, frame.layout.nb_channels), np.float32)
+            # Interleaved: PyAV reads behind the end where more than eight channels have planes.
+            resampler = resampler or av.AudioResampler(format="flt", rate=self.sample_rate)
+            yield from self._arrays(resampler.resample(frame))
+        if resampler:
+            yield from self._arrays(resampler.resample(None))
+
+    def _arrays(self, frames) -> Iterator[np.ndarray]:
+        for frame in frames:
+            self._made += frame.samples
+            yield frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+
+    def _gap(self, frame, time: float | None, after_failure: bool, next_time) -> float:
+        """Seconds that are missing before a frame; the clock moves to the frame's end."""
+        length = frame.samples / frame.rate
+        if time is None or self._clock is None:
+            clock = self._clock if time is None else time
+            self._clock = None if clock is None else clock + length
+            return 0.0
+        ahead = time - self._clock
+        if ahead < -1 or ahead > MAX_GAP_SEC:  # another recording begins
+            if ahead > 0:
+                self.jumps.append(self._made / self.sample_rate)
+            self._clock = time + length
+            return 0.0
+        if next_time is not None and next_time < time:
+            ahead = 0.0  # only this frame's time is wrong
+        self._clock += max(ahead, 0.0) + length
+        # Whole frames are lost; without a failure, less than half of one is jitter.
+        least = JITTER_SEC if after_failure else max(JITTER_SEC, length / 2)
+        return ahead if ahead > least else 0.0
+
+    def _frames(self) -> Iterator[tuple]:
+        """(frame, its time in s or None, whether packets in front of it failed)."""
+        import av
+
+        good_bytes = lost_bytes = 0
+        lost_sec = shift = 0.0
+        for packet in self._all_packets():
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                self._fail(error)
+                lost_bytes += packet.size
+                lost_sec += _seconds(packet, packet.duration)
+                if self._clock is None and packet.pts is not None:
+                    self._clock = max(0.0, _seconds(packet, packet.pts))
+                continue
+            if lost_bytes and good_bytes and self.container.format.name in WITHOUT_CLOCK:
+                lost_packets = lost_bytes * (self.packets - self.failed - 1) / good_bytes
+                shift += round(lost_packets) * _seconds(packet, packet.duration) - lost_sec
+            good_bytes += packet.size
+            for frame in frames:
+                time = None if frame.time is None else frame.time + shift
+                if time is not None:
+                    self.end = max(self.end, time + frame.samples / frame.rate)
+                yield frame, time, bool(lost_bytes)
+                lost_bytes, lost_sec = 0, 0.0
+
+    def _all_packets(self) -> Iterator:
+        """The stream's packets; those of the others only move the end."""
+        import av
+
+        # A stream without a length is measured against that of the whole file.
+        streams = [self.stream] if self.stream.duration else self.container.streams
+        try:
+            for packet in self.container.demux(*streams):
+                if packet.stream_index == self.stream.index:
+                    if packet.size:
+                        self.packets += 1
+                        self.cut = packet.is_corrupt
+                    yield packet
+                elif packet.pts is not None:
+                    end = _seconds(packet, packet.pts + (packet.duration or 0))
+                    self.end = max(self.end, end)
+        except av.FFmpegError as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failed += 1
+        self.cut = True
+        self.error = self.error or error
+
+
+def _seconds(packet, ticks: int | None) -> float:
+    return float((ticks or 0) * packet.time_base)
