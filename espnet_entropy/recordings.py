@@ -106,7 +106,7 @@ def read_recordings(
 
     Args:
         wav_scp: table of recordings and their sources.
-        rows: only these, of `shards.read_rows`; None: all.
+        rows: only these, of `shard_rows.read_rows`; None: all.
         channel: of all recordings, in place of what `reco2file_and_channel` says.
 
     Returns:

@@ -13,13 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_entropy import data, dump
+from espnet_entropy.shard_rows import read_rows, read_sizes, shard_keys, write_rows
 from espnet_entropy.shards import (
     merge_shards,
-    read_rows,
-    read_sizes,
-    shard_keys,
     shard_paths,
-    write_rows,
     write_shard,
 )
 

@@ -19,7 +19,7 @@ from espnet_entropy.data import read_table
 from espnet_entropy.dump import read_dump
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
-from espnet_entropy.shards import shard_keys
+from espnet_entropy.shard_rows import shard_keys
 from espnet_entropy.tokenizer import UnitTokenizer
 
 SEGMENTERS = [

@@ -16,7 +16,7 @@ import torch
 
 from espnet_entropy.bin import transcribe
 from espnet_entropy.checkpoint import read_checkpoint
-from espnet_entropy.data import read_table, read_yaml, write_yaml
+from espnet_entropy.data import read_table, read_yaml, write_table, write_yaml
 from espnet_entropy.dump import read_dump
 from espnet_entropy.speech2text import Speech2Text
 
@@ -204,6 +204,37 @@ def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
     assert done.stdout.splitlines() == [f"{utt} {text}" for utt, text in trained.text.items()]
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line]
     assert lines and all(line.startswith("recordings: ") for line in lines), done.stderr
+
+
+def test_transcribe_keeps_what_it_has_made(parts, trained, tmp_path, capsys):
+    table = {utt: shutil.copy(path, tmp_path) for utt, path in read_table(parts.wav_scp).items()}
+    (tmp_path / "utt-c.wav").write_bytes(b"no sound")
+    write_table(tmp_path / "wav.scp", table)
+    write_yaml(tmp_path / "decode.yaml", DECODING)
+    given = dict(
+        model_config=trained.config,
+        model_file=trained.checkpoint,
+        inference_config=tmp_path / "decode.yaml",
+        wav_scp=tmp_path / "wav.scp",
+        output=tmp_path / "text",
+    )
+    with pytest.raises(SystemExit, match="error: utt-c: .*cannot be decoded"):
+        tiny.command(transcribe, **given)
+    assert not (tmp_path / "text").exists()
+    with pytest.raises(SystemExit, match="made with format text, not json; choose another"):
+        tiny.command(transcribe, **given, format="json")
+    write_yaml(tmp_path / "decode.yaml", DECODING | dict(beam_size=2))
+    with pytest.raises(SystemExit, match="made with another decoding; choose another"):
+        tiny.command(transcribe, **given)
+    write_yaml(tmp_path / "decode.yaml", DECODING)
+    capsys.readouterr()
+    tiny.command(transcribe, **given, max_failed_utts=1)
+    said = capsys.readouterr().err
+    assert "2 of 5 recordings are taken from" in said and "left out: utt-c: " in said
+    expected = {utt: text for utt, text in trained.text.items() if utt != "utt-c"}
+    assert read_table(tmp_path / "text") == expected
+    assert list(read_table(tmp_path / "text.failed_utts")) == ["utt-c"]
+    assert not (tmp_path / "text.partial").exists()
 
 
 @pytest.mark.parametrize(

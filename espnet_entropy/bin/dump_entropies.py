@@ -16,9 +16,9 @@ from espnet_entropy.dump import read_units_entry
 from espnet_entropy.entropy import predictive_entropies
 from espnet_entropy.packing import load_trained_lm, unit_lm_hash
 from espnet_entropy.provenance import Provenance, Source
+from espnet_entropy.shard_rows import read_rows
 from espnet_entropy.shards import (
     is_whole,
-    read_rows,
     write_codebook_hash,
     write_shard,
     write_unit_lm_hash,

@@ -18,10 +18,10 @@ from espnet_entropy.bundle import FILES, identity
 from espnet_entropy.data import write_table
 from espnet_entropy.provenance import Provenance
 from espnet_entropy.recordings import read_recordings
+from espnet_entropy.shard_rows import read_rows
 from espnet_entropy.shards import (
     failed_path,
     is_whole,
-    read_rows,
     write_codebook_hash,
     write_shard,
 )

@@ -19,7 +19,8 @@ from espnet_entropy.checkpoint import load_frontend
 from espnet_entropy.data import atomic_text, file_hash
 from espnet_entropy.dump import read_entries
 from espnet_entropy.provenance import Provenance, Source
-from espnet_entropy.shards import is_whole, read_rows, times_path, write_shard
+from espnet_entropy.shard_rows import read_rows
+from espnet_entropy.shards import is_whole, times_path, write_shard
 from espnet_entropy.timing import segment_times
 
 

@@ -71,7 +71,7 @@ def kept_lines(
         try:
             line = line_of(name, recordings[name])
         except ValueError as error:
-            failures.leave_out(name, error)
+            _leave_out(failures, name, error, journal)
         else:
             journal.add(name, known, line)
     made = [name for name in recordings if name not in failures.reasons]
@@ -79,3 +79,15 @@ def kept_lines(
         raise ValueError(f"none of {len(recordings)} recordings could be read")
     yield journal.made(made)
     journal.path.unlink()
+
+
+def _leave_out(failures: Failures, name: str, error: ValueError, journal: Journal) -> None:
+    try:
+        failures.leave_out(name, error)
+    except ValueError as last:
+        if not journal.path.exists():
+            raise
+        raise ValueError(
+            f"{last}; what was made before is kept in {journal.path}, and the same command "
+            "continues"
+        ) from last

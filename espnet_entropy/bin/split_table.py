@@ -1,7 +1,7 @@
 """Cut a table into the shards of a dump, once: each job then reads its own rows alone."""
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.shards import write_rows
+from espnet_entropy.shard_rows import write_rows
 
 
 def get_parser():

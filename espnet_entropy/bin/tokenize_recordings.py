@@ -179,9 +179,8 @@ def write_textgrids(args, recordings, made: Made) -> None:
     for name in sorted(there):
         if not journal.has(name, sources[name]):
             raise ValueError(
-                f"{targets[name]} is there, but {path} does not say that it was made from the "
-                f"recording {recordings[name].source} as it is now; remove it, or choose another "
-                "--output"
+                f"{targets[name]} is there, but {path} does not say that it was made from "
+                f"{recordings[name].source} as it is now; remove it, or choose another --output"
             )
     if there:
         print(f"{len(there)} are there already", file=sys.stderr)
@@ -230,10 +229,11 @@ def write_arks(args, recordings, made: Made) -> None:
             lengths[name] = np.array(columns.pop("lengths"), np.int32)
             yield name, np.stack((columns["units"], columns["entropies"]), axis=1, dtype=np.float32)
 
-    given = (args.output, recordings, settings_of(args))
-    with kept_lines(
-        *given, lambda _, recording: exact_line(made(recording)), made.failures
-    ) as lines:
+    def make(_: str, recording) -> str:
+        return exact_line(made(recording))
+
+    settings = settings_of(args)
+    with kept_lines(args.output, recordings, settings, make, made.failures) as lines:
         units = write_shard(folder, 1, arrays(lines))
         parts = write_shard(folder / "segment_lengths", 1, lengths.items())
         for name, table in (("segment_lengths.scp", parts), ("units.scp", units)):

@@ -1,5 +1,6 @@
 """The other commands: calibrate, bundle, learn_codebook, dump, tokenize_recordings, transcribe."""
 
+import json
 import shutil
 
 import numpy as np
@@ -157,6 +158,7 @@ for _module in (tokenize_recordings, transcribe):
     _command = _module.__name__.rpartition(".")[2]
     for _name, _files, _message in (
         ("a missing file", ["none.wav"], r"none\.wav: there is no file"),
+        ("a file twice", ["{a}", "{a}"], "utt-a.wav is named twice; name each recording once"),
         ("no files", [], "give sound files, or --wav_scp"),
         ("files and a table", ["{a}", "--wav_scp", "{scp}"], "give sound files, or --wav_scp"),
         ("an unknown device", ["{a}", "--device", "foo"], "device 'foo' cannot be used"),
@@ -185,6 +187,23 @@ for _name, _option, _content, _message in (
         given = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
         given |= {option: folder / "x.yaml"}
         ends_with(transcribe, parts.data / "utt-a.wav", **given)
+
+
+@case("tokenize: a broken file among others, max_failed_utts", None)
+def _(folder, parts):
+    written(folder / "empty.wav", b"")
+    good = [parts.data / f"utt-{letter}.wav" for letter in "ab"]
+    words = [good[0], folder / "empty.wav", good[1]]
+    given = dict(bundle=parts.bundle, format="json", output=folder / "all.json")
+    try:
+        ends_with(tokenize_recordings, *words, **given)
+    except ValueError as error:
+        assert "empty.wav cannot be decoded" in str(error)
+    assert not (folder / "all.json").exists()
+    ends_with(tokenize_recordings, *words, **given, max_failed_utts=1)
+    names = [json.loads(line)["name"] for line in (folder / "all.json").read_text().splitlines()]
+    assert names == [str(path) for path in good]
+    assert list(data.read_table(folder / "all.json.failed_utts")) == [str(folder / "empty.wav")]
 
 
 @case("tokenizer: very long sound", None)

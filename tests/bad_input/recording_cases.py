@@ -209,6 +209,7 @@ for _name, _content, _message in (
     ("empty", "\n", "names no recordings"),
     ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: a byte order mark"),
     ("a missing file", "{data}/utt-a.wav\nnone.wav\n", "none.wav: there is no file"),
+    ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is named twice"),
     ("a Kaldi table", "utt-a {data}/utt-a.wav\n", "there is no file utt-a .*/utt-a.wav"),
 ):
 

@@ -12,6 +12,7 @@ import model_cases  # noqa: F401
 import pytest
 import recording_cases  # noqa: F401
 import sound_cases  # noqa: F401
+import stale_cases  # noqa: F401
 from table import CASES
 
 PAGE = Path(__file__).parents[2] / "docs" / "input.md"
@@ -109,6 +110,18 @@ BEHIND = {
     ],
     "recordings that cannot be read, with `--max_failed_utts N`": [
         "dump_units: .*max_failed_utts",
+        "tokenize: .*max_failed_utts",
+    ],
+    "a recording that is named twice": [
+        "(tokenize|transcribe): a file twice",
+        "lists: a file twice",
+    ],
+    "an output folder with results of another codebook, unit LM, bundle, model or option": [
+        "stale: (dump|dump_units), (entropies|units) of another",
+        "stale: (link_dump|tokenize), ",
+    ],
+    "shards of other recordings or settings, or without a record of them": [
+        "stale: .*, (a shard|rows)",
     ],
     "a shard, its table or its shapes missing, cut off or of other data": [
         "shard: ",

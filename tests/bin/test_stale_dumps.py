@@ -87,6 +87,18 @@ def test_what_an_older_version_has_made_is_made_again(parts, data, tmp_path, mod
         assert expected in capsys.readouterr().out
 
 
+@RECORDING_DUMPS
+def test_other_segments_or_another_channel_of_the_same_files(parts, data, tmp_path, module, capsys):
+    given = options(parts, data, module) | dict(output=tmp_path / "set")
+    for end, channel in ((0.5, {}), (0.6, {}), (0.6, dict(channel=1))):
+        (data / "segments").write_text(f"one utt-a 0 {end}\ntwo utt-a 0.6 1.2\n")
+        tiny.command(module, **given, **channel)
+        tiny.command(module, **given, **channel)
+        said = capsys.readouterr().out
+        assert ("one has changed since" in said) == ((end, channel) != (0.5, {}))
+        assert "is there already" in said
+
+
 def test_a_recording_that_was_left_out_and_is_there_now(parts, data, tmp_path):
     sound = (data / "utt-c.wav").read_bytes()
     (data / "utt-c.wav").unlink()

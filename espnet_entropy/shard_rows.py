@@ -1,0 +1,131 @@
+"""How a set is cut into shards, and the rows of its table that belong to each."""
+
+import heapq
+from collections.abc import Iterable
+from pathlib import Path
+
+from espnet_entropy.data import read_table, write_table
+from espnet_entropy.provenance import Provenance, Source, stale
+from espnet_entropy.recordings import SEGMENTS, read_utterances
+
+# Files beside a table that may say how long its utterances are.
+SIZES = ("utt2dur", "utt2num_samples", "text_shape")
+
+
+def shard_keys(
+    keys: Iterable[str], shard: int, num_shards: int, sizes: dict[str, float] | None = None
+) -> list[str]:
+    """The keys of one shard.
+
+    Args:
+        keys: of the whole set; their order does not matter.
+        shard: number from 1.
+        num_shards: into how many the set is cut.
+        sizes: seconds or frames of each; shards are then about equally long. Without them every
+            num_shards-th key in C-locale order belongs to one.
+
+    Returns:
+        Keys in C-locale order.
+    """
+    if not 1 <= shard <= num_shards:
+        raise ValueError(f"shard {shard} is not between 1 and {num_shards}")
+    return cut_keys(keys, num_shards, sizes)[shard - 1]
+
+
+def cut_keys(
+    keys: Iterable[str], num_shards: int, sizes: dict[str, float] | None = None
+) -> list[list[str]]:
+    """`shard_keys` of all shards, at the cost of one."""
+    if num_shards < 1:
+        raise ValueError(f"--num_shards is {num_shards}: a dump has at least one; give its number")
+    if sizes is None:
+        ordered = sorted(keys)
+        return [ordered[first::num_shards] for first in range(num_shards)]
+    # The longest first, each to the shard that has the least so far.
+    loads = [(0.0, shard) for shard in range(num_shards)]
+    shards: list[list[str]] = [[] for _ in range(num_shards)]
+    for key in sorted(keys, key=lambda key: (-sizes[key], key)):
+        load, shard = loads[0]
+        heapq.heapreplace(loads, (load + sizes[key], shard))
+        shards[shard].append(key)
+    return [sorted(shard) for shard in shards]
+
+
+def read_sizes(table: Path | str) -> dict[str, float] | None:
+    """How long the utterances of a table are, from the first such file beside it.
+
+    Args:
+        table: `wav.scp`, cut by `segments` or not, with `utt2dur` (seconds) or
+            `utt2num_samples`; `units.scp` with `text_shape` (frames).
+
+    Returns:
+        Sizes by utterance, None where there is no such file.
+
+    Raises:
+        ValueError: the file has no number for an utterance of the table.
+    """
+    for name in SIZES:
+        path = Path(table).with_name(name)
+        if path.exists():
+            sizes = read_table(path)
+            try:
+                return {utt: float(sizes[utt].split(",")[0]) for utt in read_utterances(table)}
+            except (KeyError, ValueError) as error:
+                raise ValueError(
+                    f"{path} does not fit {table}: {error}; make it anew, or remove it"
+                ) from error
+    return None
+
+
+def _rows_path(folder: Path | str, shard: int) -> Path:
+    return Path(folder) / "shards" / f"rows.{shard}"
+
+
+def _cut_record(folder: Path | str) -> Path:
+    return Path(folder) / "shards" / "rows.made_from"
+
+
+def _cut_from(table: Path | str) -> dict[str, Source]:
+    """The files that decide which rows a shard has."""
+    beside = {name: Source(str(Path(table).with_name(name))) for name in (SEGMENTS, *SIZES)}
+    return {"table": Source(str(table))} | beside
+
+
+def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
+    """Cut a table once, so that the jobs of many shards need not each read all of it.
+
+    Args:
+        folder: the dump that is to be made of the table.
+        table: `wav.scp`, in place of which `segments` beside it is cut; or `units.scp`.
+        num_shards: of the dump.
+
+    Returns:
+        The number of utterances.
+    """
+    cut = Provenance({"num_shards": num_shards})
+    for name, source in _cut_from(table).items():
+        cut.note(name, source)
+    _cut_record(folder).unlink(missing_ok=True)
+    rows = read_utterances(table)
+    paths = [_rows_path(folder, shard) for shard in range(1, num_shards + 1)]
+    for path, keys in zip(paths, cut_keys(rows, num_shards, read_sizes(table)), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(path, {key: rows[key] for key in keys})
+    cut.save(_cut_record(folder))
+    return len(rows)
+
+
+def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int) -> dict[str, str]:
+    """One shard's rows of a table, in C-locale order.
+
+    They are those of `write_rows` where it has cut this very table; else they are chosen here.
+    Where `segments` cuts the recordings of `wav.scp`, its lines are the rows; `read_recordings`
+    takes both kinds.
+    """
+    path = _rows_path(folder, shard)
+    settings = {"num_shards": num_shards}
+    if path.exists() and not stale(_cut_record(folder), settings, _cut_from(table)):
+        return read_table(path)
+    rows = read_utterances(table)
+    keys = shard_keys(rows, shard, num_shards, read_sizes(table))
+    return {key: rows[key] for key in keys}
