@@ -158,6 +158,15 @@ def test_joined_ogg_files(tmp_path):
     assert len(samples) == 64000 and "mixed.ogg cannot be read beyond 4.00 s" in warned
 
 
+def test_an_unknown_codec_is_named(tmp_path):
+    content = bytearray(written(tmp_path, "a.wav").read_bytes())
+    content[20:22] = b"\x77\x77"
+    (tmp_path / "a.wav").write_bytes(content)
+    for call in (read_audio, lambda path, rate: sample_rate_of(path)):
+        with pytest.raises(ValueError, match="a.wav cannot be decoded: FFmpeg does not know"):
+            call(tmp_path / "a.wav", 16000)
+
+
 # Commands
 
 
