@@ -187,6 +187,8 @@ def _opened(source: Path | str | BinaryIO, name: str, containers: Sequence[str] 
         with av.open(source, options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ValueError(f"{name} holds no sound: it has no audio stream")
+            if container.streams.audio[0].codec_context is None:
+                raise ValueError(f"{name} cannot be decoded: FFmpeg does not know its codec")
             yield container
     except (OSError, av.FFmpegError) as error:
         raise ValueError(f"{name} cannot be decoded: {_reason(error)}") from error

@@ -1,10 +1,39 @@
 """Sound files of many formats, whole and damaged, as PyAV and soundfile write them."""
 
 import fractions
+import warnings
 
 import av
 import numpy as np
 
+from espnet_entropy.audio import SoundWarning, read_audio
+
+FORMATS = {
+    "a.wav": dict(codec="pcm_s16le", rate=16000),
+    "deep.wav": dict(codec="pcm_f32le", rate=44100),
+    "eight.wav": dict(codec="pcm_u8", rate=8000),
+    "a.flac": dict(codec="flac", rate=44100),
+    "a.mp3": dict(codec="libmp3lame", rate=44100),
+    "a.aac": dict(codec="aac", rate=44100, format="adts"),
+    "a.m4a": dict(codec="aac", rate=44100, format="ipod", options={"movflags": "faststart"}),
+    "parts.mp4": dict(codec="aac", rate=48000, options={"movflags": "frag_keyframe+empty_moov"}),
+    "a.opus": dict(codec="libopus", rate=48000),
+    "a.oga": dict(codec="flac", rate=16000),
+    "a.webm": dict(codec="libopus", rate=48000),
+    "a.mkv": dict(codec="aac", rate=44100),
+    "a.wma": dict(codec="wmav2", rate=44100, bit_rate=64000, format="asf"),
+    "a.ts": dict(codec="aac", rate=48000),
+    "a.flv": dict(codec="aac", rate=44100),
+    "a.ac3": dict(codec="ac3", rate=48000),
+    "a.amr": dict(codec="libopencore_amrnb", rate=8000),
+    "a.aiff": dict(codec="pcm_s16be", rate=44100),
+    "a.au": dict(codec="pcm_s16be", rate=16000),
+    "a.caf": dict(codec="pcm_s16le", rate=44100),
+    "a.w64": dict(codec="pcm_s16le", rate=16000),
+    "a.wv": dict(codec="wavpack", rate=44100),
+    "a.tta": dict(codec="tta", rate=44100),
+    "a.avi": dict(codec="libmp3lame", rate=44100),
+}
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
@@ -81,3 +110,20 @@ def lag(samples: np.ndarray, part: np.ndarray) -> int:
     size = len(samples) + len(part)
     product = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(part, size))
     return int(np.argmax(np.fft.irfft(product, size)[: len(samples)]))
+
+
+def written(folder, name, seconds=4.0, channels=1, **options):
+    """Noise in one of the formats."""
+    settings = {**FORMATS[name], **options}
+    wave = noise(seconds, settings["rate"], channels)
+    return write(folder / name, wave, **settings)
+
+
+def read(path, rate=16000, **options):
+    """Samples, and the warnings' texts in one."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        samples = read_audio(path, rate, **options)
+    assert all(issubclass(warning.category, SoundWarning) for warning in caught)
+    assert all(str(path) in str(warning.message) for warning in caught)
+    return samples, "; ".join(str(warning.message) for warning in caught)

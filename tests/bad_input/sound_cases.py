@@ -1,7 +1,9 @@
 """Sound files, and samples in memory."""
 
 import numpy as np
+import pytest
 import soundfile
+import sounds
 import tiny
 from table import case
 
@@ -63,12 +65,114 @@ def _(folder, parts):
     UnitTokenizer.from_bundle(parts.bundle).tokenize(folder / "a.wav")
 
 
-@case("audio: cut off in the samples", None)
+def warns(path, pattern):
+    """The samples, read with a warning that says this and names the file."""
+    with pytest.warns(audio.SoundWarning, match=f"{path.name} {pattern}"):
+        return audio.read_audio(path, 16000)
+
+
+for _name in ("a.wav", "a.flac", "a.m4a", "a.webm", "a.mp3", "a.wma"):
+
+    @case(f"audio: cut off in the samples, {_name}", None)
+    def _(folder, parts, name=_name):
+        sounds.cut(sounds.written(folder, name), 0.5)
+        samples = warns(folder / name, r"is cut off: 4\.0. s by its header, [12]\... s are read")
+        assert 1.5 < len(samples) / 16000 < 2.2
+
+
+@case("audio: cut off in the samples, Ogg", None)
 def _(folder, parts):
-    """What is there is taken: FFmpeg reads to the end of the file."""
-    content = sound(folder / "a.wav").read_bytes()
-    (folder / "a.wav").write_bytes(content[: len(content) // 2])
-    right_length(folder / "a.wav", 0.25)
+    """Ogg files have no length in front, but a mark at their end."""
+    sounds.cut(sounds.written(folder, "a.opus"), 0.6)
+    warns(folder / "a.opus", r"ends too early, as if it was cut off; \d\.\d\d s are read")
+
+
+for _name in ("a.opus", "a.flac", "a.m4a", "a.mp3"):
+
+    @case(f"audio: damaged, {_name}", None)
+    def _(folder, parts, name=_name):
+        whole = audio.read_audio(sounds.written(folder, name, seconds=8.0), 16000)
+        sounds.damage(folder / name, 0.3)
+        samples = warns(folder / name, r"lacks \d\.\d\d s of sound at .* silence replaces")
+        assert abs(len(samples) - len(whole)) <= 0.03 * 16000
+
+
+@case("audio: joined MP3 files of other rates", None)
+def _(folder, parts):
+    made = [
+        sounds.written(folder, "a.mp3", seconds=1.0, rate=rate, channels=channels).read_bytes()
+        for rate, channels in ((44100, 2), (16000, 1))
+    ]
+    (folder / "b.mp3").write_bytes(b"".join(made))
+    assert abs(len(audio.read_audio(folder / "b.mp3", 16000)) - 32000) < 2400
+
+
+@case("audio: tags in Latin-1", None)
+def _(folder, parts):
+    path = sounds.written(folder, "a.m4a", seconds=1.0, tags={"title": "a cafe au lait"})
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+    assert abs(len(audio.read_audio(path, 16000)) - 16000) < 400
+
+
+@case("audio: two streams", None)
+def _(folder, parts):
+    waves = [sounds.noise(1.0, 16000, seed=seed) for seed in (0, 1)]
+    sounds.write(folder / "a.mka", *waves, codec="flac", rate=16000)
+    warns(folder / "a.mka", "has 2 audio streams; only the first one is read")
+
+
+@case("audio: two WAV files in one", None)
+def _(folder, parts):
+    path = sound(folder / "a.wav")
+    path.write_bytes(2 * path.read_bytes())
+    warns(path, r"has \d+ bytes behind the sound that its header states; they are not read")
+
+
+def stereo(folder, gain):
+    left = tiny.wave(1, 0.5)
+    soundfile.write(folder / "a.wav", np.stack([left, gain * left], axis=1), 16000)
+    return folder / "a.wav"
+
+
+@case("audio: channels that partly cancel each other out", None)
+def _(folder, parts):
+    warns(stereo(folder, -0.5), "has channels that partly cancel .* --channel 1")
+
+
+@case("audio: an inverted channel", r"a\.wav: its channels cancel .* --channel 1")
+def _(folder, parts):
+    audio.read_audio(stereo(folder, -1.0), 16000)
+
+
+@case("audio: mostly broken", r"a\.flac cannot be decoded: \d+ of \d+ packets are broken")
+def _(folder, parts):
+    path = sounds.written(folder, "a.flac")
+    for seed, share in enumerate(np.linspace(0.1, 0.99, 300)):
+        sounds.damage(path, share, seed)
+    audio.read_audio(path, 16000)
+
+
+@case("audio: a video without sound", "a.mp4 holds no sound: it has no audio stream")
+def _(folder, parts):
+    audio.read_audio(sounds.write_video(folder / "a.mp4", "mpeg4"), 16000)
+
+
+@case("audio: RIFX", "a.wav is a big-endian WAV file")
+def _(folder, parts):
+    audio.read_audio(sound(folder / "a.wav", endian="BIG"), 16000)
+
+
+@case("audio: no header", "a.ul has no header, so its rate is unknown")
+def _(folder, parts):
+    (folder / "a.ul").write_bytes(bytes(range(256)) * 40)
+    audio.read_audio(folder / "a.ul", 16000)
+
+
+@case("audio: joined Ogg Vorbis files of other settings", "a.ogg consists of .* split it")
+def _(folder, parts):
+    made = [sound(folder / "a.ogg", rate=rate).read_bytes() for rate in (16000, 44100)]
+    (folder / "a.ogg").write_bytes(b"".join(made))
+    audio.read_audio(folder / "a.ogg", 16000)
 
 
 BROKEN_AUDIO = {

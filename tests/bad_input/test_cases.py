@@ -31,7 +31,30 @@ BEHIND = {
         "tokenizer: very long",
     ],
     "a sound file that is cut off": [
-        "audio: cut off in the samples",
+        "audio: cut off",
+    ],
+    "damage inside a sound file": [
+        "audio: damaged",
+    ],
+    "files joined end to end (`cat`), a rate or number of channels that changes inside a file, "
+    "tags in any encoding": [
+        "audio: (joined MP3|tags)",
+    ],
+    "a second audio stream; bytes behind the sound of a WAV file": [
+        "audio: (two streams|two WAV files)",
+    ],
+    "channels whose mean keeps less than half of the energy that unrelated channels would leave": [
+        "audio: channels that partly cancel",
+    ],
+    "channels that cancel each other out (less than a tenth of it)": [
+        "audio: an inverted channel",
+    ],
+    "a file most of which is broken, a video without sound": [
+        "audio: (mostly broken|a video)",
+    ],
+    "sound that FFmpeg would make noise of: big-endian WAV (RIFX), samples without a header, "
+    "Ogg Vorbis files with different settings joined end to end": [
+        "audio: (RIFX|no header|joined Ogg)",
     ],
     "missing, empty, broken, without samples, NaN or infinite samples": [
         "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut)",
