@@ -18,6 +18,8 @@ from espnet_entropy.shards import read_codebook_hash
 
 # The file of a dump that holds the sha256 of its unit LM's file.
 UNIT_LM_HASH = "unit_lm_sha256"
+# In place of the bytes of a hash in a model's record. NaN would make equal models differ.
+UNKNOWN = -1.0
 
 
 class Origin(NamedTuple):
@@ -50,7 +52,7 @@ class OriginRecord(nn.Module):
     """The origin of a model's units, as a part of the model's state.
 
     The hashes are bytes in float32: ESPnet averages the float tensors of checkpoints, here exactly,
-    but adds integers up. NaN means unknown, as in models from before there were records.
+    but adds integers up. Models from before there were records hold UNKNOWN in place of bytes.
 
     Args:
         needs_unit_lm: whether the model depends on the unit LM, whose hash is else left out.
@@ -61,7 +63,7 @@ class OriginRecord(nn.Module):
         self.needs_unit_lm = needs_unit_lm
         # Name and origin of the bundle, with which loaded states are compared.
         self.bundle: tuple[str, Origin] | None = None
-        self.register_buffer("sha256", torch.full((2, 32), float("nan")))
+        self.register_buffer("sha256", torch.full((2, 32), UNKNOWN))
         self.register_load_state_dict_pre_hook(_allow_older_state)
         self.register_load_state_dict_post_hook(_check_loaded)
 
@@ -119,18 +121,18 @@ def origins_in(state: dict[str, Tensor]) -> list[Origin]:
 
 def _decoded(record: Tensor) -> Origin:
     rows = record.float().cpu().round()
-    return Origin(*(None if r.isnan().any() else bytes(r.byte().tolist()).hex() for r in rows))
+    return Origin(*(None if UNKNOWN in r else bytes(r.byte().tolist()).hex() for r in rows))
 
 
 def _allow_older_state(record: OriginRecord, state: dict, prefix: str, *_) -> None:
     """A state without a record says nothing of its origin, whatever the model's bundle is."""
-    state.setdefault(f"{prefix}sha256", torch.full_like(record.sha256, float("nan")))
+    state.setdefault(f"{prefix}sha256", torch.full_like(record.sha256, UNKNOWN))
 
 
 def _check_loaded(record: OriginRecord, incompatible_keys) -> None:
     """Compare what was loaded with the bundle that the model was built with."""
     if not record.needs_unit_lm:
-        record.sha256[1] = float("nan")
+        record.sha256[1] = UNKNOWN
     if record.bundle is None:
         return
     try:
