@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_entropy.data import read_yaml
-from espnet_entropy.espnet_checkpoints import CheckpointError
+from espnet_entropy.espnet_checkpoints import RefusedInput
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.origin import origin_of_dump
 
@@ -29,17 +29,17 @@ def load_weights_only(path: Path | str, way_out: str = "") -> object:
         way_out: what to add to the refusal of a file that holds more than weights.
 
     Raises:
-        CheckpointError: it is missing, or cannot be read so.
+        RefusedInput: it is missing, or cannot be read so.
     """
     if not Path(path).is_file():
-        raise CheckpointError(f"there is no file {path}")
+        raise RefusedInput(f"there is no file {path}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's readers raise all kinds on files that are none of theirs
         if Path(path).name == "checkpoint.pth":
             raise _training_state_error(path) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
+        raise RefusedInput(
             f"{path} is no checkpoint of weights alone, and anything else in it could be code "
             f"that loading executes: {reason}{way_out}"
         ) from error
@@ -55,7 +55,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
         Tensors by name, on the CPU.
 
     Raises:
-        CheckpointError: it is missing, cannot be read, or holds anything else than tensors.
+        RefusedInput: it is missing, cannot be read, or holds anything else than tensors.
     """
     state = load_weights_only(path)
     _check_state(state, path)
@@ -67,8 +67,8 @@ def _check_state(state: object, path: Path | str) -> None:
         raise _training_state_error(path)
 
 
-def _training_state_error(path: Path | str) -> CheckpointError:
-    return CheckpointError(
+def _training_state_error(path: Path | str) -> RefusedInput:
+    return RefusedInput(
         f"{path} is not the state of one model; take an epoch's or an averaged model, not "
         "checkpoint.pth, from which only its own training goes on"
     )
@@ -90,7 +90,7 @@ def load_state(
         may_lack: regular expression of names that may be missing in the state.
 
     Raises:
-        CheckpointError: names are missing or left over, or shapes differ. The model may hold some
+        RefusedInput: names are missing or left over, or shapes differ. The model may hold some
             of the tensors by then.
     """
     _check_state(state, file)
@@ -111,7 +111,7 @@ def load_state(
     left_over = [n for n in left_over if not re.fullmatch(NOT_COMPARED, n)]
     for wrapper, origin in WRAPPERS.items():
         if {wrapper + name for name in missing} & set(left_over):
-            raise CheckpointError(
+            raise RefusedInput(
                 f"the names in {file} begin with {wrapper!r}, as {origin} saves them; save it "
                 f"without: state = torch.load({str(file)!r}); torch.save({{name.removeprefix("
                 f"{wrapper!r}): tensor for name, tensor in state.items()}}, 'NEW.pth')"
@@ -119,7 +119,7 @@ def load_state(
     kinds = {"missing": missing, "left over": left_over, "other shapes": [*shapes.values()]}
     found = [f"{kind}: {_first(names)}" for kind, names in kinds.items() if names]
     if found:
-        raise CheckpointError(
+        raise RefusedInput(
             f"{file} does not fit {config}; {'; '.join(found)}; give a checkpoint and the "
             "config.yaml of the same training"
         )

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_table
 from espnet_entropy.features import build_extractor
+from espnet_entropy.recordings import read_recordings
 
 # Audio that is compared; 1500 units at 50 Hz tell 90 % from 59 % beyond doubt.
 MAX_SEC = 30.0
@@ -65,13 +64,13 @@ def first_waves(
     Raises:
         ValueError: none has labels (None: none needs them), or a file cannot be read.
     """
-    table = read_table(wav_scp)
-    chosen = [utt for utt in table if labelled is None or utt in labelled]
+    recordings = read_recordings(wav_scp)
+    chosen = [utt for utt in recordings if labelled is None or utt in labelled]
     if not chosen:
         raise ValueError(f"{wav_scp} and the labels have no utterance in common")
     waves, seconds = {}, 0.0
     for utt in chosen:
-        waves[utt] = torch.from_numpy(read_audio(table[utt], sample_rate))
+        waves[utt] = torch.from_numpy(recordings[utt].samples(sample_rate))
         seconds += len(waves[utt]) / sample_rate
         if seconds >= MAX_SEC:
             break

@@ -17,8 +17,8 @@ TRUST = "ENTROPY_EXECUTE_PICKLE"
 THRESHOLDS = r"frontend\.encoder\.threshold_record"
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that is missing, holds more than weights, or does not fit its config."""
+class RefusedInput(ValueError):
+    """Parts that do not belong together, or that may hold code; the launcher prints one line."""
 
 
 def trusts_pickles() -> bool:
@@ -30,7 +30,7 @@ def check_loading(abs_task: ModuleType) -> None:
     """Replace what loads checkpoints in `espnet2.tasks.abs_task`, right after its import.
 
     `build_model_from_file` (all inference) and `load_pretrained_model` (`--init_param`) then raise
-    CheckpointError.
+    RefusedInput.
     """
     build = abs_task.AbsTask.build_model_from_file.__func__
     start_from = abs_task.load_pretrained_model
@@ -57,7 +57,7 @@ def check_loading(abs_task: ModuleType) -> None:
 
 
 def check_tokens(beam_search: ModuleType) -> None:
-    """Let ESPnet's beam search refuse a language model of other tokens, with a CheckpointError.
+    """Let ESPnet's beam search refuse a language model of other tokens, with a RefusedInput.
 
     ESPnet would take its scores for those of the tokens with the same ids.
     """
@@ -68,7 +68,7 @@ def check_tokens(beam_search: ModuleType) -> None:
         for scorer in scorers.values():
             tokens, config = getattr(scorer, "trained_on", (token_list, None))
             if token_list is not None and list(tokens) != list(token_list):
-                raise CheckpointError(
+                raise RefusedInput(
                     f"{config} is of a language model of other tokens than those of the model that "
                     "is decoded; train one on the same token list"
                 )

@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
+from espnet_entropy.espnet_checkpoints import RefusedInput
+
 
 def check_first(task: type, name: str, check: Callable[[argparse.Namespace], None]) -> None:
     """Let a class method of an ESPnet task call a check of its arguments before all else."""
@@ -18,7 +20,10 @@ def check_first(task: type, name: str, check: Callable[[argparse.Namespace], Non
 
     @functools.wraps(method)
     def checked(cls, args):
-        check(args)
+        try:
+            check(args)
+        except ValueError as error:
+            raise RefusedInput(error) from error
         return method(cls, args)
 
     setattr(task, name, classmethod(checked))

@@ -13,8 +13,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from espnet_entropy.espnet_checkpoints import RefusedInput
 from espnet_entropy.segment import CALIBRATED
 from espnet_entropy.shards import read_codebook_hash, read_unit_lm_hash
+
+# In place of the bytes of a hash in a model's record. NaN would make equal models differ.
+UNKNOWN = -1.0
 
 
 class Origin(NamedTuple):
@@ -45,7 +49,7 @@ class OriginRecord(nn.Module):
     """The origin of a model's units, as a part of the model's state.
 
     The hashes are bytes in float32: ESPnet averages the float tensors of checkpoints, here exactly,
-    but adds integers up. NaN means unknown, as in models from before there were records.
+    but adds integers up. Models from before there were records hold UNKNOWN in place of bytes.
 
     Args:
         needs_unit_lm: whether the model depends on the unit LM, whose hash is else left out.
@@ -56,7 +60,7 @@ class OriginRecord(nn.Module):
         self.needs_unit_lm = needs_unit_lm
         # Name and origin of the bundle, with which loaded states are compared.
         self.bundle: tuple[str, Origin] | None = None
-        self.register_buffer("sha256", torch.full((2, 32), float("nan")))
+        self.register_buffer("sha256", torch.full((2, 32), UNKNOWN))
         self.register_load_state_dict_pre_hook(_allow_older_state)
         self.register_load_state_dict_post_hook(_check_loaded)
 
@@ -98,7 +102,7 @@ def check_origin(known: Origin, name: object, origin: Origin, *, model: object) 
         )
     difference = known.difference(origin, name)
     if difference:
-        raise ValueError(
+        raise RefusedInput(
             f"{model} was trained with {difference}; give the bundle that the model was trained "
             "with, and dumps that were made with this bundle"
         )
@@ -114,24 +118,24 @@ def origins_in(state: dict[str, Tensor]) -> list[Origin]:
 
 def _decoded(record: Tensor) -> Origin:
     rows = record.float().cpu().round()
-    return Origin(*(None if r.isnan().any() else bytes(r.byte().tolist()).hex() for r in rows))
+    return Origin(*(None if UNKNOWN in r else bytes(r.byte().tolist()).hex() for r in rows))
 
 
 def _allow_older_state(record: OriginRecord, state: dict, prefix: str, *_) -> None:
     """A state without a record says nothing of its origin, whatever the model's bundle is."""
-    state.setdefault(f"{prefix}sha256", torch.full_like(record.sha256, float("nan")))
+    state.setdefault(f"{prefix}sha256", torch.full_like(record.sha256, UNKNOWN))
 
 
 def _check_loaded(record: OriginRecord, incompatible_keys) -> None:
     """Compare what was loaded with the bundle that the model was built with."""
     if not record.needs_unit_lm:
-        record.sha256[1] = float("nan")
+        record.sha256[1] = UNKNOWN
     if record.bundle is None:
         return
     try:
         record.check(*record.bundle)
     except ValueError as error:
-        raise ValueError(
+        raise RefusedInput(
             f"{error}; to start a new model from the other parts of this one, leave the frontend "
             "out: --init_param MODEL.pth:::frontend"
         ) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
-from espnet_entropy.espnet_checkpoints import TRUST, CheckpointError, trusts_pickles
+from espnet_entropy.espnet_checkpoints import TRUST, RefusedInput, trusts_pickles
 from espnet_entropy.espnet_plugin import after_import
 
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
             run_module(argv[1], argv[2:])
         else:
             run_script(argv)
-    except CheckpointError as error:
+    except RefusedInput as error:
         sys.exit(f"error: {error}")
 
 

@@ -15,7 +15,7 @@ from launching import AGGREGATOR, SMALL, TOKENS, entropy_frontend, execute, writ
 from espnet_entropy import run
 from espnet_entropy.checkpoint import load_state, load_weights_only
 from espnet_entropy.data import read_yaml, write_yaml
-from espnet_entropy.espnet_checkpoints import TRUST, CheckpointError
+from espnet_entropy.espnet_checkpoints import TRUST, RefusedInput
 from espnet_entropy.speech2text import Speech2Text
 
 TASKS = {"asr": "ASRTask", "st": "STTask", "mt": "MTTask", "lm": "LMTask", "unit_lm": "LMTask"}
@@ -91,7 +91,7 @@ def test_a_checkpoint_must_fit_its_config(models, name, tmp_path):
     assert "load_state_dict" not in vars(loaded)
     for what, (damage, message) in DAMAGES.items():
         torch.save(damage(state), tmp_path / "other.pth")
-        with pytest.raises(CheckpointError, match=message):
+        with pytest.raises(RefusedInput, match=message):
             own.task.build_model_from_file(own.config, tmp_path / "other.pth")
             pytest.fail(f"loaded: {what}")
 
@@ -104,7 +104,7 @@ def test_the_config_beside_a_checkpoint_is_taken(models):
 def test_what_was_saved_by_a_wrapper_loads_after_the_advice(models, tmp_path):
     wrapped = {f"module.{n}": t for n, t in torch.load(models.lm.file).items()}
     torch.save(wrapped, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError) as refusal:
+    with pytest.raises(RefusedInput) as refusal:
         models.lm.task.build_model_from_file(models.lm.config, tmp_path / "w.pth")
     advice = str(refusal.value).partition("save it without: ")[2]
     exec(advice.replace("NEW.pth", str(tmp_path / "new.pth")), {"torch": torch})
@@ -127,7 +127,7 @@ def test_what_versions_of_libraries_save_is_not_compared():
         "frontend.upstream.model.layer.weight": torch.ones(3),
     }
     load_state(model, model.state_dict() | more, "m.pth", "c.yaml")
-    with pytest.raises(CheckpointError, match="left over: x.positions"):
+    with pytest.raises(RefusedInput, match="left over: x.positions"):
         load_state(model, model.state_dict() | {"x.positions": torch.ones(1)}, "m.pth", "c.yaml")
 
 
@@ -145,7 +145,7 @@ def test_adapters_that_were_saved_alone_are_taken(models, tmp_path):
     torch.save(state, tmp_path / "lora.pth")
     task.build_model_from_file(tmp_path / "config.yaml", tmp_path / "lora.pth")
     write_yaml(tmp_path / "config.yaml", config | dict(save_strategy="all"))
-    with pytest.raises(CheckpointError, match="missing"):
+    with pytest.raises(RefusedInput, match="missing"):
         task.build_model_from_file(tmp_path / "config.yaml", tmp_path / "lora.pth")
 
 
@@ -279,7 +279,7 @@ def test_a_language_model_of_other_tokens_is_refused(models, folder, task):
 
 
 def test_a_folder_is_no_checkpoint(tmp_path):
-    with pytest.raises(CheckpointError, match="there is no file"):
+    with pytest.raises(RefusedInput, match="there is no file"):
         load_weights_only(tmp_path)
 
 

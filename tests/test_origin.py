@@ -18,8 +18,8 @@ from espnet_entropy.bundle import Bundle
 from espnet_entropy.data import write_yaml
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.frontend_mt import UnitTextFrontend
-from espnet_entropy.origin import UNIT_LM_HASH, Origin, origin_of_dump
-from espnet_entropy.shards import CODEBOOK_HASH
+from espnet_entropy.origin import Origin, origin_of_dump
+from espnet_entropy.shards import CODEBOOK_HASH, UNIT_LM_HASH
 
 CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, output_size=8)
 PARTS = dict(codebook="codebook", unit_lm="unit LM")

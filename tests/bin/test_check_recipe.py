@@ -191,3 +191,11 @@ def test_words_that_are_no_pairs_are_refused(recipe):
 def test_settings_that_are_no_mapping_are_refused(recipe):
     change_model(recipe, encoder_conf=[3])
     assert "encoder_conf is no mapping" in refusal()
+
+
+def test_a_dump_of_another_unit_lm_is_named_where_entropies_are_read(recipe, parts):
+    (recipe / "dump/raw/test/unit_lm_sha256").write_text(64 * "0" + "\n")
+    assert "test was made with the unit LM 000000000000, but" in refusal()
+    conf = dict(bundle=str(parts.bundle), num_units=tiny.NUM_UNITS, segmenter="dense")
+    change_model(recipe, frontend_conf=conf)
+    check()

@@ -10,8 +10,9 @@ import tiny_models
 import torch
 from safetensors.numpy import save_file
 from sklearn.cluster import MiniBatchKMeans
+from transformers import HubertModel
 
-from espnet_entropy.bin import convert_kmeans, dump_units
+from espnet_entropy.bin import convert_kmeans, dump_units, learn_codebook
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import read_matrix, read_table, read_yaml, write_table
 from espnet_entropy.features import MfccExtractor
@@ -151,13 +152,25 @@ def test_what_does_not_fit_is_refused(kmeans, tmp_path):
 # The check with recordings and labels
 
 
+def save_hubert(path):
+    """A tiny HuBERT whose layers differ, which those of a random one hardly do."""
+    model = HubertModel.from_pretrained(tiny_models.save_hubert(path))
+    with torch.no_grad():
+        for weight in model.encoder.layers.parameters():
+            weight.mul_(20)
+    model.save_pretrained(path)
+    return path
+
+
 @pytest.fixture(scope="module")
-def hubert(tmp_path_factory):
+def hubert(parts, tmp_path_factory):
     """A codebook of layer 1 of a tiny HuBERT, as a joblib file, and the labels it gives."""
     folder = tmp_path_factory.mktemp("hubert")
-    codebook = tiny_models.learn_tiny_codebook("s3prl", folder)
+    conf = f"{{upstream: hf_hubert_custom, path: {save_hubert(folder / 'hubert')}, layer: %d}}"
+    wav_scp, codebook = parts.wav_scp, folder / "codebook"
+    learning = dict(extractor="s3prl", extractor_conf=conf % 1, num_units=tiny.NUM_UNITS)
+    tiny.command(learn_codebook, wav_scp=wav_scp, output=codebook, **learning)
     tiny.command(convert_kmeans, "export", codebook=codebook, output=folder / "km.mdl")
-    wav_scp = folder / "data/wav.scp"
     tiny.command(dump_units, wav_scp=wav_scp, codebook=codebook, output=folder / "units")
     entries = read_table(folder / "units/shards/units.1.scp")
     units = {utt: read_matrix(entry) for utt, entry in entries.items()}
@@ -171,7 +184,7 @@ def hubert(tmp_path_factory):
             wav_scp=wav_scp,
             labels=folder / "labels",
         ),
-        conf=f"{{upstream: hf_hubert_custom, path: {folder / 'hubert'}, layer: %d}}",
+        conf=conf,
     )
 
 

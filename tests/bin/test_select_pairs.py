@@ -8,7 +8,8 @@ import tiny
 from espnet_entropy.bin import check_recipe, select_pairs
 from espnet_entropy.data import read_table, write_table
 from espnet_entropy.dump import read_dump
-from espnet_entropy.origin import UNIT_LM_HASH, Origin, origin_of_dump
+from espnet_entropy.origin import Origin, origin_of_dump
+from espnet_entropy.shards import UNIT_LM_HASH
 
 
 @pytest.fixture
