@@ -9,12 +9,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
 from kaldiio.matio import read_kaldi
-from safetensors.torch import save
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # What a binary entry of ours starts with. kaldiio knows other ones, pickles among them.
 ARK_STARTS = (b"\0BFM ", b"\0BDM ", b"\0BFV ", b"\0BDV ", b"\0B\4")
@@ -55,8 +57,9 @@ def write_bytes(path: Path | str, content: bytes) -> None:
         file.write(content)
 
 
-def write_tensors(path: Path | str, tensors: dict[str, Tensor]) -> None:
+def write_tensors(path: Path | str, tensors: "dict[str, Tensor]") -> None:
     """A safetensors file, which appears at `path` only when whole."""
+
     # Not by its own `save_file`, whose files nobody else may read (mode 0600).
     write_bytes(path, tensor_bytes(tensors))
 
