@@ -64,8 +64,10 @@ def write_tensors(path: Path | str, tensors: "dict[str, Tensor]") -> None:
     write_bytes(path, tensor_bytes(tensors))
 
 
-def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:
+def tensor_bytes(tensors: "dict[str, Tensor]") -> bytes:
     """The content of a safetensors file; equal tensors give equal bytes."""
+    from safetensors.torch import save  # imports torch, for which a command's help need not wait
+
     return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
 
