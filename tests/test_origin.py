@@ -132,7 +132,7 @@ def dumps(parts, others, tmp_path):
     """The dump as it would say that it was made with the bundle, and with others."""
     made = {}
     for name, folder in dict(right=parts.bundle, **others).items():
-        made[name] = shutil.copytree(parts.dump, tmp_path / "dump" / "raw" / name)
+        made[name] = tiny.own_dump(parts, tmp_path / "dump" / "raw" / name)
         origin = Bundle.open(folder).origin
         (made[name] / CODEBOOK_HASH).write_text(f"{origin.codebook}\n")
         (made[name] / UNIT_LM_HASH).write_text(f"{origin.unit_lm}\n")
@@ -222,6 +222,19 @@ def test_a_linked_dump_keeps_its_origin(parts, dumps, tmp_path, monkeypatch):
     for name in ("right", "unit_lm", "org/unit_lm"):
         expected = origin_of_dump(dumps[name.removeprefix("org/")])
         assert origin_of_dump(tmp_path / "linked" / name) == expected
+
+
+def test_a_linked_dump_whose_source_was_made_again(parts, others, dumps, tmp_path, monkeypatch):
+    """Its arks hold other units by now, at the same offsets."""
+    monkeypatch.chdir(tmp_path)
+    sets = dict(train_set="right", valid_set="right", output=tmp_path / "linked")
+    made = tmp_path / "dump" / "raw" / "right"
+    tiny.command(link_dump, dump=tmp_path / "dump" / "raw", **sets)
+    path = saved(Model(parts.bundle), tmp_path / "model.pth")
+    assert decode(tmp_path / "linked" / "right", path)
+    shutil.copy(dumps["codebook"] / CODEBOOK_HASH, made)
+    with pytest.raises(ValueError, match="linked/right says that its arks were made with the code"):
+        decode(tmp_path / "linked" / "right", path)
 
 
 # Calibrations
