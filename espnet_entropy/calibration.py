@@ -16,6 +16,7 @@ from torch import Tensor
 
 from espnet_entropy.batch import valid_mask
 from espnet_entropy.data import atomic_text
+from espnet_entropy.origin import Origin
 from espnet_entropy.segment import (
     CALIBRATED,
     NEVER,
@@ -54,7 +55,8 @@ class Calibration:
     Attributes:
         num_units: K of the codebook it was measured with.
         frame_rate_hz: units per second.
-        held_out: what it was measured on (free keys: dump, utterances, hours).
+        held_out: what it was measured on (free keys: dump, utterances, hours; codebook and unit_lm,
+            the sha256 that the dump names, None where it names none).
         methods: method name -> {"rate_hz": [...], "global_nats": [...], ...}, rates ascending.
         gap_cost: that of dp's grids; files that do not name it were measured with the default.
     """
@@ -64,6 +66,25 @@ class Calibration:
     held_out: dict
     methods: dict[str, dict[str, list[float]]]
     gap_cost: float = SegmenterConfig.gap_cost
+
+    def check_origin(self, path: object, other: Origin, name: object) -> None:
+        """Refuse units or entropies of other parts than those that were measured.
+
+        Args:
+            path: of this calibration, for the message.
+            other: hashes of the codebook and unit LM that it is used with.
+            name: of their dump or bundle.
+
+        Raises:
+            ValueError: a hash differs; hashes that are not known are not compared.
+        """
+        known = Origin(self.held_out.get("codebook"), self.held_out.get("unit_lm"))
+        difference = known.difference(other, name)
+        if difference:
+            raise ValueError(
+                f"{path} was measured with {difference}; calibrate again on a dump that was made "
+                "with the same codebook and unit LM"
+            )
 
     def thresholds(self, config: SegmenterConfig) -> Tensor:
         """Thresholds for `config.rate_hz`.

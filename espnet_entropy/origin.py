@@ -36,8 +36,31 @@ class Origin(NamedTuple):
 
 
 def origin_of_dump(folder: Path | str) -> Origin:
-    """What `dump/units/SET` or `dump/raw/SET` says; older dumps say less, or nothing."""
-    return Origin(read_codebook_hash(folder), read_unit_lm_hash(folder))
+    """What `dump/units/SET` or `dump/raw/SET` says; older dumps say less, or nothing.
+
+    Raises:
+        RefusedInput: the arks are those of another dump, which says something else by now.
+    """
+    origin = Origin(read_codebook_hash(folder), read_unit_lm_hash(folder))
+    source = _dump_of_arks(folder)
+    linked = Origin(read_codebook_hash(source), read_unit_lm_hash(source))
+    difference = origin.difference(linked, source)
+    if difference:
+        raise RefusedInput(
+            f"{folder} says that its arks were made with {difference} by now; the dump was made "
+            f"again: remove {folder}, and link or select it again"
+        )
+    return origin
+
+
+def _dump_of_arks(folder: Path | str) -> Path:
+    """The folder whose `shards` hold the arks that the first entry of a dump's table names."""
+    for table in (Path(folder) / "wav.scp", Path(folder) / "units.scp"):
+        if table.is_file():
+            with open(table, encoding="utf-8", errors="replace") as file:
+                entry = file.readline().partition(" ")[2].strip()
+            return Path(entry).parent.parent
+    return Path(folder)
 
 
 def needs_unit_lm(segmenter: str = "global", min_rate: float | None = None, **_) -> bool:

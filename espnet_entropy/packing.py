@@ -24,6 +24,7 @@ from espnet_entropy.calibration import Calibration
 from espnet_entropy.checkpoint import load_state, read_checkpoint
 from espnet_entropy.codebook import Codebook
 from espnet_entropy.data import atomic_text, read_yaml, tensor_bytes, write_tensors, write_yaml
+from espnet_entropy.origin import Origin
 from espnet_entropy.unit_lm import LlamaLM
 
 
@@ -144,6 +145,8 @@ def pack_bundle(
                 "they were made by different runs: repeat the later stages"
             )
     _check_calibration(grids, config, calibration, codebook)
+    origin = Origin(file_hash(Path(codebook) / FILES[0]), unit_lm_hash(lm))
+    grids.check_origin(calibration, origin, "the one to pack")
     config = config | dict(unit_lm=lm.conf)
 
     def write(folder: Path) -> None:

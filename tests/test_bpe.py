@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_entropy.bin import dump, segment_bpe
+from espnet_entropy.bin import bundle, dump, segment_bpe
 from espnet_entropy.bpe import UnitBpe, learn_bpe
-from espnet_entropy.data import read_table, write_bytes
+from espnet_entropy.bundle import Bundle
+from espnet_entropy.data import file_hash, read_table, write_bytes
 from espnet_entropy.dump import load_padded_dump, read_dump, read_units
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
 from espnet_entropy.shards import read_codebook_hash, read_unit_lm_hash
@@ -121,7 +122,7 @@ def test_a_dump_with_pieces(parts, tmp_path, capsys):
     assert read_table(parts.dump / "wav.scp")
 
 
-def test_pieces_in_the_place_of_entropies_are_not_taken_for_these(parts, tmp_path, capsys):
+def test_pieces_in_the_place_of_entropies_are_not_taken_for_these(parts, tmp_path):
     dumped = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=tmp_path / "set")
     tiny.command(dump, **dumped)
     (tmp_path / "units.model").write_bytes(
@@ -129,7 +130,13 @@ def test_pieces_in_the_place_of_entropies_are_not_taken_for_these(parts, tmp_pat
     )
     apply = dict(bpe_model=tmp_path / "units.model", dump=parts.dump)
     tiny.command(segment_bpe, "apply", output=tmp_path / "set", **apply)
-    assert read_codebook_hash(tmp_path / "set") and not read_unit_lm_hash(tmp_path / "set")
-    capsys.readouterr()
-    tiny.command(dump, **dumped)
-    assert "is made again: no record says what it was made from" in capsys.readouterr().out
+    assert read_codebook_hash(tmp_path / "set") == read_codebook_hash(parts.dump)
+    assert read_unit_lm_hash(tmp_path / "set") == file_hash(tmp_path / "units.model")
+    # Neither for thresholds, nor for models that read entropies, nor by the dump itself.
+    with pytest.raises(SystemExit, match="set was made with the unit LM .*but .*bundle has"):
+        recalibrated = dict(bundle=parts.bundle, output=tmp_path / "bundle")
+        tiny.command(bundle, "calibrate", dump=tmp_path / "set", **recalibrated)
+    Bundle.open(parts.bundle).check_dump(tmp_path / "set", needs_unit_lm=False)
+    with pytest.raises(SystemExit, match="set holds entropies of another unit LM; choose another"):
+        tiny.command(dump, **dumped)
+    tiny.command(segment_bpe, "apply", output=tmp_path / "set", **apply)

@@ -13,9 +13,17 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
 from espnet2.train.reporter import Reporter
 
-from espnet_entropy.bin import check_ctc, export_vectors, link_dump
+from espnet_entropy.bin import (
+    bundle,
+    calibrate,
+    check_ctc,
+    export_vectors,
+    link_dump,
+    plot_utterance,
+    report_segments,
+)
 from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import write_yaml
+from espnet_entropy.data import read_yaml, write_yaml
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.frontend_mt import UnitTextFrontend
 from espnet_entropy.origin import Origin, origin_of_dump
@@ -123,9 +131,9 @@ def test_a_model_that_starts_from_anothers_parameters(parts, others, tmp_path):
 def dumps(parts, others, tmp_path):
     """The dump as it would say that it was made with the bundle, and with others."""
     made = {}
-    for name, bundle in dict(right=parts.bundle, **others).items():
-        made[name] = shutil.copytree(parts.dump, tmp_path / "dump" / "raw" / name)
-        origin = Bundle.open(bundle).origin
+    for name, folder in dict(right=parts.bundle, **others).items():
+        made[name] = tiny.own_dump(parts, tmp_path / "dump" / "raw" / name)
+        origin = Bundle.open(folder).origin
         (made[name] / CODEBOOK_HASH).write_text(f"{origin.codebook}\n")
         (made[name] / UNIT_LM_HASH).write_text(f"{origin.unit_lm}\n")
         assert origin_of_dump(made[name]) == origin
@@ -214,3 +222,46 @@ def test_a_linked_dump_keeps_its_origin(parts, dumps, tmp_path, monkeypatch):
     for name in ("right", "unit_lm", "org/unit_lm"):
         expected = origin_of_dump(dumps[name.removeprefix("org/")])
         assert origin_of_dump(tmp_path / "linked" / name) == expected
+
+
+def test_a_linked_dump_whose_source_was_made_again(parts, others, dumps, tmp_path, monkeypatch):
+    """Its arks hold other units by now, at the same offsets."""
+    monkeypatch.chdir(tmp_path)
+    sets = dict(train_set="right", valid_set="right", output=tmp_path / "linked")
+    made = tmp_path / "dump" / "raw" / "right"
+    tiny.command(link_dump, dump=tmp_path / "dump" / "raw", **sets)
+    path = saved(Model(parts.bundle), tmp_path / "model.pth")
+    assert decode(tmp_path / "linked" / "right", path)
+    shutil.copy(dumps["codebook"] / CODEBOOK_HASH, made)
+    with pytest.raises(ValueError, match="linked/right says that its arks were made with the code"):
+        decode(tmp_path / "linked" / "right", path)
+
+
+# Calibrations
+
+
+def older_calibration(parts, path):
+    """A calibration from before calibrations named what they were measured with."""
+    made = read_yaml(parts.calibration)
+    for name in PARTS:
+        del made["held_out"][name]
+    write_yaml(path, made)
+    return path
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_thresholds_of_another_bundle(parts, dumps, tmp_path, part):
+    """Neither packed, nor used on another bundle's dump."""
+    tiny.command(calibrate, dump=dumps[part], num_units=12, output=tmp_path / "other.yaml")
+    message = f"other.yaml was measured with the {PARTS[part]} .*, but .* has .*; calibrate again"
+    packed = dict(codebook=parts.codebook, unit_lm=parts.checkpoint, output=tmp_path / "bundle")
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(bundle, "pack", calibration=tmp_path / "other.yaml", **packed)
+    used = dict(calibration=tmp_path / "other.yaml", dump=dumps["right"])
+    with pytest.raises(SystemExit, match=message):
+        tiny.command(report_segments, output=tmp_path / "segments", **used)
+    with pytest.raises(SystemExit, match=message):
+        picture = dict(wav_scp=parts.wav_scp, output=tmp_path / "picture.png")
+        tiny.command(plot_utterance, **used, **picture)
+    older = older_calibration(parts, tmp_path / "older.yaml")
+    tiny.command(bundle, "pack", calibration=older, **packed)

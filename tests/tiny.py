@@ -144,6 +144,14 @@ def pack(parts: SimpleNamespace, output: Path) -> None:
     )
 
 
+def own_dump(parts: SimpleNamespace, folder: Path) -> Path:
+    """A copy of the dump whose tables name its own arks."""
+    shutil.copytree(parts.dump, folder, dirs_exist_ok=True)
+    entries = (folder / "wav.scp").read_text().replace(str(parts.dump), str(folder))
+    (folder / "wav.scp").write_text(entries)
+    return folder
+
+
 def another_bundle(parts: SimpleNamespace, folder: Path, part: str) -> Path:
     """A bundle of which one part, `codebook` or `unit_lm`, is another one of the same size."""
     shutil.copytree(parts.bundle, folder)

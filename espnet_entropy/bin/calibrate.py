@@ -9,6 +9,7 @@ from espnet_entropy.batch import check_unit_range
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration, calibrate
 from espnet_entropy.dump import padded_batches
+from espnet_entropy.origin import origin_of_dump
 from espnet_entropy.segment import SegmenterConfig
 
 
@@ -52,11 +53,12 @@ def calibrate_dump(
         check_unit_range(units, num_units)
     lengths = torch.cat([lengths for *_, lengths in batches])
     hours = float(lengths.sum()) / frame_rate_hz / 3600
+    measured = dict(dump=str(dump), utterances=len(lengths), hours=round(hours, 4))
     calibration = calibrate(
         batches,
         num_units=num_units,
         frame_rate_hz=frame_rate_hz,
-        held_out=dict(dump=str(dump), utterances=len(lengths), hours=round(hours, 4)),
+        held_out=measured | origin_of_dump(dump)._asdict(),
         gap_cost=gap_cost,
     )
     print(f"calibrated on {len(lengths)} utterances, {hours:.3f} h of {dump}:")

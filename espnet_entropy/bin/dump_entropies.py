@@ -1,5 +1,7 @@
 """Units to units and entropies, without touching sound again: one shard of `dump/raw/SET`."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -14,6 +16,7 @@ from espnet_entropy.bin.common import (
 from espnet_entropy.bundle import FILES, identity, read_description
 from espnet_entropy.dump import read_units_entry
 from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.origin import Origin, origin_of_dump
 from espnet_entropy.packing import load_trained_lm, unit_lm_hash
 from espnet_entropy.provenance import Provenance, Source
 from espnet_entropy.shard_rows import read_rows
@@ -50,6 +53,14 @@ def run(args) -> None:
     if lm.num_units != config["num_units"]:
         raise ValueError(
             f"{args.unit_lm} knows {lm.num_units} units, {args.codebook} has {config['num_units']}"
+        )
+    difference = origin_of_dump(Path(args.units_scp).parent).difference(
+        Origin(settings[FILES[0]]), args.codebook
+    )
+    if difference:
+        raise ValueError(
+            f"{args.units_scp} was made with {difference}; dump the units again with this "
+            "codebook, or give the codebook that they were made with"
         )
     write_codebook_hash(args.output, settings[FILES[0]])
     write_unit_lm_hash(args.output, settings[FILES[1]])

@@ -6,6 +6,7 @@ from espnet_entropy.alignment import Interval, read_ctm
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.calibration import Calibration
 from espnet_entropy.dump import read_dump
+from espnet_entropy.origin import origin_of_dump
 from espnet_entropy.plot import plot_segmentation
 from espnet_entropy.recordings import read_recordings
 from espnet_entropy.segment import SegmenterConfig, find_boundaries
@@ -40,6 +41,7 @@ def main(cmd=None):
 def run(args) -> None:
     """Draw one utterance."""
     calibration = Calibration.load(args.calibration)
+    calibration.check_origin(args.calibration, origin_of_dump(args.dump), args.dump)
     config = SegmenterConfig(
         args.segmenter,
         args.on_change == "true",

@@ -9,6 +9,7 @@ from espnet_entropy.calibration import Calibration
 from espnet_entropy.data import atomic_text
 from espnet_entropy.dump import padded_batches
 from espnet_entropy.metrics import segment_rate
+from espnet_entropy.origin import origin_of_dump
 from espnet_entropy.segment import (
     CALIBRATED,
     THRESHOLD_NAMES,
@@ -45,6 +46,7 @@ def run(args) -> None:
         "|---|---|---|---|---|---|",
     ]
     for folder in args.dump:
+        calibration.check_origin(args.calibration, origin_of_dump(folder), folder)
         batches = list(padded_batches(folder))
         for segmenter in args.segmenter:
             for rate_hz in args.rates:

@@ -6,13 +6,14 @@ import numpy as np
 
 from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
 from espnet_entropy.bpe import UnitBpe, learn_bpe
-from espnet_entropy.data import write_bytes
+from espnet_entropy.data import file_hash, write_bytes
 from espnet_entropy.dump import read_dump, read_units, write_espnet_layout
 from espnet_entropy.shards import (
     UNIT_LM_HASH,
     read_codebook_hash,
     write_codebook_hash,
     write_shard,
+    write_unit_lm_hash,
 )
 
 
@@ -65,8 +66,10 @@ def apply(args) -> None:
     sha256 = read_codebook_hash(args.dump)
     if sha256 is not None:
         write_codebook_hash(args.output, sha256)
-    # Boundaries take the place of entropies, also where a dump with entropies was.
+    # Boundaries take the place of entropies, so the hash of the BPE model takes that of the unit
+    # LM's: whatever reads entropies of a unit LM refuses them.
     (Path(args.output) / UNIT_LM_HASH).unlink(missing_ok=True)
+    write_unit_lm_hash(args.output, file_hash(args.bpe_model))
     write_espnet_layout(args.output, write_shard(args.output, 1, arrays()), args.dump)
     utts, units, segments = counts
     summary = stopwatch.summary("BPE", utts, units, 1 / args.frame_rate)

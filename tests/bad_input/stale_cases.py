@@ -1,22 +1,22 @@
 """Output folders and files that hold results of other recordings, models or options."""
 
 import shutil
-from types import SimpleNamespace
 
 import tiny
 from table import case, ends_with, written
 
 from espnet_entropy import data
-from espnet_entropy.bin import dump, dump_acoustics, dump_units, link_dump, tokenize_recordings
-from espnet_entropy.shards import made_from_path, shard_paths
-
-
-def other_bundle(folder, parts):
-    """The same codebook with another unit LM."""
-    made = SimpleNamespace(**vars(parts))
-    made.checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), folder / "lm")
-    tiny.pack(made, folder / "bundle")
-    return folder / "bundle"
+from espnet_entropy.bin import (
+    bundle,
+    dump,
+    dump_acoustics,
+    dump_entropies,
+    dump_units,
+    link_dump,
+    segment_bpe,
+    tokenize_recordings,
+)
+from espnet_entropy.shards import CODEBOOK_HASH, made_from_path, shard_paths
 
 
 def copied(folder, parts):
@@ -33,7 +33,7 @@ def copied(folder, parts):
 def _(folder, parts):
     given = dict(wav_scp=parts.wav_scp, output=folder / "d")
     ends_with(dump, bundle=parts.bundle, **given)
-    ends_with(dump, bundle=other_bundle(folder, parts), **given)
+    ends_with(dump, bundle=tiny.another_bundle(parts, folder / "bundle", "unit_lm"), **given)
 
 
 @case("stale: dump_units, units of another codebook", "d holds units of another codebook; choose")
@@ -51,6 +51,37 @@ def _(folder, parts):
     ends_with(link_dump, **given)
 
 
+# Parts that do not belong together
+
+
+@case(
+    "parts: dump_entropies, units of another codebook", "made with the codebook 0{12}, but .* has"
+)
+def _(folder, parts):
+    units = shutil.copytree(parts.units, folder / "units")
+    written(units / CODEBOOK_HASH, 64 * "0")
+    given = dict(codebook=parts.codebook, unit_lm=parts.checkpoint, output=folder / "d")
+    ends_with(dump_entropies, units_scp=units / "units.scp", **given)
+
+
+@case(
+    "parts: pack, thresholds of another unit LM", "yaml was measured with the unit LM .*calibrate"
+)
+def _(folder, parts):
+    other = tiny.save_as_espnet(tiny.unit_lm(seed=1), folder / "lm")
+    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
+    ends_with(bundle, "pack", unit_lm=other, **given)
+
+
+@case("parts: calibrate, pieces in the place of entropies", "made with the unit LM .*bundle has")
+def _(folder, parts):
+    learned = dict(units_scp=parts.units / "units.scp", num_units=tiny.NUM_UNITS, vocab_size=30)
+    ends_with(segment_bpe, "learn", **learned, output=folder / "bpe")
+    ends_with(segment_bpe, "apply", bpe_model=folder / "bpe", dump=parts.dump, output=folder / "d")
+    given = dict(bundle=parts.bundle, dump=folder / "d", output=folder / "b")
+    ends_with(bundle, "calibrate", **given)
+
+
 GRIDS = dict(format="textgrid", segmenter="peaks", rate=10)
 
 for _name, _change, _message in (
@@ -63,7 +94,7 @@ for _name, _change, _message in (
     def _(folder, parts, change=_change):
         given = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=folder / "g") | GRIDS
         ends_with(tokenize_recordings, **given)
-        change = dict(bundle=other_bundle(folder, parts)) if change is None else change
+        change = change or dict(bundle=tiny.another_bundle(parts, folder / "bundle", "unit_lm"))
         ends_with(tokenize_recordings, **given | change)
 
 

@@ -175,6 +175,15 @@ BEHIND = {
     "a dump made with another codebook, or with another unit LM where entropies are read": [
         "bundle: a dump of another (codebook|unit LM)$",
     ],
+    "units of another codebook than the one that their entropies are to be of": [
+        "parts: dump_entropies",
+    ],
+    "thresholds that were measured with another codebook or unit LM": [
+        "parts: pack",
+    ],
+    "BPE pieces in the place of entropies": [
+        "parts: calibrate",
+    ],
     "a bundle with another codebook than the model's, or another unit LM": [
         "model: (global, a bundle with another|dense, a bundle with another codebook)",
     ],

@@ -181,7 +181,7 @@ def test_a_damaged_bundle_is_not_copied(parts, tmp_path, command):
 
 @pytest.mark.parametrize("command", ["verify", "calibrate"])
 def test_a_dump_of_another_codebook_is_refused(parts, tmp_path, command):
-    shutil.copytree(parts.dump, tmp_path / "dump")
+    tiny.own_dump(parts, tmp_path / "dump")
     (tmp_path / "dump" / "codebook_sha256").unlink()
     write_codebook_hash(tmp_path / "dump", 64 * "0")
     options = dict(bundle=parts.bundle, dump=tmp_path / "dump")

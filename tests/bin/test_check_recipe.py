@@ -194,7 +194,8 @@ def test_settings_that_are_no_mapping_are_refused(recipe):
 
 
 def test_a_dump_of_another_unit_lm_is_named_where_entropies_are_read(recipe, parts):
-    (recipe / "dump/raw/test/unit_lm_sha256").write_text(64 * "0" + "\n")
+    test = tiny.own_dump(parts, recipe / "dump/raw/test")
+    (test / "unit_lm_sha256").write_text(64 * "0" + "\n")
     assert "test was made with the unit LM 000000000000, but" in refusal()
     conf = dict(bundle=str(parts.bundle), num_units=tiny.NUM_UNITS, segmenter="dense")
     change_model(recipe, frontend_conf=conf)

@@ -1,6 +1,7 @@
 """dump_entropies: units get entropies, as the slow loop computes them."""
 
 import importlib
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import tiny
 
 from espnet_entropy.bin import dump_entropies
 from espnet_entropy.dump import read_dump, read_units
-from espnet_entropy.shards import shard_paths, write_shard
+from espnet_entropy.shards import CODEBOOK_HASH, shard_paths, write_shard
 
 
 def add(parts, output, **options):
@@ -31,6 +32,18 @@ def test_other_parts_are_refused(parts, tmp_path):
     other = tiny.save_as_espnet(tiny.unit_lm(9), tmp_path / "lm")
     with pytest.raises(SystemExit, match="knows 9 units, .* has 12"):
         add(parts, tmp_path / "dump", unit_lm=other)
+
+
+def test_units_of_another_codebook_are_refused(parts, tmp_path):
+    """Such as after a codebook was learned again in place."""
+    units = shutil.copytree(parts.units, tmp_path / "units")
+    (units / CODEBOOK_HASH).write_text(64 * "0" + "\n")
+    with pytest.raises(SystemExit, match="units.scp was made with the codebook 0{12}, but .* has"):
+        add(parts, tmp_path / "dump", units_scp=units / "units.scp")
+    assert not (tmp_path / "dump").exists()
+    # Older units do not say.
+    (units / CODEBOOK_HASH).unlink()
+    add(parts, tmp_path / "dump", units_scp=units / "units.scp")
 
 
 def test_a_folder_that_is_no_codebook_is_refused(parts, tmp_path):

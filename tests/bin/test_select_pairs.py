@@ -1,7 +1,5 @@
 """A dump's utterances with a translation, as a folder for ESPnet's speech translation."""
 
-import shutil
-
 import pytest
 import tiny
 
@@ -52,7 +50,7 @@ def test_a_folder_of_pairs(parts, data, tmp_path, capsys):
 
 
 def test_the_unit_lm_is_known_too(parts, data, tmp_path):
-    dump = shutil.copytree(parts.dump, tmp_path / "dump")
+    dump = tiny.own_dump(parts, tmp_path / "dump")
     (dump / UNIT_LM_HASH).write_text(64 * "1" + "\n")
     call(parts, data, tmp_path / "pairs", dump=dump)
     assert origin_of_dump(tmp_path / "pairs").unit_lm == 64 * "1"

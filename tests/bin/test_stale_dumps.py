@@ -116,9 +116,8 @@ def other(parts, tmp_path_factory):
     """The same codebook with another unit LM, also as a bundle."""
     root = tmp_path_factory.mktemp("other")
     checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), root / "lm")
-    made = SimpleNamespace(**vars(parts) | dict(checkpoint=checkpoint, bundle=root / "bundle"))
-    tiny.pack(made, made.bundle)
-    return made
+    bundle = tiny.another_bundle(parts, root / "bundle", "unit_lm")
+    return SimpleNamespace(checkpoint=checkpoint, bundle=bundle)
 
 
 def test_another_unit_lm_is_refused(parts, other, tmp_path):

@@ -312,9 +312,7 @@ def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
     before = content(tmp_path / "grids")
     with pytest.raises(SystemExit, match="made with segmenter peaks, not dp; choose another --out"):
         tokenize(**given, segmenter="dp")
-    other = SimpleNamespace(**vars(parts))
-    other.checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), tmp_path / "lm")
-    tiny.pack(other, tmp_path / "bundle")
+    tiny.another_bundle(parts, tmp_path / "bundle", "unit_lm")
     with pytest.raises(SystemExit, match="made with another unit_lm.safetensors; choose another"):
         tokenize(**given, bundle=tmp_path / "bundle")
     # As long as the former one.

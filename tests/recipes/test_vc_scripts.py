@@ -1,4 +1,4 @@
-"""Scripts of egs2/core_sounds/vc1: sets joined, pairs chosen, variants compared."""
+"""Voice conversion: sets joined, pairs chosen, variants compared, and stages of vc.sh."""
 
 import subprocess
 import sys
@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from espnet_entropy.data import read_table
-from espnet_entropy.vc.pairs import read_pairs
+from espnet_entropy.vc.pairs import COLUMNS, read_pairs
 
-LOCAL = Path(__file__).resolve().parents[2] / "egs2/core_sounds/vc1/local"
+EGS2 = Path(__file__).resolve().parents[2] / "egs2"
+TEMPLATE, LOCAL = EGS2 / "TEMPLATE", EGS2 / "core_sounds/vc1/local"
 
 
 def script(name, *words):
@@ -104,3 +105,51 @@ def test_variants(source, tmp_path):
     assert any(line.startswith("| peaks | not run | - |") for line in lines)
     assert any(line.startswith("| source recordings | - | 14.3 |") for line in lines)
     assert "4 pairs of dev prompts, 2 of them judged" in output.read_text()
+
+
+# A command or a job of vc.sh, which notes its name and leaves what the stages look for.
+JOB = """#!/bin/sh
+case "$*" in *espnet_entropy.bin.*) ;; *) exit ;; esac
+for word; do case "$word" in espnet_entropy.bin.*) echo "${word##*.}" >>ran ;; esac; done
+for system in source copy 15; do
+    mkdir -p exp/vc_v/converted/$system && touch exp/vc_v/converted/$system/shard.1.yaml
+done
+touch exp/vc_v/converted/listen.html exp/vc_v/converted/report.html
+"""
+
+
+def test_a_recording_of_a_pair_that_is_replaced_in_place_is_converted_again(tmp_path):
+    for name in ("local", "bundle", "judge", "conf", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "job").write_text(JOB)
+    (tmp_path / "job").chmod(0o755)
+    (tmp_path / "utils").symlink_to(TEMPLATE / "utils")
+    (tmp_path / "path.sh").write_text("use_jobs() { OMP_NUM_THREADS=1; }\n")
+    (tmp_path / "cmd.sh").write_text("train_cmd=true cuda_cmd=true decode_cmd=./job\n")
+    for name in ("bundle/config.yaml", "judge/model.bin", "a.wav", "b.wav"):
+        (tmp_path / name).write_text("a: 1\n")
+    pair = "a_to_b\ta.wav\tb.wav\ta\tb\twords"
+    (tmp_path / "data/pairs.tsv").write_text("\t".join(COLUMNS) + f"\n{pair}\n")
+
+    def ran():
+        (tmp_path / "ran").write_text("")
+        words = ["--stage", "5", "--bundle", "bundle", "--judge", "judge", "--vc_tag", "v"]
+        words += ["--rates", "15", "--python", "./job"]
+        done = subprocess.run(
+            ["bash", TEMPLATE / "vc1/vc.sh", *words], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "ran").read_text().split()
+
+    everything = ["convert_pairs", "score_conversion", "report_conversion", "report"]
+    assert ran() == everything
+    assert ran() == []
+    # What was finished before this was noted stays finished, and is watched from then on.
+    (tmp_path / "exp/vc_v/converted/.recordings").unlink()
+    for notes in (tmp_path / "exp/.stages").glob("*.contents"):
+        notes.unlink()
+    assert ran() == []
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_text("b: 2\n")
+        assert ran() == everything
+        assert ran() == []

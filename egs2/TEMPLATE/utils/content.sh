@@ -62,7 +62,12 @@ state_of_recordings() {
     local folder
     for folder in "$@"; do
         sed -E 's/^[^[:space:]]+[[:space:]]+//; s/[[:space:]]+$//; s/:[0-9]+$//' "${folder}/wav.scp"
-    done | sort -u | tr '\n' '\0' |
+    done | state_of_files
+}
+
+# state_of_files: the same of the files that standard input lists, one a line.
+state_of_files() {
+    sort -u | tr '\n' '\0' |
         # Many requests at once, since those of a network file system take long. Their output comes
         # in any order.
         xargs -0 -r -n 500 -P 16 sh -c 'stat -L -c "%n %s %.Y %.Z" -- "$@" 2>/dev/null | sha256sum' sh |

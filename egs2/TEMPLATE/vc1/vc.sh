@@ -189,10 +189,16 @@ train_vc() {
     stage_summary "${vc_exp}"
 }
 
+# Sources and targets, which are no part of the dump.
+state_of_pairs() { tail -n +2 "${pairs}" | cut -f 2,3 | tr '\t' '\n' | state_of_files; }
+
+conversions_are_current() { noted "${results}/.recordings" "$(state_of_pairs)"; }
+
 # Rates and comparisons, each cut into jobs.
 convert() {
     local system count splits split
     fresh "${results}"
+    write_whole "${results}/.recordings" "$(state_of_pairs)"
     mkdir -p "${results}/log"
     count=$(($(wc -l <"${pairs}") - 1))
     # Loading the models takes as long as a few conversions.
@@ -281,9 +287,11 @@ run_stages() {
     makes_of "${results}/%set%/shard.1.yaml" ${systems}
     run_stage 5 "conversion" convert --after "train_vc_${tag}" --after "vocoder_${train_set}" \
         --marker "${inference_tag}_vc_${tag}" \
-        --options "${options} $(conf_hash "${pairs}" "${bundle}"/*.yaml)" "${makes[@]}"
+        --options "${options} $(conf_hash "${pairs}" "${bundle}"/*.yaml)" "${makes[@]}" \
+        --current conversions_are_current
     run_stage 6 "evaluation" evaluate --after "${inference_tag}_vc_${tag}" \
         --marker "score_${inference_tag}_vc_${tag}" \
+        --uses "${results}/.recordings" \
         --options "${judge} ${score_args} ${num_examples}" --makes "${results}/listen.html"
     run_stage 6 "report" write_report --after "score_${inference_tag}_vc_${tag}" \
         --marker "report_${inference_tag}_vc_${tag}" --makes "${results}/report.html"
