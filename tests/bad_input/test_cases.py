@@ -41,7 +41,7 @@ BEHIND = {
         "audio: (joined MP3|tags)",
     ],
     "a second audio stream; bytes behind the sound of a WAV file": [
-        "audio: (two streams|two WAV files)",
+        "audio: (two streams|two WAV files|a WAV header)",
     ],
     "channels whose mean keeps less than half of the energy that unrelated channels would leave": [
         "audio: channels that partly cancel",
@@ -52,9 +52,10 @@ BEHIND = {
     "a file most of which is broken, a video without sound": [
         "audio: (mostly broken|a video)",
     ],
-    "sound that FFmpeg would make noise of: big-endian WAV (RIFX), samples without a header, "
-    "Ogg Vorbis files with different settings joined end to end": [
-        "audio: (RIFX|no header|joined Ogg)",
+    "sound that FFmpeg would make noise of, or of which it reads a part: big-endian WAV (RIFX), "
+    "samples without a header, Ogg Vorbis files with different settings joined end to end, WAV "
+    "files with more than one data chunk": [
+        "audio: (RIFX|no header|joined Ogg|two data chunks)",
     ],
     "missing, empty, broken, without samples, NaN or infinite samples": [
         "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut)",
