@@ -110,6 +110,11 @@ BEHIND = {
     "label files of textless-nlp and fairseq that are not named, or without their names": [
         "labels: .*'s, ",
     ],
+    "label files that are tables with commas; hypotheses, references and texts in a trn file, in "
+    "JSON or in a table with commas or bars": [
+        "labels: a table with commas",
+        "texts: (?!brackets)",
+    ],
     "samples in memory outside of [-1, 1], more than one channel, shorter than a frame": [
         "samples: (not in|two channels|shorter)",
     ],
@@ -127,6 +132,9 @@ BEHIND = {
     "recordings without text or speaker": [
         "dump: (recordings without|no speakers)",
         "merge_shards: (text for one less|no speaker|a speaker for)",
+    ],
+    "a speaker of several words": [
+        "merge_shards: two words",
     ],
     "text without recordings": [
         "dump: text without recordings",
