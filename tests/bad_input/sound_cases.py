@@ -210,6 +210,9 @@ BROKEN_AUDIO = {
     "infinite samples": lambda path: soundfile.write(
         path, np.full(800, np.inf), 16000, subtype="FLOAT"
     ),
+    "16-bit integers as floats": lambda path: soundfile.write(
+        path, 32768 * tiny.wave(1, 0.5), 16000, subtype="FLOAT"
+    ),
     "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
     "a picture": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)),
     "zeros": lambda path: path.write_bytes(bytes(4096)),
