@@ -78,9 +78,11 @@ def read_ctm(path: Path | str) -> Alignments:
         Intervals of each utterance by their starts; comments (`;;`) and empty lines are left out.
 
     Raises:
-        ValueError: the file cannot be read, or a line is none of these; the line is named.
+        ValueError: the file cannot be read, a line is none of these, or an utterance has two
+            channels, so two speakers; the line is named.
     """
     alignments: Alignments = {}
+    channels: dict[str, str] = {}
     try:
         # Windows' editors begin a file with a byte order mark, which is no part of the first name.
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -91,13 +93,18 @@ def read_ctm(path: Path | str) -> Alignments:
         if not fields or fields[0].startswith(";;"):
             continue
         try:
-            utt, _, start, duration, label, *_ = fields
+            utt, channel, start, duration, label, *_ = fields
             start, duration = float(start), float(duration)
         except ValueError:
             raise ValueError(
                 f"{path}, line {number}: {line!r} is not `utterance channel start duration label`, "
                 "times in seconds"
             ) from None
+        if channels.setdefault(utt, channel) != channel:
+            raise ValueError(
+                f"{path}, line {number}: {utt} has intervals of the channels {channels[utt]} and "
+                f"{channel}; give those of the channel whose units are scored"
+            )
         alignments.setdefault(utt, []).append(Interval(start, start + duration, label))
     if not alignments:
         raise ValueError(f"{path} holds no intervals; align the set again")

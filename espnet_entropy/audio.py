@@ -19,6 +19,8 @@ from espnet_entropy.sound_header import misread, ogg_lacks_end, stated_seconds, 
 # unit. It is near 0 where one channel is another one inverted, which no good recording comes near:
 # microphones whose distance delays a voice by half of its period lose one octave, not all of them.
 CANCELLED, WEAKENED = 0.1, 0.5
+# Louder than any float audio, quieter than any 16-bit integer recording cast to float.
+MAX_PEAK = 16.0
 
 
 class SoundWarning(UserWarning):
@@ -50,9 +52,9 @@ def read_audio(
         (N,) float32 in [-1, 1].
 
     Raises:
-        ValueError: no such file, no sound in it, it cannot be decoded, is too long, or has no such
-            channel; or the path is an address or a shell command, which FFmpeg would open, Kaldi's
-            tools run, and we do not.
+        ValueError: no such file, no sound in it, it cannot be decoded, is too long, has samples
+            beyond MAX_PEAK or no such channel; or the path is an address or a shell command, which
+            FFmpeg would open, Kaldi's tools run, and we do not.
     """
     name = _name(source)
     mix, blocks = _Mix(name, channel), []
@@ -77,6 +79,12 @@ def read_audio(
         samples = np.concatenate(blocks)
         if not np.isfinite(samples).all():
             raise ValueError(f"{name} holds NaN or infinite samples")
+        peak = max(samples.max(initial=0), -samples.min(initial=0))
+        if peak > MAX_PEAK:
+            raise ValueError(
+                f"{name} holds samples up to {peak:.4g}, but sound lies in [-1, 1]; divide what "
+                "was 16-bit integers by 32768"
+            )
         faults = list(_faults(source, container, decoder, len(samples) / sample_rate))
     for fault in [*mix.faults(), *faults]:
         warnings.warn(f"{name} {fault}", SoundWarning, stacklevel=2)

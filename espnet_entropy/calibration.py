@@ -140,10 +140,29 @@ class Calibration:
             ValueError: the file is missing or no calibration.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-            return cls(**content)
-        except (OSError, TypeError, UnicodeDecodeError, yaml.YAMLError) as error:
+            made = cls(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+            for method, grid in made.methods.items():
+                _check_grid(method, grid)
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+            yaml.YAMLError,
+        ) as error:
             raise ValueError(f"{path} is no calibration ({error}); calibrate again") from error
+        return made
+
+
+def _check_grid(method: str, grid: dict[str, list[float]]) -> None:
+    """Raise ValueError unless a method's columns are numbers of equal count by ascending rates."""
+    names = ["rate_hz", *CALIBRATED.get(method.removesuffix("+on_change"), ())]
+    if set(grid) != set(names):
+        raise ValueError(f"{method} has the columns {', '.join(grid)}, not {', '.join(names)}")
+    columns = torch.tensor([grid[name] for name in names], dtype=torch.float64)
+    if not columns.isfinite().all() or (columns[0].diff() <= 0).any():
+        raise ValueError(f"the columns of {method} are not finite numbers by ascending rates")
 
 
 def calibrate(

@@ -143,7 +143,8 @@ class Decoder:
                 elif packet.pts is not None:
                     end = _seconds(packet, packet.pts + (packet.duration or 0))
                     self.end = max(self.end, end)
-        except av.FFmpegError as error:
+        except (av.FFmpegError, IndexError) as error:
+            # PyAV raises IndexError where damage makes a stream appear.
             self.stopped = error
 
     def _fail(self, error: Exception) -> None:

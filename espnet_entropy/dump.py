@@ -199,10 +199,16 @@ def _write_texts_and_speakers(folder: Path, table: dict[str, Entry], data: Path)
         lacking = sorted(set(table) - set(content))
         if lacking:
             raise ValueError(f"{data / name} lacks {len(lacking)} utterances ({lacking[0]}, ...)")
-        write_table(folder / name, {utt: content[utt] for utt in table})
+        # To ESPnet a second blank or another one, as French texts have, is a token of its own.
+        write_table(folder / name, {utt: " ".join(content[utt].split()) for utt in table})
     for utt in sorted(table):
         if not utt2spk[utt]:
             raise ValueError(f"{data / 'utt2spk'}: {utt} has no speaker; write one behind it")
+        if len(utt2spk[utt].split()) > 1:
+            raise ValueError(
+                f"{data / 'utt2spk'}: {utt} has the speaker {utt2spk[utt]!r}, but a speaker is one "
+                "word; remove other columns"
+            )
         speakers.setdefault(utt2spk[utt], []).append(utt)
     write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in speakers.items()})
 

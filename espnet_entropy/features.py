@@ -27,13 +27,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from espnet_entropy.audio import MAX_PEAK
 from espnet_entropy.chunks import SAMPLE_RATE, chunk_samples, pieces_of
 from espnet_entropy.whisper import WhisperEncoder
 from espnet_entropy.whisper_weights import load_whisper_encoder
 
 WINDOW = 400  # samples, 25 ms
-# Louder than any float audio, quieter than any 16-bit integer recording cast to float.
-MAX_PEAK = 16.0
 
 
 def build_extractor(name: str, **conf) -> nn.Module:

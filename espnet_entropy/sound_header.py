@@ -4,6 +4,8 @@ FFmpeg takes the length of a WAV file that is cut off from its size; for Ogg, WM
 files it looks at the end, or estimates.
 """
 
+import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 # FFmpeg reads the length of these from a header.
@@ -14,12 +16,17 @@ ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def misread(file: BinaryIO, container) -> str | None:
-    """Why FFmpeg would make noise of an opened file, in words that follow its name, or None."""
+    """Why FFmpeg misreads an opened file, in words that follow its name; None if it does not."""
     if container.format.long_name.startswith("PCM "):
         return "has no header, so its rate is unknown; convert it to WAV with the rate that it has"
     file.seek(0)
     if container.format.name == "wav" and file.read(4) == b"RIFX":
         return "is a big-endian WAV file (RIFX), which FFmpeg misreads; convert it to WAV"
+    if container.format.name == "wav" and [name for name, _ in _chunks(file)].count(b"data") > 1:
+        return (
+            "has more than one data chunk, and FFmpeg reads only the last one; convert it to a "
+            "WAV file with one"
+        )
     codec = container.streams.audio[0].codec_context.name
     if container.format.name == "ogg" and codec == "vorbis" and _differing_vorbis(file):
         return (
@@ -39,6 +46,8 @@ def stated_seconds(file: BinaryIO, container) -> float | None:
         return _asf_seconds(file)
     if name == "mp3":
         return _mp3_frames(file) * stream.codec_context.frame_size / stream.rate or None
+    if name == "nistsphere":
+        return _nist_seconds(file)
     if name == "avi":
         return float(stream.frames * stream.time_base)
     if name in STATED or name.startswith("mov,"):
@@ -56,6 +65,8 @@ def unread_bytes(file: BinaryIO) -> int:
     file.seek(start + size + size % 2)
     name = file.read(4)
     is_chunk = name != b"RIFF" and all(32 <= byte < 127 for byte in name)
+    # The samples of a header that states too few may look like a name.
+    is_chunk = is_chunk and _size_of(file) <= end - file.tell()
     return 0 if is_chunk or not any(name) or not _is_known(size) else end - start - size
 
 
@@ -73,13 +84,11 @@ def ogg_lacks_end(file: BinaryIO) -> bool:
 
 def _wav_data(file: BinaryIO) -> tuple[int, int] | None:
     """(bytes of samples, bytes per second) as the header states; the file is at the samples."""
-    file.seek(12)
     rate = large = 0
-    while len(head := file.read(8)) == 8:
-        name, size = head[:4], int.from_bytes(head[4:], "little")
+    for name, size in _chunks(file):
         if name == b"data":
             return (large or size), rate
-        content = file.read(size + size % 2)
+        content = file.read(size)
         if name == b"ds64":
             large = int.from_bytes(content[8:16], "little")
         if name == b"fmt ":
@@ -87,9 +96,35 @@ def _wav_data(file: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """(name, size in bytes) of each chunk of a WAV file, which is then at the chunk's content."""
+    at = 12
+    file.seek(at)
+    while len(name := file.read(4)) == 4:
+        size = _size_of(file)
+        at += 8 + size + size % 2
+        yield name, size
+        file.seek(at)
+
+
+def _size_of(file: BinaryIO) -> int:
+    """The size of a chunk, which follows its name."""
+    return int.from_bytes(file.read(4), "little")
+
+
 def _is_known(size: int) -> bool:
     """Whether a WAV file's size is one; encoders that write to a pipe leave 0 or the largest."""
     return 0 < size < LARGEST_SIZE or size >= 2**32
+
+
+def _nist_seconds(file: BinaryIO) -> float | None:
+    """Length in s of a SPHERE file, whose header consists of lines `name -i value`."""
+    file.seek(0)
+    head = file.read(1024)
+    samples, rate = (
+        re.search(rb"^%b -i (\d+)" % name, head, re.M) for name in (b"sample_count", b"sample_rate")
+    )
+    return int(samples[1]) / int(rate[1]) if samples and rate and int(rate[1]) else None
 
 
 def _asf_seconds(file: BinaryIO) -> float | None:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espnet_entropy.audio import MAX_PEAK
 from espnet_entropy.chunks import pieces_of
 from espnet_entropy.entropy import EntropyStream
-from espnet_entropy.features import MAX_PEAK
 from espnet_entropy.segment import SegmenterConfig
 from espnet_entropy.segment_stream import Finished, SegmentStream
 from espnet_entropy.tokenizer import UnitTokenizer

@@ -77,6 +77,7 @@ def test_ctm_of_a_windows_editor(tmp_path):
     [
         ("utt 1 0.0 0.1\n", "line 1: .*is not `utterance channel"),
         ("utt 1 0.0 0.1 a\nutt 1 x 0.1 b\n", "line 2"),
+        ("utt A 0.0 0.1 a\nutt B 0.1 0.1 b\n", "line 2: utt has intervals of the channels A and B"),
         (";; nothing\n", "holds no intervals"),
         (b"\xff\xfe\xff", "cannot be read"),
     ],

@@ -188,3 +188,13 @@ def test_bytes_behind_the_sound_of_a_wav_file_are_named(tmp_path):
     (tmp_path / "two.wav").write_bytes(content + content)
     samples, warned = read(tmp_path / "two.wav")
     assert len(samples) == 64000 and f"has {len(content)} bytes behind the sound" in warned
+
+
+def test_a_stream_that_damage_makes_appear_ends_the_sound(tmp_path):
+    """In the header of the last part, nine bytes long, FFmpeg finds another stream."""
+    path = written(tmp_path, "a.flv")
+    content = path.read_bytes()
+    last = len(content) - 4 - int.from_bytes(content[-4:])
+    path.write_bytes(content[: last + 9])
+    samples, warned = read(path)
+    assert 3.5 < len(samples) / 16000 < 4.1 and "has 2 audio streams" in warned

@@ -1,5 +1,6 @@
 """Calibrations reach the rates they promise, order thresholds by rate, and say what is missing."""
 
+import copy
 import functools
 
 import pytest
@@ -228,3 +229,23 @@ def test_broken_files_are_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ValueError, match="calibration.yaml is no calibration"):
         Calibration.load(path)
+
+
+@pytest.mark.parametrize(
+    "column, change",
+    [
+        ("global_nats", lambda values: values[1:]),
+        ("rate_hz", lambda values: values[::-1]),
+        ("rate_hz", lambda values: [str(value) for value in values]),
+        ("global_nats", lambda values: [float("nan"), *values[1:]]),
+        ("global_bits", lambda values: values),
+    ],
+    ids=["shorter", "descending", "strings", "NaN", "another name"],
+)
+def test_columns_that_do_not_fit_are_refused(tmp_path, column, change):
+    made = copy.deepcopy(calibration())
+    grid = made.methods["global"]
+    grid[column] = change(grid.pop(column, None) or grid.pop("global_nats"))
+    made.save(tmp_path / "calibration.yaml")
+    with pytest.raises(ValueError, match="calibration.yaml is no calibration"):
+        Calibration.load(tmp_path / "calibration.yaml")

@@ -266,6 +266,15 @@ def test_espnet_layout(tmp_path):
     assert set(data.read_table(raw / "text.tc").values()) == {"A, b."}
 
 
+def test_words_of_a_dump_are_divided_by_single_blanks(tmp_path):
+    """ESPnet would take a no-break space, which French texts have, for an unknown token."""
+    table = write_shard(tmp_path / "raw", 1, ARRAYS.items())
+    odd = dict.fromkeys(("text", "text.tc"), "Où\u00a0?\tici  là")
+    dump.write_espnet_layout(tmp_path / "raw", table, data_folder(tmp_path / "d", ARRAYS, **odd))
+    for name in odd:
+        assert set(data.read_table(tmp_path / "raw" / name).values()) == {"Où ? ici là"}
+
+
 @pytest.mark.parametrize("lacking", ["text", "utt2spk"])
 def test_espnet_layout_names_what_lacks(tmp_path, lacking):
     table = write_shard(tmp_path / "raw", 1, ARRAYS.items())

@@ -94,7 +94,13 @@ def read_names(path: str) -> list[str]:
     lines = list(read_lines(path))
     if not path.endswith(".tsv"):
         return [line.strip() for line in lines]
-    # The first line is the folder, the others are `file<TAB>samples`.
+    for number, line in enumerate(lines, 1):
+        if not re.fullmatch(r"[^\t]+" if number == 1 else r"[^\t]+\t[0-9]+", line):
+            raise ValueError(
+                f"{path}, line {number}: {line!r}, but fairseq's manifest consists of the folder "
+                "and lines `file<TAB>samples`; give a file of one name per line that does not end "
+                "in .tsv"
+            )
     return [Path(line.partition("\t")[0]).stem for line in lines[1:]]
 
 
@@ -118,6 +124,12 @@ def refuse_other_formats(path: str) -> None:
         raise ValueError(
             f"{path} has a line that begins with {piped!r}, as textless-nlp's do; read it with "
             "--format textless, or with --format espnet if this is the name of an utterance"
+        )
+    comma = next((word for word in words if "," in word), None)
+    if comma is not None:
+        raise ValueError(
+            f"{path} has a line that begins with {comma!r}, as tables with commas do; write lines "
+            "`utterance 12 12 7`, or add --format espnet if this is the name of an utterance"
         )
     if words and all(re.fullmatch("[0-9]+", word) for word in words):
         raise ValueError(

@@ -6,6 +6,7 @@ text is an empty hypothesis (all words deleted), an empty reference counts inser
 
 import argparse
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,12 @@ import numpy as np
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data import atomic_text, read_table
 
+# What each line of a file in another format looks like; its first word would be taken for an id.
+OTHER_FORMATS = {
+    "a trn file (`text (id)`)": r"(.*\s)?\([^()\s]+\)",
+    "a JSON file": r"\{.*",
+    "a table with commas or bars": r"[^\s,|]+[,|].*",
+}
 NAMED_IDS = 5
 BOOTSTRAP_SAMPLES = 1000
 
@@ -37,11 +44,14 @@ def read_text(path: Path) -> dict[str, str]:
     """Words by utterance, of a Kaldi table, with single blanks between them as jiwer counts them.
 
     Raises:
-        ValueError: what `read_table` raises, or the file is empty.
+        ValueError: what `read_table` raises, or the file is empty or looks like another format.
     """
     texts = {utt: " ".join(text.split()) for utt, text in read_table(path).items()}
     if not texts:
         raise ValueError(f"{path}: no utterances")
+    for name, pattern in OTHER_FORMATS.items():
+        if all(re.fullmatch(pattern, f"{utt} {text}".strip()) for utt, text in texts.items()):
+            raise ValueError(f"{path} looks like {name}; write lines of the form `id text`")
     return texts
 
 

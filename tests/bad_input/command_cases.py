@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 import soundfile
 import tiny
 from table import case, ends_with, written
@@ -15,6 +16,9 @@ from espnet_entropy.bin import (
     convert_kmeans,
     dump,
     learn_codebook,
+    score,
+    score_translation,
+    token_list,
     tokenize_recordings,
     transcribe,
 )
@@ -70,6 +74,34 @@ for _name, _centroids, _message in (
         conf = "{num_mel: 20, num_ceps: 5, deltas: false}"
         options = dict(kmeans=folder / "km.npy", extractor="mfcc", extractor_conf=conf)
         ends_with(convert_kmeans, "import", output=folder / "codebook", **options)
+
+
+# score, score_translation, token_list
+
+for _name, _line in (
+    ("trn", "one two\t(spk-utt)"),
+    ("trn without a word", "(spk-utt)"),
+    ("JSON", '{"utt": "one two"}'),
+    ("a table with commas", "utt,one two"),
+    ("a table with bars", "utt|one two"),
+):
+
+    @case(f"texts: {_name}", "ref looks like a .*; write lines of the form `id text`")
+    def _(folder, parts, line=_line):
+        written(folder / "ref", f"{line}\n")
+        for module in (score_translation, token_list):
+            options = dict(text=folder / "ref")
+            if module is score_translation:
+                options = dict(ref=folder / "ref", hyp=folder / "ref")
+            with pytest.raises(ValueError, match="ref looks like"):
+                ends_with(module, output=folder / "out", **options)
+        ends_with(score, ref=folder / "ref", hyp=folder / "ref", output=folder / "out")
+
+
+@case("texts: brackets, commas and bars in some lines", None)
+def _(folder, parts):
+    ref = written(folder / "ref", "a one (two)\nb|c three, four|\nd {five}\n")
+    ends_with(score, ref=ref, hyp=ref, output=folder / "out")
 
 
 # bundle

@@ -198,6 +198,7 @@ SETS = {
     "no speaker file": (dict(utt2spk=None), "utt2spk cannot be read"),
     "a speaker for one less": (dict(utt2spk="utt0 s\n"), "utt2spk lacks 1 utterances"),
     "no speaker behind one": (dict(utt2spk="utt0 s\nutt1\n"), "utt2spk: utt1 has no speaker"),
+    "two words behind one": (dict(utt2spk="utt0 s\nutt1 s m\n"), "utt1 has the speaker 's m', but"),
     "a translation for one less": ({"text.tc": "utt0 a\n"}, r"text\.tc lacks 1 utterances"),
     "one recording more than expected": (dict(expect="utt0 x\n"), r"1 are not in the data \(utt1"),
     "one less": (dict(expect="utt0 x\nutt1 y\nutt9 z\n"), r"1 utterances are missing \(utt9"),

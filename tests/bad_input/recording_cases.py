@@ -228,6 +228,7 @@ for _name, _content, _options, _message in (
     ("textless-nlp's, not named", "a|7 7 7\n", {}, "begins with 'a.7', as textless-nlp's do"),
     ("fairseq's, not named", "7 7 7\n7 8\n", {}, "only numbers as names.*--format km --names"),
     ("fairseq's, of other names", "7\n8\n", dict(format="km", names="a\n"), "names 1 utterances"),
+    ("a table with commas", "a,7 7 7\n", {}, "begins with 'a,7', as tables with commas do"),
     ("fairseq's, without names", "7\n8\n", dict(format="km"), "--format km and --names belong"),
 ):
 

@@ -80,6 +80,12 @@ for _name in ("a.wav", "a.flac", "a.m4a", "a.webm", "a.mp3", "a.wma"):
         assert 1.5 < len(samples) / 16000 < 2.2
 
 
+@case("audio: cut off in the samples, SPHERE", None)
+def _(folder, parts):
+    sounds.cut(sound(folder / "a.sph", 4.0, format="NIST"), 0.5)
+    warns(folder / "a.sph", r"is cut off: 4\.00 s by its header, 1\.9. s are read")
+
+
 @case("audio: cut off in the samples, Ogg", None)
 def _(folder, parts):
     """Ogg files have no length in front, but a mark at their end."""
@@ -126,6 +132,24 @@ def _(folder, parts):
     path = sound(folder / "a.wav")
     path.write_bytes(2 * path.read_bytes())
     warns(path, r"has \d+ bytes behind the sound that its header states; they are not read")
+
+
+@case("audio: a WAV header that states too little", None)
+def _(folder, parts):
+    """The samples behind it look like a chunk's name, with a size beyond the end of the file."""
+    path = folder / "a.wav"
+    soundfile.write(path, np.full(8000, 0x4141, np.int16), 16000)
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + (8000).to_bytes(4, "little") + content[44:])
+    warns(path, "has 8000 bytes behind the sound that its header states; they are not read")
+
+
+@case("audio: two data chunks", "a.wav has more than one data chunk, .*convert it")
+def _(folder, parts):
+    path = sound(folder / "a.wav")
+    content = path.read_bytes()
+    path.write_bytes(content + content[36:])
+    audio.read_audio(path, 16000)
 
 
 def stereo(folder, gain):
@@ -185,6 +209,9 @@ BROKEN_AUDIO = {
     "NaN samples": lambda path: soundfile.write(path, np.full(800, np.nan), 16000, subtype="FLOAT"),
     "infinite samples": lambda path: soundfile.write(
         path, np.full(800, np.inf), 16000, subtype="FLOAT"
+    ),
+    "16-bit integers as floats": lambda path: soundfile.write(
+        path, 32768 * tiny.wave(1, 0.5), 16000, subtype="FLOAT"
     ),
     "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
     "a picture": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)),

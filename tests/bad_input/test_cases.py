@@ -41,7 +41,7 @@ BEHIND = {
         "audio: (joined MP3|tags)",
     ],
     "a second audio stream; bytes behind the sound of a WAV file": [
-        "audio: (two streams|two WAV files)",
+        "audio: (two streams|two WAV files|a WAV header)",
     ],
     "channels whose mean keeps less than half of the energy that unrelated channels would leave": [
         "audio: channels that partly cancel",
@@ -52,12 +52,13 @@ BEHIND = {
     "a file most of which is broken, a video without sound": [
         "audio: (mostly broken|a video)",
     ],
-    "sound that FFmpeg would make noise of: big-endian WAV (RIFX), samples without a header, "
-    "Ogg Vorbis files with different settings joined end to end": [
-        "audio: (RIFX|no header|joined Ogg)",
+    "sound that FFmpeg would make noise of, or of which it reads a part: big-endian WAV (RIFX), "
+    "samples without a header, Ogg Vorbis files with different settings joined end to end, WAV "
+    "files with more than one data chunk": [
+        "audio: (RIFX|no header|joined Ogg|two data chunks)",
     ],
-    "missing, empty, broken, without samples, NaN or infinite samples": [
-        "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut)",
+    "missing, empty, broken, without samples, NaN or infinite samples, samples beyond 16": [
+        "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut|16-bit)",
         "entries: .*(a missing|that is missing|no path)",
         "dump_units: sound, (no samples|NaN|infinite)",
     ],
@@ -109,6 +110,11 @@ BEHIND = {
     "label files of textless-nlp and fairseq that are not named, or without their names": [
         "labels: .*'s, ",
     ],
+    "label files that are tables with commas; hypotheses, references and texts in a trn file, in "
+    "JSON or in a table with commas or bars": [
+        "labels: a table with commas",
+        "texts: (?!brackets)",
+    ],
     "samples in memory outside of [-1, 1], more than one channel, shorter than a frame": [
         "samples: (not in|two channels|shorter)",
     ],
@@ -126,6 +132,9 @@ BEHIND = {
     "recordings without text or speaker": [
         "dump: (recordings without|no speakers)",
         "merge_shards: (text for one less|no speaker|a speaker for)",
+    ],
+    "a speaker of several words": [
+        "merge_shards: two words",
     ],
     "text without recordings": [
         "dump: text without recordings",

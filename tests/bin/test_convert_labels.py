@@ -68,13 +68,16 @@ def test_other_formats_are_read_where_they_are_named(tmp_path):
         ("a|7\na|8\n", dict(format="textless"), "labels.txt: 'a' occurs twice"),
         ("7 7\n8\n", dict(format="km", names="a\n"), "names names 1 utterances, but .* 2 lines"),
         ("7 7\n8\n", dict(format="km", names="a\na\n"), "names: 'a' occurs twice"),
+        ("7\n", dict(format="km", names="path\tsentence\na.mp3\thi\n"), "set.tsv, line 1: 'path"),
+        ("7\n", dict(format="km", names="/corpus\na\tb\n"), "set.tsv, line 2: 'a.*samples"),
         ("7 7\n\n", dict(format="km", names="a\nb\n"), "utt b: there are no units"),
     ],
 )
 def test_other_formats_are_refused(tmp_path, text, options, message):
     if "\n" in options.get("names", ""):
-        (tmp_path / "names").write_text(options["names"])
-        options = options | dict(names=tmp_path / "names")
+        path = tmp_path / ("set.tsv" if "\t" in options["names"] else "names")
+        path.write_text(options["names"])
+        options = options | dict(names=path)
     with pytest.raises(SystemExit, match=message):
         to_units(tmp_path, text, **options)
     assert not (tmp_path / "units/units.scp").exists()
