@@ -121,7 +121,7 @@ def test_a_training_goes_on_for_more_epochs(tmp_path):
     assert bash(EPOCHS, "--epochs", "5", folder=tmp_path).returncode == 0
     fewer = bash(EPOCHS, folder=tmp_path)
     assert fewer.returncode != 0
-    assert "model holds a training with --max_epoch 5, and it is 3 now" in fewer.stderr
+    assert "model holds a training with --max_epoch 5, but this call has 3" in fewer.stderr
     assert "Give 5 or more, choose another --model_tag" in fewer.stderr
     other = bash(EPOCHS, "--epochs", "7", "--lr", "2", folder=tmp_path)
     assert other.returncode != 0 and "with other options or other data" in other.stderr
@@ -139,7 +139,7 @@ def test_a_schedule_that_ends_is_not_continued(tmp_path, per_epoch, goes_on):
     )
     result = bash(EPOCHS, "--epochs", "5", folder=tmp_path)
     assert (result.returncode == 0) == goes_on
-    assert ("its learning rate ends with the total_steps" in result.stderr) != goes_on
+    assert ("its learning rate schedule ends after the total_steps" in result.stderr) != goes_on
 
 
 def test_a_training_from_before_goes_on_too(tmp_path):
