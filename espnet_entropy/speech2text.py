@@ -200,6 +200,6 @@ def _check_same_tokens(model_config: Path | str, lm_config: Path | str) -> None:
     tokens, others = (read_yaml(path).get("token_list") for path in (model_config, lm_config))
     if tokens != others:
         raise ValueError(
-            f"{lm_config} is of a language model of other tokens than those of {model_config}; "
+            f"the language model of {lm_config} has other tokens than {model_config}; "
             "train one on the same token list"
         )

@@ -68,11 +68,11 @@ DAMAGES = {
     ),
     "names of another model": (
         lambda s: s | {"ctc2.weight": torch.ones(2), "ctc2.bias": torch.ones(2)},
-        r"config\.yaml; left over: ctc2\.weight, ctc2\.bias; give",
+        r"config\.yaml; unexpected: ctc2\.weight, ctc2\.bias; give",
     ),
     "other shapes and a name missing": (
         lambda s: {n: t[..., :1] if t.dim() > 1 else t for n, t in [*s.items()][1:]},
-        r"missing: [^;,]+; other shapes: .* \[\d+, 1\] in place of \[\d+, \d+\], .* in all\)",
+        r"missing: [^;,]+; other shapes: .* \[\d+, 1\] instead of \[\d+, \d+\], .* in all\)",
     ),
     "a wrapper's names": (
         lambda s: {f"module.{n}": t for n, t in s.items()},
@@ -127,7 +127,7 @@ def test_what_versions_of_libraries_save_is_not_compared():
         "frontend.upstream.model.layer.weight": torch.ones(3),
     }
     load_state(model, model.state_dict() | more, "m.pth", "c.yaml")
-    with pytest.raises(RefusedInput, match="left over: x.positions"):
+    with pytest.raises(RefusedInput, match="unexpected: x.positions"):
         load_state(model, model.state_dict() | {"x.positions": torch.ones(1)}, "m.pth", "c.yaml")
 
 
@@ -220,7 +220,7 @@ def words_of(models, call):
 @pytest.mark.parametrize(
     "file, message",
     [
-        ("evil.pth", f"evil.pth is no checkpoint of weights alone, .* set {TRUST}=true$"),
+        ("evil.pth", f"evil.pth cannot be read as weights alone, .* set {TRUST}=true$"),
         ("nope.pth", "error: there is no file nope.pth$"),
     ],
 )
@@ -238,7 +238,7 @@ def test_no_config_executes_a_checkpoint(models, folder, call, config):
         words[words.index("--config") + 1] = config
     else:
         words += ["--config", config]
-    with pytest.raises(SystemExit, match="error: evil.pth is no checkpoint of weights alone"):
+    with pytest.raises(SystemExit, match="error: evil.pth cannot be read as weights alone"):
         run.main(words)
 
 
@@ -253,7 +253,7 @@ def test_the_launcher_refuses_what_does_not_fit(models, folder, call):
 def test_whom_the_user_trusts_is_loaded_and_must_fit_too(models, folder, monkeypatch):
     state = torch.load(models.asr.file, weights_only=True)
     torch.save({"model": state, "epoch": np.float64(3)}, "checkpoint.pth")
-    advice = "checkpoint.pth is not the state of one model; take an epoch's or an averaged model"
+    advice = "checkpoint.pth is not the state of a model; use the model of an epoch or an averaged model"
     words = [*words_of(models, "inference"), "--asr_model_file", "checkpoint.pth"]
     with pytest.raises(SystemExit, match=advice) as refusal:
         run.main(words)
@@ -274,7 +274,7 @@ def test_a_language_model_of_other_tokens_is_refused(models, folder, task):
     words += [f"--{task}_train_config", str(own.config), f"--{task}_model_file", str(own.file)]
     words += ["--lm_train_config", "lm.yaml", "--lm_file", str(models.lm.file)]
     words += ["--ctc_weight", "0"] if task == "mt" else []
-    with pytest.raises(SystemExit, match="error: lm.yaml is of a language model of other tokens"):
+    with pytest.raises(SystemExit, match="error: the language model of lm.yaml has other tokens"):
         run.main(words)
 
 

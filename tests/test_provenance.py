@@ -130,6 +130,6 @@ def test_a_journal_of_other_settings_or_another_file_is_refused(sound, tmp_path)
         Journal(tmp_path / "journal", {"rate": 10.0})
     notes = tmp_path / "notes"
     notes.write_text("mine\nand mine\n")
-    with pytest.raises(ValueError, match="notes is no record of this command.*move it away"):
+    with pytest.raises(ValueError, match="notes is not a record of this command.*move it away"):
         Journal(notes, {})
     assert notes.read_text() == "mine\nand mine\n"

@@ -166,7 +166,7 @@ for _name, _content in (
     ("a pickle that writes a file", b"cos\nsystem\n(S'touch witness'\ntR."),
 ):
 
-    @case(f"dump_entropies: a checkpoint, {_name}", r"lm\.pth is no checkpoint of weights alone")
+    @case(f"dump_entropies: a checkpoint, {_name}", r"lm\.pth cannot be read as weights alone")
     def _(folder, parts, content=_content):
         content = content or parts.checkpoint.read_bytes()[:3000]
         entropies_of(folder, parts, unit_lm=lm_with(folder, parts, content))

@@ -134,5 +134,5 @@ def test_refused(trained, tmp_path):
     with pytest.raises(ValueError, match="does not fit its config.yml"):
         load_vocoder(tmp_path, MelConfig())
     torch.save({"model": Path("x")}, tmp_path / "checkpoint-1steps.pkl")
-    with pytest.raises(ValueError, match="no checkpoint of weights alone"):
+    with pytest.raises(ValueError, match="cannot be read as weights alone"):
         load_vocoder(tmp_path, MelConfig())

@@ -85,8 +85,6 @@ prepare_data() {
     local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
-
-
 # shellcheck disable=SC2046,SC2086
 recordings_of_codebook() { state_of_recordings $(folders_of ${train_sets}); }
 

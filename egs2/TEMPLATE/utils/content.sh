@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # Hashes of the input of stages: the content of tables, and the sizes and times of recordings.
 #
-# Sourced by stage.sh. Reads its variables: stage, marker_dir, number, _looking_ahead.
+# Sourced by stage.sh. Reads its variables: stage, marker_dir, number, _looking_ahead; and datadir.
 
 # content_of FILE...: a hash of the files' content without their names; a missing file counts as empty.
 content_of() {
@@ -42,6 +42,9 @@ _content_key() {
         echo "${key} ${content}" | hash_of
     fi
 }
+
+# folders_of SET...: the data folders of sets.
+folders_of() { printf "${datadir}/%s\n" "$@"; }
 
 # tables_of FOLDER...: the tables of data folders that define the utterances' sound: wav.scp and, if they
 # exist, segments and reco2file_and_channel.

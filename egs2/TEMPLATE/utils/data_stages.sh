@@ -180,7 +180,7 @@ run_data_stages() {
     makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
     # The texts of test sets are not part of the key, since only scores depend on them.
     # shellcheck disable=SC2046,SC2086
-    files_of --reads $(tables_of $(printf "${datadir}/%s " ${test_sets}))
+    files_of --reads $(tables_of $(folders_of ${test_sets}))
     run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
         --options "${test_sets} ${num_shards} $(dump_key_of_bundle 2>/dev/null || true)" \
         --current test_dumps_are_current "${files[@]}" "${makes[@]}"
