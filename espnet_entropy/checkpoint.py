@@ -141,8 +141,8 @@ def read_frontend_conf(model_config: Path | str) -> dict:
     config = read_yaml(model_config)
     if config.get("frontend") != "entropy":
         raise ValueError(
-            f"{model_config} has frontend: {config.get('frontend')}, but this command needs a model "
-            "with frontend: entropy"
+            f"{model_config} has frontend: {config.get('frontend')}, but this needs a model with "
+            "frontend: entropy"
         )
     conf = config.get("frontend_conf") or {}
     if not isinstance(conf, dict) or "num_units" not in conf:

@@ -12,8 +12,8 @@ from types import ModuleType
 
 # The environment variable by which a user lets pickles be executed.
 TRUST = "ENTROPY_EXECUTE_PICKLE"
-# If a checkpoint has no thresholds, those of the bundle are used. Without a bundle, the encoder then
-# refuses to encode.
+# If a checkpoint has no thresholds, those of the bundle are used. Without a bundle, the encoder
+# then refuses to encode.
 THRESHOLDS = r"frontend\.encoder\.threshold_record"
 
 

@@ -92,7 +92,8 @@ def refreshed(source: Source, known: Fingerprint) -> Fingerprint | None:
 def _content(path: str, size: int, mtime_ns: int, ctime_ns: int) -> str:
     """sha256 of a file; size and times are only keys of the cache.
 
-    The cache reads a file that many inputs share, such as the target voice of many conversions, once.
+    The cache saves reading a file again that many inputs share, such as the target voice of many
+    conversions.
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -34,7 +34,7 @@ def test_channels_that_cancel_each_other_out(tmp_path):
     assert "partly cancel each other out" in of(left, -0.6 * left)[1]
     half = np.arange(len(left)) < 16000
     good = [
-        (left, wave[:, 1]),  # unrelated noise
+        (left, wave[:, 1]),  # uncorrelated noise
         (left * half, wave[:, 1] * ~half),  # two speakers in turn
         (left, np.roll(left, 20)),  # microphones 40 cm apart
         (left, 0 * left, 0 * left, 0 * left, 0 * left, 0 * left),
@@ -137,7 +137,7 @@ def test_big_endian_wav_files_are_refused(tmp_path):
 def test_samples_without_a_header_are_refused(tmp_path, suffix):
     """FFmpeg takes them for 44.1 kHz."""
     (tmp_path / f"a.{suffix}").write_bytes(np.random.default_rng(0).bytes(8000))
-    with pytest.raises(ValueError, match=f"a.{suffix} has no header, so its rate is unknown"):
+    with pytest.raises(ValueError, match=f"a.{suffix} has no header, so its sample rate"):
         read_audio(tmp_path / f"a.{suffix}", 16000)
 
 
@@ -188,5 +188,6 @@ def test_commands_warn_in_one_line_once_for_each_file(parts, tmp_path, capsys):
         warned = [line.strip() for line in lines if "warning: " in line]
         for line, name in zip(warned, ("a.wav", "a.flac"), strict=True):
             assert re.fullmatch(
-                rf"warning: .*{name} is cut off: 4.00 s by its header, .* s are read", line
+                rf"warning: .*{name} is truncated: its header states 4.00 s, but .* s are",
+                line,
             )

@@ -180,7 +180,7 @@ def test_broken_audio_is_named(tmp_path, name, message):
 
 
 def test_addresses_are_not_opened():
-    with pytest.raises(ValueError, match="address; it is not opened. Download it"):
+    with pytest.raises(ValueError, match="address, which is not opened; download"):
         audio.read_audio("http://127.0.0.1:9/a.wav", 16000)
 
 

@@ -253,7 +253,7 @@ def test_the_launcher_refuses_what_does_not_fit(models, folder, call):
 def test_whom_the_user_trusts_is_loaded_and_must_fit_too(models, folder, monkeypatch):
     state = torch.load(models.asr.file, weights_only=True)
     torch.save({"model": state, "epoch": np.float64(3)}, "checkpoint.pth")
-    advice = "checkpoint.pth is not the state of a model; use the model of an epoch or an averaged model"
+    advice = "checkpoint.pth is not the state of a model; use the model of an epoch or an averaged"
     words = [*words_of(models, "inference"), "--asr_model_file", "checkpoint.pth"]
     with pytest.raises(SystemExit, match=advice) as refusal:
         run.main(words)

@@ -26,12 +26,12 @@ SEGMENTS = {
     "no times": ("x utt-a\n", r"segments, line 1: 'utt-a' is not `recording start end`"),
     "five columns": ("x utt-a 0 1 A\n", "segments, line 1: .* is not `recording start end`"),
     "times that are words": ("x utt-a 0 end\n", "segments, line 1: .* is not `recording"),
-    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is no stretch"),
-    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is no stretch"),
-    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is no stretch"),
-    "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is no stretch"),
-    "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is no stretch"),
-    "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is no stretch"),
+    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is not a part"),
+    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is not a part"),
+    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is not a part"),
+    "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is not a part"),
+    "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is not a part"),
+    "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is not a part"),
     "an end 0.6 s late": (
         "x utt-a 0.5 1.9\n",
         "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.30 s",
@@ -154,14 +154,14 @@ for _name, _make, _message in (
 
 ENTRIES = {
     "a pipe": ("touch {folder}/witness |", "a: 'touch .*' is a shell command; it is not run"),
-    "an address": ("http://127.0.0.1:9/a.wav", "a: http.* is an address.*Download it"),
-    "no path": ("", r"a: no sound file is named.*wav\.scp"),
+    "an address": ("http://127.0.0.1:9/a.wav", "a: http.* is an address.*download the file"),
+    "no path": ("", r"a: no sound file is given.*wav\.scp"),
     "two files": ("{data}/utt-a.wav {data}/utt-b.wav", "a: .* has 2 columns.*one sound file"),
     "a file and its length": ("{data}/utt-a.wav 1.3", "a: .* has 2 columns.*remove other columns"),
     "a missing file": ("none.wav", "a: there is no file none.wav"),
     "an ark that is missing": ("none.ark:12", "a: there is no file none.ark"),
     "a matrix's ark": ("{units}:4", "a: .*holds no sound"),
-    "a folder": ("{data}", "a: .* is a folder; name a sound file"),
+    "a folder": ("{data}", "a: .* is a folder; give a sound file"),
 }
 
 
