@@ -282,7 +282,7 @@ def test_espnet_layout_names_what_lacks(tmp_path, lacking):
 def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
     for shard in (1, 2):
         write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
-    with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
+    with pytest.raises(ValueError, match="utt is in an earlier shard too"):
         merge_shards(tmp_path, 2, ["utt"])
 
 

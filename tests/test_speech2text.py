@@ -242,7 +242,7 @@ def test_transcribe_keeps_what_it_has_made(parts, trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([], "give sound files, or --wav_scp, or --list"),
+        ([], "give one of these: sound files, --wav_scp, or --list"),
         (["none.wav"], "none.wav: there is no file none.wav"),
         ([__file__], "error: [^ ]*test_speech2text.py cannot be decoded"),
     ],
@@ -256,7 +256,7 @@ def test_transcribe_names_what_is_missing(trained, words, message):
 def test_transcribe_wants_something_to_do(trained, tmp_path):
     (tmp_path / "wav.scp").touch()
     options = dict(model_config=trained.config, model_file=trained.checkpoint)
-    with pytest.raises(SystemExit, match="wav.scp names no recordings"):
+    with pytest.raises(SystemExit, match="wav.scp has no recordings"):
         tiny.command(transcribe, wav_scp=tmp_path / "wav.scp", **options)
 
 

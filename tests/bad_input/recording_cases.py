@@ -52,7 +52,7 @@ for _name, (_content, _message) in SEGMENTS.items():
         assert utts == list(data.read_table(folder / "segments"))
 
 
-@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it anew, or remove it")
+@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it again, or remove it")
 def _(folder, parts):
     shutil.copy(parts.wav_scp, folder / "wav.scp")
     written(folder / "segments", "x utt-a 0 1\n")
@@ -136,8 +136,8 @@ for _name, _make, _message in (
     ("an array", lambda f: ark_table(f, INT16, write_function="numpy"), "utt a: .*holds no sound"),
     ("a pickle", lambda f: ark_table(f, Witness(f), write_function="pickle"), "utt a: .*no sound"),
     ("text", lambda f: ark_table(f, np.ones(5), text=True), "utt a: .*holds no sound"),
-    ("cut off", cut_off, r"utt a: .*w\.ark:2 is cut off"),
-    ("flac.ark, cut off", lambda f: cut_off(f, **FLAC), r"utt a: .*w\.ark:2 is cut off"),
+    ("cut off", cut_off, r"utt a: .*w\.ark:2 is truncated"),
+    ("flac.ark, cut off", lambda f: cut_off(f, **FLAC), r"utt a: .*w\.ark:2 is truncated"),
     ("another offset", lambda f: with_entry(f, "{}/w.ark:3"), r"w\.ark:3 holds no sound"),
     ("behind the end", lambda f: with_entry(f, "{}/w.ark:999999"), "w.ark:999999 holds no sound"),
     ("no such ark", lambda f: with_entry(f, "{}/none.ark:2"), "utt a: there is no file .*none.ark"),
@@ -206,10 +206,10 @@ for _name, (_entry, _message) in ENTRIES.items():
 for _name, _content, _message in (
     ("CRLF and an empty line", "{data}/utt-a.wav\r\n\r\n{data}/utt-b.wav\r\n", None),
     ("no line end", "{data}/utt-a.wav", None),
-    ("empty", "\n", "names no recordings"),
+    ("empty", "\n", "has no recordings"),
     ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: a byte order mark"),
     ("a missing file", "{data}/utt-a.wav\nnone.wav\n", "none.wav: there is no file"),
-    ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is named twice"),
+    ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is given twice"),
     ("a Kaldi table", "utt-a {data}/utt-a.wav\n", "there is no file utt-a .*/utt-a.wav"),
 ):
 

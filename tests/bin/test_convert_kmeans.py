@@ -128,7 +128,7 @@ class Evil:
 
 def test_no_pickle_is_executed_unasked(tmp_path):
     joblib.dump(Evil(tmp_path / "executed"), tmp_path / "km.mdl")
-    with pytest.raises(SystemExit, match="is a pickle .*say --execute_pickle true"):
+    with pytest.raises(SystemExit, match="is a pickle .*use --execute_pickle true"):
         take(tmp_path / "km.mdl", tmp_path / "codebook", execute_pickle="false")
     assert not (tmp_path / "executed").exists()
     with pytest.raises(SystemExit, match="holds a TextIOWrapper without cluster_centers_"):
@@ -210,7 +210,7 @@ def test_a_codebook_of_another_layer_is_refused(hubert, tmp_path):
 def test_labels_of_another_codebook_are_refused(hubert, tmp_path):
     labels = {utt: " ".join(map(str, (units + 1) % 12)) for utt, units in hubert.units.items()}
     write_table(tmp_path / "labels", labels)
-    with pytest.raises(SystemExit, match="only 0.0 % .*so these are other weights or other labels"):
+    with pytest.raises(SystemExit, match="only 0.0 % .*so the weights or the labels are others"):
         check(hubert, tmp_path / "codebook", labels=tmp_path / "labels")
 
 

@@ -145,4 +145,4 @@ def test_vectors_of_another_model_or_dump_are_made_again(parts, model, tmp_path,
     assert "is made again: it was made with another model_config" in capsys.readouterr().out
     assert read_table(tmp_path / "vectors/feats_shape") != before
     export(other, parts, tmp_path / "vectors", 1)
-    assert "is there already" in capsys.readouterr().out
+    assert "is complete" in capsys.readouterr().out

@@ -74,7 +74,7 @@ def test_a_moved_data_folder_is_no_other_one(parts, data, tmp_path, module, caps
     data.rename(tmp_path / "moved")
     given = options(parts, point_to(tmp_path / "moved"), module)
     tiny.command(module, **given, output=tmp_path / "set")
-    assert "is there already" in capsys.readouterr().out
+    assert "is complete" in capsys.readouterr().out
 
 
 @RECORDING_DUMPS
@@ -82,7 +82,7 @@ def test_what_an_older_version_has_made_is_made_again(parts, data, tmp_path, mod
     given = options(parts, data, module)
     tiny.command(module, **given, output=tmp_path / "set")
     made_from_path(tmp_path / "set", 1).unlink()
-    for expected in ("made again: no record says what it was made from", "is there already"):
+    for expected in ("made again: no record says what it was made from", "is complete"):
         tiny.command(module, **given, output=tmp_path / "set")
         assert expected in capsys.readouterr().out
 
@@ -96,7 +96,7 @@ def test_other_segments_or_another_channel_of_the_same_files(parts, data, tmp_pa
         tiny.command(module, **given, **channel)
         said = capsys.readouterr().out
         assert ("one has changed since" in said) == ((end, channel) != (0.5, {}))
-        assert "is there already" in said
+        assert "is complete" in said
 
 
 def test_a_recording_that_was_left_out_and_is_there_now(parts, data, tmp_path):
@@ -126,7 +126,7 @@ def test_another_unit_lm_is_refused(parts, other, tmp_path):
     given = dict(wav_scp=parts.wav_scp, output=tmp_path)
     tiny.command(dump, bundle=parts.bundle, **given)
     before = ark(tmp_path)
-    message = "holds entropies of another unit LM; choose another --output, or remove it"
+    message = "holds entropies of another unit LM; choose another --output, or remove this one"
     with pytest.raises(SystemExit, match=message):
         tiny.command(dump, bundle=other.bundle, **given)
     with pytest.raises(SystemExit, match=message):

@@ -132,7 +132,7 @@ def test_textgrids_say_the_same_and_are_not_made_twice(parts, tokenize, capsys, 
     (tmp_path / "utt-b.TextGrid").unlink()
     capsys.readouterr()
     tokenize(wav_scp=parts.wav_scp, format="textgrid", output=tmp_path)
-    assert "4 are there already" in capsys.readouterr().err
+    assert "4 TextGrids exist already" in capsys.readouterr().err
     assert (tmp_path / "utt-a.TextGrid").stat().st_mtime_ns == before
     assert (tmp_path / "utt-b.TextGrid").exists()
 
@@ -163,7 +163,7 @@ def test_files_and_lists_are_taken(parts, tokenize, capsys, tmp_path):
 @pytest.mark.parametrize(
     "words, options, message",
     [
-        ([], {}, "give sound files, or --wav_scp, or --list: one of them"),
+        ([], {}, "give one of these: sound files, --wav_scp, or --list"),
         (["none.wav"], {}, "none.wav: there is no file none.wav"),
         ([__file__], {}, "error: [^ ]*test_tokenize_recordings.py cannot be decoded"),
         ([__file__], dict(format="textgrid"), "--format textgrid needs --output"),
@@ -320,7 +320,7 @@ def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
     # As long as the former one.
     samples = tiny.wave(9, tiny.SECONDS["utt-b"])
     soundfile.write(recordings.paths["utt-b"], samples, tiny.SAMPLE_RATE, subtype="FLOAT")
-    message = "utt-b.TextGrid is there, but .* from .*utt-b.wav as it is now; remove it"
+    message = "utt-b.TextGrid exists, but .* from the present .*utt-b.wav; remove it"
     with pytest.raises(SystemExit, match=message):
         tokenize(**given)
     assert content(tmp_path / "grids") == before
@@ -336,7 +336,7 @@ def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
 def test_a_textgrid_of_somebody_else_is_left_alone(tokenize, recordings, tmp_path):
     recordings.mend()
     (tmp_path / "utt-d.TextGrid").write_text("by hand")
-    with pytest.raises(SystemExit, match="utt-d.TextGrid is there, but .*remove it, or choose"):
+    with pytest.raises(SystemExit, match="utt-d.TextGrid exists, but .*remove it, or choose"):
         tokenize(wav_scp=recordings.scp, format="textgrid", output=tmp_path)
     assert [path.read_text() for path in tmp_path.glob("*.TextGrid")] == ["by hand"]
 
@@ -352,12 +352,12 @@ def test_a_moved_recording_keeps_its_textgrid(tokenize, recordings, tmp_path, ca
     write_table(recordings.scp, table)
     capsys.readouterr()
     tokenize(wav_scp=recordings.scp, **given)
-    assert "5 are there already" in capsys.readouterr().err
+    assert "5 TextGrids exist already" in capsys.readouterr().err
 
 
 def test_a_recording_that_is_named_twice_is_refused(tokenize, recordings, tmp_path):
     one, two = (str(recordings.paths[utt]) for utt in ("utt-a", "utt-b"))
     (tmp_path / "list").write_text(f"{one}\n{two}\n{one}\n")
     for words, options in (([one, two, one], {}), ([], dict(list=tmp_path / "list"))):
-        with pytest.raises(SystemExit, match="utt-a.wav is named twice; name each recording once"):
+        with pytest.raises(SystemExit, match="utt-a.wav is given twice; give each recording once"):
             tokenize(*words, **options)

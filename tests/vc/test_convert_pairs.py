@@ -50,7 +50,7 @@ def test_other_recordings_are_converted_again(convert, tmp_path, capsys):
     convert("fresh")
     assert sounds(tmp_path / "15") == sounds(tmp_path / "fresh")
     convert()
-    assert "all 2 files are there already" in capsys.readouterr().out
+    assert "all 2 files exist already" in capsys.readouterr().out
 
 
 def test_another_checkpoint_or_an_older_version_is_refused(trained, convert, tmp_path):
@@ -64,7 +64,7 @@ def test_another_checkpoint_or_an_older_version_is_refused(trained, convert, tmp
     for checkpoint in model.glob("valid.*.pth"):
         checkpoint.unlink()
         shutil.copy(tmp_path / "other.pth", checkpoint)
-    message = "15 holds files made with another checkpoint; name another folder, or remove"
+    message = "15 holds files made with another checkpoint; choose another folder, or remove"
     with pytest.raises(SystemExit, match=message):
         convert(model=model)
     assert sounds(tmp_path / "15") == before
