@@ -93,28 +93,28 @@ def write_yaml(path: Path | str, content: dict) -> None:
 
 
 def read_table(path: Path | str) -> dict[str, str]:
-    """A Kaldi table: `key value ...` lines, divided at the first blanks or tabs.
+    """A Kaldi table: `key value ...` lines, split at the first spaces or tabs.
 
     Returns:
         Keys in the file's order; a key without a value has "".
 
     Raises:
         ValueError: the file is missing, not UTF-8 or begins with a byte order mark, or a key
-            stands in it twice.
+            occurs twice.
     """
     table = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
-            raise ValueError(f"{path}, line {number}: empty line")
+            raise ValueError(f"{path}, line {number}: empty line; remove it")
         key, value, *_ = *line.split(maxsplit=1), ""
         if key in table:
-            raise ValueError(f"{path}, line {number}: {key} stands there twice")
+            raise ValueError(f"{path}, line {number}: {key} occurs a second time; remove one line")
         table[key] = value.strip()
     return table
 
 
 def read_lines(path: Path | str) -> Iterator[str]:
-    """Lines of a text file without their ends (LF or CRLF), one after the other.
+    """Iterate over the lines of a text file, without their ends (LF or CRLF).
 
     Args:
         path: the file; `-` is standard input.
@@ -126,9 +126,9 @@ def read_lines(path: Path | str) -> Iterator[str]:
         with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
             for number, line in enumerate(file, 1):
                 if line.startswith("\ufeff"):
-                    # It would be a part of the first key, here and in Kaldi's and ESPnet's tools.
+                    # Here and in Kaldi's and ESPnet's tools it would be a part of the first key.
                     raise ValueError(
-                        f"{path}, line {number}: a byte order mark; save the file as UTF-8 without"
+                        f"{path}, line {number}: byte order mark; save the file as UTF-8 without it"
                     )
                 yield line.removesuffix("\n")
     except OSError as error:

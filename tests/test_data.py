@@ -76,7 +76,7 @@ def test_tables_take_any_white_space(tmp_path):
     "content, message",
     [
         (None, "text cannot be read"),
-        (b"a 1\nb 2\na 3\n", "line 3: a stands there twice"),
+        (b"a 1\nb 2\na 3\n", "line 3: a occurs a second time"),
         (b"a 1\n\nb 2\n", "line 2: empty line"),
         (b"a \xff\n", "not UTF-8"),
     ],

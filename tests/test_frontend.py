@@ -124,13 +124,13 @@ def flattened(parts):
 
 def test_a_flattened_dump_is_no_waveform(parts):
     batch, lengths = flattened(parts)
-    message = f"utterance 0 of the batch is no waveform: its {lengths[0]} values are unit ids"
+    message = f"utterance 0 of the batch is not a waveform: its {lengths[0]} values alternate"
     with pytest.raises(ValueError, match=message):
         frontend(parts)(batch, lengths)
     # One of them among recordings.
     waves, samples = recorded()
     waves[2, : lengths[2]], samples[2] = batch[2, : lengths[2]], lengths[2]
-    with pytest.raises(ValueError, match="utterance 2 of the batch is no waveform"):
+    with pytest.raises(ValueError, match="utterance 2 of the batch is not a waveform"):
         frontend(parts)(waves, samples)
 
 

@@ -65,7 +65,7 @@ def apply(args) -> None:
     sha256 = read_codebook_hash(args.dump)
     if sha256 is not None:
         write_codebook_hash(args.output, sha256)
-    # Boundaries take the place of entropies, also where a dump with entropies was.
+    # Boundaries replace the entropies, so an existing hash of a unit LM is removed.
     (Path(args.output) / UNIT_LM_HASH).unlink(missing_ok=True)
     write_espnet_layout(args.output, write_shard(args.output, 1, arrays()), args.dump)
     utts, units, segments = counts

@@ -17,7 +17,7 @@ RECORDINGS = {
     "latin-1": ("utt-ä x.wav\n".encode("latin-1"), r"w\.scp is not UTF-8"),
     "utf-16": ("a b\n".encode("utf-16"), r"w\.scp is not UTF-8"),
     "a byte order mark": (b"\xef\xbb\xbfutt-a {data}/utt-a.wav\n", r"w\.scp, line 1: .*without"),
-    "an utterance twice": (b"utt-a x\nutt-a y\n", r"w\.scp, line 2: utt-a stands there twice"),
+    "an utterance twice": (b"utt-a x\nutt-a y\n", r"w\.scp, line 2: utt-a occurs a second time"),
     "an empty line": (b"utt-a x\n\n", r"w\.scp, line 2: empty line"),
     "no path": (b"utt-a\n", r"utt utt-a: no sound file is given.*wav\.scp"),
     "a shell command": (b"utt-a touch {folder}/witness |\n", "utt utt-a: .*is not run"),

@@ -38,9 +38,12 @@ SEGMENTS = {
     ),
     "a start behind the end": ("x utt-b 0.8 -1\n", "utt x: .*utt-b.wav, which is 0.70 s.*correct"),
     "shorter than a frame": ("x utt-b 0.1 0.101\n", "utt x: .*too short for one frame"),
-    "an utterance twice": ("x utt-a 0 1\nx utt-b 0 1\n", "segments, line 2: x stands there twice"),
+    "an utterance twice": (
+        "x utt-a 0 1\nx utt-b 0 1\n",
+        "line 2: x occurs a second time",
+    ),
     "empty": ("", "segments is empty; remove it"),
-    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: a byte order mark"),
+    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: byte order mark"),
 }
 for _name, (_content, _message) in SEGMENTS.items():
 
@@ -207,7 +210,7 @@ for _name, _content, _message in (
     ("CRLF and an empty line", "{data}/utt-a.wav\r\n\r\n{data}/utt-b.wav\r\n", None),
     ("no line end", "{data}/utt-a.wav", None),
     ("empty", "\n", "has no recordings"),
-    ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: a byte order mark"),
+    ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: byte order mark"),
     ("a missing file", "{data}/utt-a.wav\nnone.wav\n", "none.wav: there is no file"),
     ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is given twice"),
     ("a Kaldi table", "utt-a {data}/utt-a.wav\n", "there is no file utt-a .*/utt-a.wav"),

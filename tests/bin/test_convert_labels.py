@@ -92,7 +92,7 @@ def test_other_formats_are_refused(tmp_path, text, options, message):
         ("utt-a \u0662\n", "utt utt-a: unit ids are whole numbers"),
         ("", "labels.txt is empty"),
         ("utt-a -1\n", r"ids lie in \[-1, -1\]"),
-        ("utt-a 1\nutt-a 2\n", "line 2: utt-a stands there twice"),
+        ("utt-a 1\nutt-a 2\n", "line 2: utt-a occurs a second time"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path, text, message):
