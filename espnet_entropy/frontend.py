@@ -183,8 +183,8 @@ class EntropyFrontend(AbsFrontend):
                 raise ValueError(
                     f"utterance {index} of the batch is not a waveform: its {length} values "
                     "alternate between unit ids and entropies, as in a flattened "
-                    f"({length // 2}, 2) matrix of a dump. espnet3 flattens matrices when it decodes in batches; set "
-                    "batch_size: null in its inference.yaml"
+                    f"({length // 2}, 2) matrix of a dump. espnet3 flattens matrices when it "
+                    "decodes in batches; set batch_size: null in its inference.yaml"
                 )
         if not self._tokenizer or self._tokenizer[0].device != waveforms.device:
             if self.bundle is None:
