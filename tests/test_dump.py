@@ -320,7 +320,7 @@ def test_rows_cut_at_once_are_those_a_job_would_choose(tmp_path, sizes, num_shar
     assert rows() == chosen
     assert all(list(part) == sorted(part) for part in chosen)
     assert {k: v for part in chosen for k, v in part.items()} == {k: f"{k}.wav" for k in "abcde"}
-    # The jobs read what was cut, not the table.
+    # The jobs read the rows of their shard, not the table.
     data.write_table(tmp_path / "set/shards/rows.1", {"cut": "x"})
     assert rows()[0] == {"cut": "x"}
 

@@ -162,7 +162,7 @@ def test_the_bundle_must_be_the_models(parts, trained, tmp_path, part):
     options = dict(model_config=trained.config, model_file=trained.checkpoint)
     with pytest.raises(SystemExit, match=message):
         tiny.command(transcribe, path, bundle=other, **options)
-    # The config may name a bundle that has changed since, and the person the right one.
+    # The config may name a bundle that has changed since, while the user gives the right one.
     config = read_yaml(trained.config)
     config["frontend_conf"]["bundle"] = str(other)
     write_yaml(tmp_path / "config.yaml", config)
@@ -194,7 +194,7 @@ def test_transcribe(parts, trained, tmp_path, capsys):
     assert made["rate_hz"] == pytest.approx(len(made["segments"]) / last["end_sec"], abs=0.01)
 
 
-def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
+def test_standard_error_has_only_our_own_lines(parts, trained, tmp_path):
     write_yaml(tmp_path / "decode.yaml", DECODING)
     command = [sys.executable, "-m", "espnet_entropy.bin.transcribe"]
     command += ["--model_config", trained.config, "--model_file", trained.checkpoint]
@@ -203,7 +203,7 @@ def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{utt} {text}" for utt, text in trained.text.items()]
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line]
-    # The search warns of the short maxlenratio, which is the user's.
+    # The search warns about the short maxlenratio, which the user has set.
     wanted = ("recordings: ", "WARNING:espnet.nets.beam_search:")
     assert lines and all(line.startswith(wanted) for line in lines), done.stderr
 

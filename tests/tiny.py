@@ -145,7 +145,7 @@ def pack(parts: SimpleNamespace, output: Path) -> None:
 
 
 def another_bundle(parts: SimpleNamespace, folder: Path, part: str) -> Path:
-    """A bundle of which one part, `codebook` or `unit_lm`, is another one of the same size."""
+    """A bundle with another `codebook` or another `unit_lm` of the same size."""
     shutil.copytree(parts.bundle, folder)
     path = folder / f"{part}.safetensors"
     if part == "codebook":

@@ -1,4 +1,4 @@
-"""Trained models: checkpoints by our commands and by ESPnet's, and the arks of ESPnet's readers."""
+"""Trained models: checkpoints read by our commands and by ESPnet's, and arks read by ESPnet."""
 
 import kaldiio
 import numpy as np
@@ -11,7 +11,7 @@ from espnet_entropy.data import read_yaml, write_yaml
 
 
 def copy_config(folder, parts):
-    """The unit LM's, with what ESPnet's own training writes besides."""
+    """Checkpoint and other files of the unit LM, as ESPnet's training writes them."""
     config = read_yaml(parts.checkpoint.parent / "config.yaml")
     write_yaml(folder / "config.yaml", config | dict(model="lm", model_conf={}, init=None))
 
@@ -23,7 +23,7 @@ def by_command(folder, parts):
 
 
 def by_espnet(folder, parts):
-    """What `lm_calc_perplexity` and all inference commands call."""
+    """The function that `lm_calc_perplexity` and all inference commands call."""
     from espnet2.tasks.lm import LMTask
 
     LMTask.build_model_from_file(folder / "config.yaml", folder / "lm.pth")

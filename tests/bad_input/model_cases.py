@@ -230,7 +230,7 @@ def _(folder, parts):
     Bundle.open(parts.bundle).check_dump(folder, needs_unit_lm=False)
 
 
-# A model and a bundle: (segmenter, part of the bundle that is another one, message)
+# A model and another bundle: (segmenter, part of the bundle that differs, message)
 OTHERS = [
     ("global", "codebook", "trained with the codebook .*but .*bundle has 0000"),
     ("global", "unit_lm", "trained with the unit LM .*but .*bundle has 0000"),

@@ -1,4 +1,4 @@
-"""Recordings by name: segments, channels, sounds in arks, lists, and what is no file."""
+"""Recordings by name: segments, channels, sounds in arks, lists, and entries that are not files."""
 
 import shutil
 
@@ -111,7 +111,7 @@ def ark_table(folder, sound=(16000, INT16), **options):
 
 
 class Witness:
-    """Its pickle leaves a file behind where it is executed."""
+    """Its pickle makes a file if it is executed."""
 
     def __init__(self, folder):
         self.path = f"{folder}/witness"
@@ -153,7 +153,7 @@ for _name, _make, _message in (
         units_of(folder, parts, wav_scp=make(folder))
 
 
-# What tokenize and transcribe say of tables and lists whose entries are no files
+# Errors of tokenize and transcribe for tables and lists whose entries are not files
 
 ENTRIES = {
     "a pipe": ("touch {folder}/witness |", "a: 'touch .*' is a shell command; it is not run"),
@@ -196,7 +196,7 @@ for _name, (_entry, _message) in ENTRIES.items():
         scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
         units_of(folder, parts, wav_scp=scp)
 
-    if _name != "a matrix's ark":  # which is opened when the model is loaded
+    if _name != "a matrix's ark":  # transcribe opens it after it has loaded the model
 
         @case(f"entries: transcribe, {_name}", _message)
         def _(folder, parts, entry=_entry):
@@ -223,7 +223,7 @@ for _name, _content, _message in (
         assert names == [f"{parts.data}/utt-a.wav", f"{parts.data}/utt-b.wav"][: len(names)]
 
 
-# Label files of others
+# Label files of other toolkits
 
 for _name, _content, _options, _message in (
     ("textless-nlp's", "a|7 7 7\n", dict(format="textless"), None),

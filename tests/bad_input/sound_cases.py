@@ -66,7 +66,7 @@ def _(folder, parts):
 
 
 def warns(path, pattern):
-    """The samples, read with a warning that says this and names the file."""
+    """The samples, which are read with this warning, with the file's name in it."""
     with pytest.warns(audio.SoundWarning, match=f"{path.name} {pattern}"):
         return audio.read_audio(path, 16000)
 
@@ -82,7 +82,7 @@ for _name in ("a.wav", "a.flac", "a.m4a", "a.webm", "a.mp3", "a.wma"):
 
 @case("audio: cut off in the samples, Ogg", None)
 def _(folder, parts):
-    """Ogg files have no length in front, but a mark at their end."""
+    """Ogg files state no length at their beginning, but have a mark at their end."""
     sounds.cut(sounds.written(folder, "a.opus"), 0.6)
     warns(folder / "a.opus", r"ends too early and may be truncated; \d\.\d\d s are read")
 
@@ -168,7 +168,7 @@ def _(folder, parts):
     audio.read_audio(folder / "a.ul", 16000)
 
 
-@case("audio: joined Ogg Vorbis files of other settings", "a.ogg consists of .* split it")
+@case("audio: joined Ogg Vorbis files of other settings", "a.ogg consists of .* split the file")
 def _(folder, parts):
     made = [sound(folder / "a.ogg", rate=rate).read_bytes() for rate in (16000, 44100)]
     (folder / "a.ogg").write_bytes(b"".join(made))

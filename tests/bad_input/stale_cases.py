@@ -1,4 +1,4 @@
-"""Output folders and files that hold results of other recordings, models or options."""
+"""Output folders and files with results of other recordings, models or options."""
 
 import shutil
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def other_bundle(folder, parts):
 
 
 def copied(folder, parts):
-    """wav.scp of copies of the recordings."""
+    """A wav.scp of copies of the recordings."""
     table = {u: shutil.copy(p, folder) for u, p in data.read_table(parts.wav_scp).items()}
     data.write_table(folder / "wav.scp", table)
     return folder / "wav.scp"
@@ -79,7 +79,7 @@ def _(folder, parts):
 
 
 def made_again(module, folder, **options):
-    """Run a command twice, with a change in between; its shard must be what a fresh one is."""
+    """Run a command twice, with a change in between; its shard must equal a fresh one."""
     change, given = options.pop("change"), options
     ends_with(module, **given, output=folder / "d")
     given |= change() or {}

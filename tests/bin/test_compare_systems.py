@@ -78,7 +78,7 @@ def test_a_partial_comparison(parts, compare, tmp_path):
     assert "`./run_rates.sh`, commit " in text and "seeds 0 1, 8 epochs" in text
     assert "| dense | 2 | 51.0 ± 1.4 | 51.0 ± 1.4 | 50.0 |" in text
     assert "| global10 | 1 | 49.0 | 49.0 | " in text
-    # uniform10 is no entropy segmenter; the choice is on the seeds that both others have.
+    # uniform10 is not an entropy segmenter; the choice uses the seeds that both others have.
     assert "chosen on dev: **dp10**, the best mean WER there (48.0 %)" in text
     assert "(dp10, global10; 1 of 2 seeds; fewer than 3 are too few to decide)" in text
     assert (
@@ -114,7 +114,7 @@ def recommended(text):
 
 def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare, tmp_path):
     add_model(parts, tmp_path, "dp10", 0, 48, 50)
-    # As in core_sounds: the dense system with CALE is the worse one on both sets.
+    # As in core_sounds, the dense system with CALE is worse on both sets.
     add_model(parts, tmp_path, "dense", 0, 52, 55, aggregator="cale")
     add_model(parts, tmp_path, "dense+mean", 0, 49, 47)
     # Better on dev, but with another aggregator.
@@ -127,7 +127,7 @@ def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare,
         "- dense: dense+mean (mean, the same aggregator) has 47.0 % and dp10 50.0 %, 3.0 points"
         in text
     )
-    # Chosen on dev, although the other one is better on test.
+    # This one is chosen on dev, although the other one is better on test.
     assert (
         "- uniform: uniform10+max (max, none with the same aggregator has run) has "
         "52.0 % and dp10 50.0 %, 2.0 points better" in text
@@ -136,7 +136,7 @@ def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare,
         assert recommended(compare(("systems", order))) == text
 
 
-def test_equal_systems_are_told_apart_by_name_and_not_by_order(parts, compare, tmp_path):
+def test_of_equal_systems_the_first_by_name_is_chosen(parts, compare, tmp_path):
     for system in ("global10", "dp10", "dense", "dense+mean"):
         add_model(parts, tmp_path, system, 0, 48, 50)
     systems = ["global10", "dense+mean", "dp10", "dense"]

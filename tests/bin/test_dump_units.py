@@ -43,7 +43,7 @@ def test_whole_shards_are_left_alone(parts, tmp_path, capsys):
     assert "shard 1: 5 utterances" in capsys.readouterr().out
     before = [path.stat().st_mtime_ns for path in shard_paths(tmp_path, 1)]
     dump(parts, tmp_path)
-    assert "there already" in capsys.readouterr().out
+    assert "is complete" in capsys.readouterr().out
     assert before == [path.stat().st_mtime_ns for path in shard_paths(tmp_path, 1)]
 
 

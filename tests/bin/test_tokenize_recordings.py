@@ -207,7 +207,7 @@ def test_a_broken_recording_in_the_middle_is_named_and_leaves_no_file(parts, tok
 
 @pytest.fixture
 def recordings(parts, tmp_path):
-    """A table of copies, of which the third is no sound."""
+    """A table of copies; the third one is not a sound."""
     table = {}
     for utt, path in read_table(parts.wav_scp).items():
         table[utt] = shutil.copy(path, tmp_path)
@@ -227,7 +227,7 @@ OUTPUTS = pytest.mark.parametrize(
 
 
 def content(path):
-    """Of a file, or of all files of a folder that are not named after it."""
+    """Content of a file, or of all files in a folder whose names do not contain the folder's."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return {p.name: p.read_bytes().replace(str(path).encode(), b"") for p in files}
 
@@ -235,7 +235,7 @@ def content(path):
 @OUTPUTS
 def test_an_error_loses_nothing_that_was_made(tokenize, recordings, tmp_path, form, name, capsys):
     given = dict(wav_scp=recordings.scp, format=form)
-    message = "error: utt-c: .*cannot be decoded.* is kept in .*partial, and the same command"
+    message = "error: utt-c: .*cannot be decoded.* are kept in .*partial, and the same command"
     with pytest.raises(SystemExit, match=message):
         tokenize(**given, output=tmp_path / name)
     assert not (tmp_path / name).exists()
@@ -317,7 +317,7 @@ def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
     tiny.pack(other, tmp_path / "bundle")
     with pytest.raises(SystemExit, match="made with another unit_lm.safetensors; choose another"):
         tokenize(**given, bundle=tmp_path / "bundle")
-    # As long as the former one.
+    # It has the same length as the former recording.
     samples = tiny.wave(9, tiny.SECONDS["utt-b"])
     soundfile.write(recordings.paths["utt-b"], samples, tiny.SAMPLE_RATE, subtype="FLOAT")
     message = "utt-b.TextGrid exists, but .* from the present .*utt-b.wav; remove it"
@@ -327,13 +327,13 @@ def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
     (tmp_path / "grids/utt-b.TextGrid").unlink()
     tokenize(**given)
     tokenize(**given)
-    # Where no grid is left, the record of former ones does not matter.
+    # If no TextGrid is left, the record of former ones does not matter.
     for path in (tmp_path / "grids").glob("*.TextGrid"):
         path.unlink()
     tokenize(**given, segmenter="dp")
 
 
-def test_a_textgrid_of_somebody_else_is_left_alone(tokenize, recordings, tmp_path):
+def test_a_textgrid_without_a_record_is_not_replaced(tokenize, recordings, tmp_path):
     recordings.mend()
     (tmp_path / "utt-d.TextGrid").write_text("by hand")
     with pytest.raises(SystemExit, match="utt-d.TextGrid exists, but .*remove it, or choose"):

@@ -1,4 +1,4 @@
-"""asr.sh with tiny models and real trainings, after its data or epochs have changed.
+"""asr.sh with tiny models and real trainings, after a change of its data or epochs.
 
 Minutes.
 """
@@ -16,7 +16,7 @@ DECODED = ["decoding", "scoring", "report"]
 
 
 @pytest.mark.long
-def test_what_depends_on_a_change_is_made_again_and_nothing_else(parts, tmp_path):
+def test_only_results_that_depend_on_a_change_are_made_again(parts, tmp_path):
     recipe = tiny_recipe.make_recipe(tmp_path / "asr1")
 
     def run(*options):

@@ -67,7 +67,7 @@ def test_recordings_it_learns_from(trained, parts, tmp_path):
     assert not (tmp_path / "again/wavs").exists()
 
 
-def test_copies_are_of_the_recordings_as_they_are_now(parts, tmp_path):
+def test_copies_of_changed_recordings_are_made_again(parts, tmp_path):
     data = shutil.copytree(parts.data, tmp_path / "data")
     table = {utt: f"{data}/{utt}.wav" for utt in read_table(parts.wav_scp)}
     write_table(data / "wav.scp", table)
