@@ -94,7 +94,7 @@ class _Mix:
         channels = block.shape[1]
         if self.channel is None:
             if channels > 1:
-                # Without each block's offset, because opposite offsets cancel out but are no sound.
+                # Without each block's offset, because opposite offsets cancel out without a fault.
                 with np.errstate(invalid="ignore", over="ignore"):
                     centred = block - block.mean(axis=0)
                     products = centred.T @ centred / channels**2

@@ -6,6 +6,7 @@ exists is complete.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,14 @@ def file_hash(path: Path | str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def split_ark(entry: str) -> tuple[str, int | None]:
+    """`wav.ark:12` -> path and offset; a file has no offset, even if its name is like this."""
+    found = re.fullmatch(r"(.+):(\d+)", entry)
+    if found is None or Path(entry).is_file():
+        return entry, None
+    return found[1], int(found[2])
 
 
 def read_yaml(path: Path | str) -> dict:

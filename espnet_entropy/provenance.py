@@ -5,7 +5,6 @@ Fingerprints are compared by path, size and times, which does not read the files
 differ and the size does not (a folder was moved, copied or touched), the contents are compared.
 """
 
-import hashlib
 import json
 import os
 import stat
@@ -14,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_entropy.data import atomic_text
+from espnet_entropy.data import atomic_text, file_hash, split_ark
 
 FORMAT = 1
 
@@ -35,10 +34,8 @@ class Source(NamedTuple):
     @classmethod
     def of(cls, entry: str) -> "Source":
         """The source of a table's entry: a path, or `file.ark:offset`."""
-        path, _, offset = entry.rpartition(":")
-        if path and offset.isdigit() and not os.path.exists(entry):
-            return cls(path, offset, True)
-        return cls(entry)
+        path, offset = split_ark(entry)
+        return cls(path) if offset is None else cls(path, str(offset), True)
 
 
 class Fingerprint(NamedTuple):
@@ -67,7 +64,7 @@ def fingerprint(source: Source) -> Fingerprint:
         # Reading a pipe would empty it.
         hashed = stat.S_ISREG(found.st_mode) and not source.is_ark
         return Fingerprint(source, *times, _content(source.path, *times) if hashed else "")
-    except OSError:
+    except (OSError, ValueError):  # `file_hash` raises the latter
         return Fingerprint(source, -1, 0, 0, "")
 
 
@@ -95,8 +92,7 @@ def _content(path: str, size: int, mtime_ns: int, ctime_ns: int) -> str:
     The cache saves reading a file again that many inputs share, such as the target voice of many
     conversions.
     """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_hash(path)
 
 
 def difference(former: dict, settings: dict) -> str | None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet_entropy.audio import read_audio, refuse_all_but_files
-from espnet_entropy.data import read_table
+from espnet_entropy.data import read_table, split_ark
 from espnet_entropy.provenance import Source
 
 # A segment may end this much after its recording, as in Kaldi.
@@ -51,7 +51,7 @@ class Recording:
     @property
     def origin(self) -> Source:
         """The file that holds the recording, and its part of that file, for records."""
-        path, offset = _split_ark(self.source)
+        path, offset = split_ark(self.source)
         parts = {"at": offset, "channel": self.channel}
         if self.is_cut:
             parts |= {"from": self.start_sec, "to": self.end_sec}
@@ -75,7 +75,7 @@ class Recording:
         if not self.is_cut:
             return read_source(self.source, sample_rate, channel=self.channel, max_sec=max_sec)
         check_source(self.source)
-        changed = os.stat(_split_ark(self.source)[0]).st_mtime_ns
+        changed = os.stat(split_ark(self.source)[0]).st_mtime_ns
         whole = _held(self.source, sample_rate, self.channel, changed)
         length_sec = len(whole) / sample_rate
         end_sec = length_sec if self.end_sec is None else self.end_sec
@@ -204,7 +204,7 @@ def read_source(
 ) -> np.ndarray:
     """`read_audio` of a sound file or of a sound in an ark."""
     check_source(source)
-    path, offset = _split_ark(source)
+    path, offset = split_ark(source)
     opened = path if offset is None else _open_entry(path, offset)
     return read_audio(opened, sample_rate, channel=channel, max_sec=max_sec)
 
@@ -212,7 +212,7 @@ def read_source(
 def check_source(source: str) -> None:
     """Raise ValueError if a source is neither an existing file nor in an existing ark."""
     refuse_all_but_files(source)
-    path = Path(_split_ark(source)[0])
+    path = Path(split_ark(source)[0])
     if path.is_file():
         return
     if path.is_dir():
@@ -220,21 +220,13 @@ def check_source(source: str) -> None:
     if re.fullmatch(r".+:\d+\[.*\]", source):
         raise ValueError(f"{source} is a range of an entry, which is not read; use a segments file")
     columns = source.split()
-    if len(columns) > 1 and Path(_split_ark(columns[0])[0]).is_file():
+    if len(columns) > 1 and Path(split_ark(columns[0])[0]).is_file():
         raise ValueError(
             f"{source!r} has {len(columns)} columns, but a recording is one sound file; join files "
             "that have one channel each, and remove other columns"
         )
     here = "" if path.is_absolute() else f" in {Path.cwd()}, where this command runs"
     raise ValueError(f"there is no file {path}{here}")
-
-
-def _split_ark(source: str) -> tuple[str, int | None]:
-    """`wav.ark:12` -> path and offset; a file has no offset, even if its name is like this."""
-    found = re.fullmatch(r"(.+):(\d+)", source)
-    if found is None or Path(source).is_file():
-        return source, None
-    return found[1], int(found[2])
 
 
 def _open_entry(path: str, offset: int) -> BinaryIO:
@@ -252,8 +244,8 @@ def _open_entry(path: str, offset: int) -> BinaryIO:
             size = 8 + int.from_bytes(start[4:], "little")
         else:
             raise ValueError(
-                f"{name} begins with {start!r}, but a sound begins with RIFF or AUDIO; is this a "
-                "table of sounds?"
+                f"{name} holds no sound: it begins with {start!r} instead of RIFF or AUDIO; give a "
+                "table of sounds"
             )
         left = os.fstat(file.fileno()).st_size - file.tell()
         if size > left:

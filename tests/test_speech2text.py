@@ -232,7 +232,7 @@ def test_transcribe_keeps_what_it_has_made(parts, trained, tmp_path, capsys):
     capsys.readouterr()
     tiny.command(transcribe, **given, max_failed_utts=1)
     said = capsys.readouterr().err
-    assert "2 of 5 recordings are taken from" in said and "left out: utt-c: " in said
+    assert "has the results of 2 of 5 recordings" in said and "left out: utt-c: " in said
     expected = {utt: text for utt, text in trained.text.items() if utt != "utt-c"}
     assert read_table(tmp_path / "text") == expected
     assert list(read_table(tmp_path / "text.failed_utts")) == ["utt-c"]

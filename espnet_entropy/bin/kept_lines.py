@@ -63,8 +63,8 @@ def kept_lines(
     missing = [name for name, source in sources.items() if not journal.has(name, source)]
     if len(missing) < len(recordings):
         print(
-            f"{len(recordings) - len(missing)} of {len(recordings)} recordings are taken from "
-            f"{journal.path}",
+            f"{journal.path} has the results of {len(recordings) - len(missing)} of "
+            f"{len(recordings)} recordings",
             file=sys.stderr,
         )
     for name in progress(missing, "recordings"):

@@ -243,7 +243,7 @@ def test_an_error_loses_nothing_that_was_made(tokenize, recordings, tmp_path, fo
     capsys.readouterr()
     tokenize(**given, output=tmp_path / name)
     said = capsys.readouterr().err
-    assert f"2 of 5 recordings are taken from {tmp_path / name}.partial" in said
+    assert f"{tmp_path / name}.partial has the results of 2 of 5 recordings" in said
     assert "tokenize: 3 utterances" in said
     assert not (tmp_path / f"{name}.partial").exists()
     (tmp_path / "fresh").mkdir()
@@ -264,7 +264,7 @@ def test_a_partial_file_of_other_options_or_recordings_is_not_continued(
     shutil.copy(recordings.paths["utt-e"], recordings.paths["utt-a"])
     capsys.readouterr()
     tokenize(**given)
-    assert "1 of 5 recordings are taken from" in capsys.readouterr().err
+    assert "has the results of 1 of 5 recordings" in capsys.readouterr().err
     tokenize(wav_scp=recordings.scp, format=form, output=tmp_path / "fresh")
     assert content(tmp_path / name).popitem()[1] == content(tmp_path / "fresh").popitem()[1]
 
