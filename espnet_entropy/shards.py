@@ -138,7 +138,7 @@ def is_whole(folder: Path | str, shard: int, settings: dict, sources: dict[str, 
     Args:
         folder: the dump's folder.
         shard: number from 1.
-        settings: everything except the inputs that the arrays depend on.
+        settings: settings and models that the arrays depend on.
         sources: the inputs of the shard by utterance.
     """
     if not shard_paths(folder, shard)[1].exists():

@@ -74,7 +74,9 @@ def add_channel_argument(parser) -> None:
 
 def add_recording_arguments(parser) -> None:
     """Sound files, --wav_scp, --list and --channel."""
-    parser.add_argument("--wav_scp", help="Kaldi table of recordings; segments beside it are used")
+    parser.add_argument(
+        "--wav_scp", help="Kaldi table of recordings; a segments file beside it is used"
+    )
     parser.add_argument("--list", help="file with one path per line; - reads standard input")
     add_channel_argument(parser)
     parser.add_argument("files", nargs="*", help="sound files of any format and rate")

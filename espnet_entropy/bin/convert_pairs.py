@@ -116,7 +116,7 @@ def _convert(converter: VoiceConverter, pair: Pair, args) -> None:
 
 
 def settings_of(args, converter: VoiceConverter) -> dict:
-    """Everything except the recordings that the files of a folder depend on."""
+    """Settings and models that the files of a folder depend on."""
     hashes = {name: file_hash(path) for name, path in converter.files.items()}
     # Without the calibration, because thresholds come from the model.
     bundle = {k: v for k, v in identity(converter.bundle).items() if k != FILES[2]}

@@ -18,7 +18,9 @@ from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="wav.scp; segments beside it are used")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     add_channel_argument(parser)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")

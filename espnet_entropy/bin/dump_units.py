@@ -30,7 +30,9 @@ from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="wav.scp; segments beside it are used")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     add_channel_argument(parser)
     parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
     parser.add_argument("--output", required=True, help="dump/units/SET")
@@ -60,7 +62,7 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None
         args: wav_scp, channel, output, shard, num_shards, max_failed_utts.
         tokenizer: makes Tokens from sound.
         to_array: makes the array to write from the Tokens of one utterance.
-        settings: everything except the recordings that the arrays depend on.
+        settings: settings and models that the arrays depend on.
     """
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)

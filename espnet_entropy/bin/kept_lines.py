@@ -23,7 +23,7 @@ def write_lines(
     Args:
         output: the file, which is written atomically; None prints each line to standard output.
         recordings: recordings by name.
-        settings: everything except the recordings that the lines depend on.
+        settings: settings and models that the lines depend on.
         line_of: (name, recording) -> line without its end; ValueError if it cannot be made.
         failures: gets the recordings that are left out, which are listed in OUTPUT.failed_utts.
 

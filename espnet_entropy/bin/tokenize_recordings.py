@@ -80,7 +80,7 @@ def run(args) -> None:
 
 
 def settings_of(args) -> dict:
-    """Everything except the recordings that the results depend on."""
+    """Settings and models that the results depend on."""
     from espnet_entropy.bundle import identity
 
     names = ("segmenter", "on_change", "rate", "lead", "format")

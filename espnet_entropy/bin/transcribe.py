@@ -86,7 +86,7 @@ def run(args) -> None:
 
 
 def settings_of(args, decoding: dict) -> dict:
-    """Everything except the recordings that the lines depend on."""
+    """Settings and models that the lines depend on."""
     from espnet_entropy.bundle import identity
     from espnet_entropy.checkpoint import read_frontend_conf
 

@@ -14,7 +14,9 @@ from espnet_entropy.vc.mel import MelConfig
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="wav.scp; segments beside it are used")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     parser.add_argument("--mels", required=True, help="mel.scp: the recordings that are wanted")
     parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
     parser.add_argument("--output", required=True, help="folder for wav.scp, and copies")
