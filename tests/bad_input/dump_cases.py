@@ -193,7 +193,7 @@ SETS = {
     "text with a byte order mark": (dict(text="\ufeffutt0 a\nutt1 b\n"), "text, line 1: .*mark"),
     "text of an utterance twice": (
         dict(text="utt0 a\nutt0 b\nutt1 c\n"),
-        "line 2: utt0 stands",
+        "line 2: utt0 occurs",
     ),
     "no speaker file": (dict(utt2spk=None), "utt2spk cannot be read"),
     "a speaker for one less": (dict(utt2spk="utt0 s\n"), "utt2spk lacks 1 utterances"),

@@ -67,7 +67,7 @@ for _name, _change, _message in (
         ends_with(tokenize_recordings, **given | change)
 
 
-@case("stale: tokenize, a TextGrid of another recording", "utt-a.TextGrid is there, .*remove it")
+@case("stale: tokenize, a TextGrid of another recording", "utt-a.TextGrid exists, .*remove it")
 def _(folder, parts):
     given = dict(wav_scp=copied(folder, parts), bundle=parts.bundle, output=folder / "g") | GRIDS
     ends_with(tokenize_recordings, **given)
