@@ -120,7 +120,7 @@ def test_checkpoints_with_code_in_them_are_refused(parts, trained, tmp_path):
     assert not (tmp_path / "executed").exists()
     for name, content in (("empty.pth", b""), ("text.pth", b"no checkpoint")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} is no checkpoint"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read as weights alone"):
             read_checkpoint(tmp_path / name)
     with pytest.raises(ValueError, match="there is no file .*none.pth"):
         read_checkpoint(tmp_path / "none.pth")
