@@ -1,4 +1,4 @@
-"""Sound files: whatever FFmpeg reads, as one channel of samples at the wanted rate."""
+"""Read sound files of all formats that FFmpeg reads, as one channel at a given sample rate."""
 
 import io
 import os
@@ -14,17 +14,17 @@ from espnet_entropy.data import shell_command_error
 from espnet_entropy.decoding import WITHOUT_CLOCK, Decoder
 from espnet_entropy.sound_header import misread, ogg_lacks_end, stated_seconds, unread_bytes
 
-# The mean of channels that have nothing to do with each other keeps 1 / channels of their mean
-# energy: two speakers with a channel each, noise, microphones far apart. Ours is measured in that
-# unit. It is near 0 where one channel is another one inverted, which no good recording comes near:
-# microphones whose distance delays a voice by half of its period lose one octave, not all of them.
+# The mean of uncorrelated channels has 1 / channels of their mean energy (two speakers with a
+# channel each, noise, microphones far apart). These thresholds are shares of that energy. The share
+# is near 0 if one channel is another one inverted. Good recordings are far above: if the distance
+# between microphones delays a voice by half of its period, one octave is lost, but not the others.
 CANCELLED, WEAKENED = 0.1, 0.5
 # Louder than any float audio, quieter than any 16-bit integer recording cast to float.
 MAX_PEAK = 16.0
 
 
 class SoundWarning(UserWarning):
-    """A sound file was read, but sound is missing, or may be."""
+    """A sound file was read, but some of its sound is or may be missing."""
 
 
 def read_audio(
@@ -35,26 +35,24 @@ def read_audio(
     max_sec: float | None = None,
     containers: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """One channel of sound at the wanted rate.
-
-    Anything FFmpeg reads is taken; channels are averaged and other rates resampled (by PyAV).
+    """Read a sound file of any format that FFmpeg reads, resampled by PyAV to one channel.
 
     Args:
-        source: sound file, by its path or opened; an opened one is read from its beginning, and
-            messages call it by its attribute `name`, if it has one.
+        source: path of a sound file, or an opened file, which is read from its beginning; messages
+            use its attribute `name`, if it has one.
         sample_rate: Hz.
-        channel: the only channel taken, from 1; None: the mean of all.
+        channel: number of the channel to read, from 1; None gives the mean of all channels.
         max_sec: longer recordings are refused, before the rest of them is decoded.
-        containers: FFmpeg's names of the only formats taken. For files of unknown origin: among
-            its formats are playlists, which make it open what they name.
+        containers: FFmpeg's names of the formats to accept; None accepts all. Use it for files of
+            unknown origin, because playlists make FFmpeg open other files.
 
     Returns:
         (N,) float32 in [-1, 1].
 
     Raises:
-        ValueError: no such file, no sound in it, it cannot be decoded, is too long, has samples
-            beyond MAX_PEAK or no such channel; or the path is an address or a shell command, which
-            FFmpeg would open, Kaldi's tools run, and we do not.
+        ValueError: the file does not exist, holds no sound, cannot be decoded, is too long, has
+            samples beyond MAX_PEAK, or does not have the channel; or the path is an address, which
+            FFmpeg would open, or a shell command, which Kaldi's tools would run.
     """
     name = _name(source)
     mix, blocks = _Mix(name, channel), []
@@ -92,23 +90,24 @@ def read_audio(
 
 
 class _Mix:
-    """Channels in one; it measures what their mean keeps of them."""
+    """Mixes channels down to one, and measures whether they cancel each other out."""
 
     def __init__(self, name: str, channel: int | None):
         self.name, self.channel = name, channel
-        self.kept = self.unrelated = 0.0  # energy of the mean, and that of unrelated channels'
+        # Energy of the channels' mean, and the energy that it would have if they were uncorrelated.
+        self.kept = self.uncorrelated = 0.0
 
     def one_channel(self, block: np.ndarray) -> np.ndarray:
         """(N, channels) -> (N,): one of the channels, or their mean."""
         channels = block.shape[1]
         if self.channel is None:
             if channels > 1:
-                # Without each block's offset: opposite offsets cancel out, and are no sound.
+                # Without each block's offset, because opposite offsets cancel out without a fault.
                 with np.errstate(invalid="ignore", over="ignore"):
                     centred = block - block.mean(axis=0)
                     products = centred.T @ centred / channels**2
                 self.kept += float(products.sum())
-                self.unrelated += float(products.trace())
+                self.uncorrelated += float(products.trace())
             return block.mean(axis=1)
         if not 1 <= self.channel <= channels:
             have = "1 channel" if channels == 1 else f"{channels} channels"
@@ -118,24 +117,24 @@ class _Mix:
         return block[:, self.channel - 1].copy()  # a view would keep all channels in memory
 
     def faults(self) -> Iterator[str]:
-        """What to warn of; ValueError if the channels cancel each other out."""
-        if self.kept >= WEAKENED * self.unrelated:
+        """Messages for warnings; ValueError if the channels cancel each other out."""
+        if self.kept >= WEAKENED * self.uncorrelated:
             return
-        share = f"{100 * self.kept / self.unrelated:.2g} %"
-        if self.kept < CANCELLED * self.unrelated:
+        share = f"{100 * self.kept / self.uncorrelated:.2g} %"
+        if self.kept < CANCELLED * self.uncorrelated:
             raise ValueError(
                 f"{self.name}: its channels cancel each other out: their mean has {share} of the "
-                "energy that unrelated channels would leave, so one is probably inverted; take "
-                "one of them with --channel 1, or convert the file to one channel"
+                "energy that it would have for uncorrelated channels, so one is probably inverted; "
+                "read one of them with --channel 1, or convert the file to one channel"
             )
         yield (
             f"has channels that partly cancel each other out: their mean has {share} of the energy "
-            "that unrelated channels would leave; if that is not intended, use --channel 1"
+            "that it would have for uncorrelated channels; use --channel 1 if you do not want this"
         )
 
 
 def _faults(source, container, decoder: Decoder, seconds: float) -> Iterator[str]:
-    """What is missing in the sound that was read, in words that follow the file's name."""
+    """Messages about sound that is or may be missing, as words after the file's name."""
     if len(container.streams.audio) > 1:
         yield f"has {len(container.streams.audio)} audio streams; only the first one is read"
     if decoder.gaps:
@@ -147,27 +146,27 @@ def _faults(source, container, decoder: Decoder, seconds: float) -> Iterator[str
     elif decoder.failed and not decoder.cut:
         yield f"has {decoder.failed} broken packets of {decoder.packets}; they are left out"
     if decoder.failed and container.format.name in {*WITHOUT_CLOCK, "amr"}:
-        yield "has no time stamps: the times behind its damage may be off by some frames"
+        yield "has no time stamps, so times after its damage may be off by some frames"
     for time in decoder.jumps:
-        yield f"has a clock that jumps ahead at {time:.2f} s; the sound is joined there"
+        yield f"has time stamps that jump ahead at {time:.2f} s; the sound is joined there"
     with _bytes(source) as file:
         stated = stated_seconds(file, container)
-        # Video and pictures may outlast the sound that is last.
+        # Video and pictures may be longer than the sound.
         slack = 0.1 if len(container.streams) == 1 else 1.0
         is_ogg, is_wav = (container.format.name == name for name in ("ogg", "wav"))
         if stated and stated > decoder.end + slack:
-            yield f"is cut off: {stated:.2f} s by its header, {seconds:.2f} s are read"
+            yield f"is truncated: its header states {stated:.2f} s, but {seconds:.2f} s are read"
         elif decoder.stopped:
             yield f"cannot be read beyond {seconds:.2f} s: {_reason(decoder.stopped)}"
         elif (decoder.cut and not is_wav) or (is_ogg and ogg_lacks_end(file)):
-            yield f"ends too early, as if it was cut off; {seconds:.2f} s are read"
+            yield f"ends too early and may be truncated; {seconds:.2f} s are read"
         if is_wav and (unread := unread_bytes(file)):
-            yield f"has {unread} bytes behind the sound that its header states; they are not read"
+            yield f"has {unread} bytes after the sound that its header states; they are not read"
 
 
 @contextmanager
 def _bytes(source: Path | str | BinaryIO) -> Iterator[BinaryIO]:
-    """The bytes of a source beside FFmpeg's reading; none of a pipe, which is read only once."""
+    """The bytes of a source, beside FFmpeg; empty for a pipe, which can only be read once."""
     if not isinstance(source, str | Path):
         place = source.tell()
         yield source
@@ -181,17 +180,17 @@ def _bytes(source: Path | str | BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _opened(source: Path | str | BinaryIO, name: str, containers: Sequence[str] | None = None):
-    """A PyAV container with an audio stream; all its errors are ValueErrors with the name."""
+    """A PyAV container with an audio stream; its errors become ValueErrors with the name."""
     import av
 
-    # FFmpeg reads what is before a colon, as in `12:30.wav`, as a protocol.
+    # FFmpeg would take the part before a colon, as in `12:30.wav`, for a protocol.
     if isinstance(source, str | Path):
         source = os.path.abspath(source)
     else:
         source.seek(0)
     options = {"format_whitelist": ",".join(containers)} if containers else {}
     try:
-        # Tags may be in any encoding; they do not matter here.
+        # Tags may have any encoding; they are not used here.
         with av.open(source, options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ValueError(f"{name} holds no sound: it has no audio stream")
@@ -207,7 +206,7 @@ def _reason(error: Exception) -> str:
 
 
 def _name(source: Path | str | BinaryIO) -> str:
-    """What messages call a source; ValueError if it is a path that is not a file's."""
+    """The name of a source in messages; ValueError if a path is an address or a command."""
     if not isinstance(source, str | Path):
         return str(getattr(source, "name", "the opened sound file"))
     refuse_all_but_files(source)
@@ -217,9 +216,9 @@ def _name(source: Path | str | BinaryIO) -> str:
 def refuse_all_but_files(path: Path | str) -> None:
     """Raise ValueError, with the way out, for an empty name, an address or a shell command."""
     if not str(path).strip():
-        raise ValueError("no sound file is named; give its path behind the utterance in wav.scp")
+        raise ValueError("no sound file is given; write its path after the utterance in wav.scp")
     if "://" in str(path):
-        raise ValueError(f"{path} is an address; it is not opened. Download it and name the file")
+        raise ValueError(f"{path} is an address, which is not opened; download the file")
     if str(path).lstrip().startswith("|") or str(path).rstrip().endswith("|"):
         raise shell_command_error(path)
 

@@ -46,26 +46,26 @@ def describe_extractor(extractor: nn.Module, folder: Path | str) -> dict:
 
 
 def relative_path(path: Path | str, folder: Path | str) -> str:
-    """The path of an extractor's weights from a folder, whatever links lead to either.
+    """The path of an extractor's weights relative to a folder, with links in both resolved.
 
-    A link to the weights themselves is kept: the file that it names may have another suffix.
+    A link to the weights themselves is kept, because its target may have another suffix.
     """
     path = Path(path)
     return os.path.relpath(path.parent.resolve() / path.name, Path(folder).resolve())
 
 
 def located_path(folder: Path | str, path: str) -> str:
-    """Where the path of an extractor's weights leads that a folder's `config.yaml` holds.
+    """The file or folder of an extractor's weights whose path is in a folder's `config.yaml`.
 
     Args:
-        folder: may be a link, lie below one, or hold a link to its `config.yaml`.
-        path: relative to the folder, or absolute.
+        folder: may be a link, be below one, or hold a link to its `config.yaml`.
+        path: the path in `config.yaml`, relative to the folder or absolute.
     """
     folder = Path(folder)
     places = [
         folder.resolve() / path,
         (folder / "config.yaml").resolve().parent / path,
-        # What was written before links were resolved leads back along the way to the folder.
+        # Older versions did not resolve links, so these paths start at the unresolved folder.
         os.path.normpath(folder / path),
     ]
     return os.path.normpath(next((place for place in places if os.path.exists(place)), places[0]))
@@ -89,11 +89,11 @@ def read_description(folder: Path | str) -> dict:
 
 
 def identity(folder: Path | str) -> dict:
-    """What the units and entropies of a codebook's folder or of a bundle depend on.
+    """What units and entropies of a codebook's folder or of a bundle depend on, for records.
 
     Returns:
-        The extractor without the path of its weights, and the sha256 of each file of `FILES` that
-        is there. Equal for copies in other places.
+        The extractor without the path of its weights, and the sha256 of each existing file of
+        `FILES`. It is the same for copies in other places.
     """
     folder = Path(folder)
     extractor = read_description(folder)["extractor"]
@@ -197,7 +197,7 @@ class Bundle:
         return lm.eval()
 
     def check_dump(self, folder: Path | str, *, needs_unit_lm: bool = True) -> None:
-        """Refuse a dump that was made with another codebook or unit LM, as far as it names them.
+        """Refuse a dump that was made with another codebook or unit LM; dumps may lack the hashes.
 
         Args:
             folder: `dump/units/SET` or `dump/raw/SET`.
@@ -211,7 +211,7 @@ class Bundle:
         if difference:
             raise ValueError(
                 f"{folder} was made with {difference}; dump it with this bundle, or give the "
-                "bundle it was made with"
+                "bundle that it was made with"
             )
 
     def check_hashes(self) -> None:

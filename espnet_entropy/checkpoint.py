@@ -1,4 +1,4 @@
-"""Trained models on disk: their configs, and checkpoints, of which nothing is executed."""
+"""Read configs and checkpoints of trained models, without executing anything in them."""
 
 import copy
 import re
@@ -13,35 +13,35 @@ from espnet_entropy.espnet_checkpoints import RefusedInput
 from espnet_entropy.frontend import EntropyFrontend
 from espnet_entropy.origin import origin_of_dump
 
-# Names that may be missing or left over: constants that some versions of transformers save, and
-# the pretrained models in ESPnet's frontends, whose names have changed and whose weights come from
+# Names that may be missing or unexpected: constants that only some versions of transformers save,
+# and pretrained models in ESPnet's frontends, whose names have changed and whose weights come from
 # files of their own.
 NOT_COMPARED = r"(.*\.)?(position_ids|inv_freq)|frontend\.upstream\..*"
-# What wrappers of a model put before all names.
+# Prefixes that wrappers of a model add to all names.
 WRAPPERS = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}
 
 
 def load_weights_only(path: Path | str, way_out: str = "") -> object:
-    """What torch.load gives, without executing anything in the file.
+    """`torch.load` on the CPU, without executing anything in the file.
 
     Args:
         path: the file.
-        way_out: what to add to the refusal of a file that holds more than weights.
+        way_out: text that is added to the error for a file that holds more than weights.
 
     Raises:
-        RefusedInput: it is missing, or cannot be read so.
+        RefusedInput: the file is missing, or holds more than weights.
     """
     if not Path(path).is_file():
         raise RefusedInput(f"there is no file {path}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's readers raise all kinds on files that are none of theirs
+    except Exception as error:  # torch's readers raise many kinds of errors for other files
         if Path(path).name == "checkpoint.pth":
             raise _training_state_error(path) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RefusedInput(
-            f"{path} is no checkpoint of weights alone, and anything else in it could be code "
-            f"that loading executes: {reason}{way_out}"
+            f"{path} cannot be read as weights alone, and anything else in it could be code that "
+            f"loading executes: {reason}{way_out}"
         ) from error
 
 
@@ -55,7 +55,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
         Tensors by name, on the CPU.
 
     Raises:
-        RefusedInput: it is missing, cannot be read, or holds anything else than tensors.
+        RefusedInput: the file is missing, cannot be read, or holds more than tensors.
     """
     state = load_weights_only(path)
     _check_state(state, path)
@@ -69,8 +69,8 @@ def _check_state(state: object, path: Path | str) -> None:
 
 def _training_state_error(path: Path | str) -> RefusedInput:
     return RefusedInput(
-        f"{path} is not the state of one model; take an epoch's or an averaged model, not "
-        "checkpoint.pth, from which only its own training goes on"
+        f"{path} is not the state of a model; use the model of an epoch or an averaged model, not "
+        "checkpoint.pth, which only continues its own training"
     )
 
 
@@ -81,42 +81,42 @@ def load_state(
     config: Path | str,
     may_lack: str = "",
 ) -> None:
-    """Load the state of a model that was built from a config, if the two fit.
+    """Load a state into a model that was built from a config, if they fit.
 
     Args:
-        model: to fill.
+        model: the model, which is changed.
         state: tensors by name.
-        file, config: where they come from, for messages.
+        file, config: files of the state and of the config, for messages.
         may_lack: regular expression of names that may be missing in the state.
 
     Raises:
-        RefusedInput: names are missing or left over, or shapes differ. The model may hold some
-            of the tensors by then.
+        RefusedInput: names are missing or unexpected, or shapes differ. Some tensors may have been
+            loaded then.
     """
     _check_state(state, file)
     own = model.state_dict()
     shapes = {
-        name: f"{name} {list(tensor.shape)} in place of {list(own[name].shape)}"
+        name: f"{name} {list(tensor.shape)} instead of {list(own[name].shape)}"
         for name, tensor in state.items()
         if name in own and tensor.shape != own[name].shape
     }
-    # With names that differ in shape, torch would end before it has compared the others. A copy
-    # keeps the versions of modules, which torch saves beside the names.
+    # torch raises an error at shapes that differ before it compares all names. The copy keeps the
+    # versions of modules, which torch saves as an attribute of the state.
     fitting = copy.copy(state)
     for name in shapes:
         del fitting[name]
-    missing, left_over = type(model).load_state_dict(model, fitting, strict=False)
+    missing, unexpected = type(model).load_state_dict(model, fitting, strict=False)
     may_lack = f"{NOT_COMPARED}|{may_lack}"
     missing = [n for n in missing if n not in shapes and not re.fullmatch(may_lack, n)]
-    left_over = [n for n in left_over if not re.fullmatch(NOT_COMPARED, n)]
+    unexpected = [n for n in unexpected if not re.fullmatch(NOT_COMPARED, n)]
     for wrapper, origin in WRAPPERS.items():
-        if {wrapper + name for name in missing} & set(left_over):
+        if {wrapper + name for name in missing} & set(unexpected):
             raise RefusedInput(
                 f"the names in {file} begin with {wrapper!r}, as {origin} saves them; save it "
                 f"without: state = torch.load({str(file)!r}); torch.save({{name.removeprefix("
                 f"{wrapper!r}): tensor for name, tensor in state.items()}}, 'NEW.pth')"
             )
-    kinds = {"missing": missing, "left over": left_over, "other shapes": [*shapes.values()]}
+    kinds = {"missing": missing, "unexpected": unexpected, "other shapes": [*shapes.values()]}
     found = [f"{kind}: {_first(names)}" for kind, names in kinds.items() if names]
     if found:
         raise RefusedInput(
@@ -136,12 +136,12 @@ def read_frontend_conf(model_config: Path | str) -> dict:
         model_config: `config.yaml` of its training.
 
     Raises:
-        ValueError: it cannot be read, or the model has another frontend.
+        ValueError: the file cannot be read, or the model has another frontend.
     """
     config = read_yaml(model_config)
     if config.get("frontend") != "entropy":
         raise ValueError(
-            f"{model_config} has frontend: {config.get('frontend')}, but this is for models with "
+            f"{model_config} has frontend: {config.get('frontend')}, but this needs a model with "
             "frontend: entropy"
         )
     conf = config.get("frontend_conf") or {}
@@ -158,15 +158,15 @@ def load_frontend(
     Args:
         model_config: `config.yaml` of its training.
         model_file: its checkpoint.
-        dumps: `dump/raw/SET` of the sets that it is to read.
+        dumps: folders `dump/raw/SET` of the sets that it will read.
 
     Raises:
-        ValueError: a checkpoint that cannot be read safely, one of another model, or a dump that
-            was made with another bundle than the model's.
+        ValueError: the checkpoint cannot be read safely or belongs to another model, or a dump was
+            made with another bundle than the model's.
     """
     # Thresholds and embeddings are in the checkpoint.
     frontend = EntropyFrontend(**read_frontend_conf(model_config) | dict(bundle=None))
-    # Where all names begin with a wrapper's, these do too.
+    # Names of a wrapped model contain "frontend." too.
     state = {name: t for name, t in read_checkpoint(model_file).items() if "frontend." in name}
     load_state(nn.ModuleDict({"frontend": frontend}), state, model_file, model_config)
     for dump in dumps:

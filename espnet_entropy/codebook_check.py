@@ -1,7 +1,7 @@
-"""Whether a codebook fits the features of an extractor: an imported one does not say so itself.
+"""Check whether an imported codebook fits the features of an extractor.
 
-A codebook of another layer of the same model has the right dimension and gives units that look
-like units. Reference labels of a few seconds of audio tell the difference.
+A codebook of another layer of the same model has the right dimension, and its units look plausible.
+Reference labels of a few seconds of audio show the difference.
 """
 
 from collections.abc import Collection
@@ -16,21 +16,21 @@ from espnet_entropy.codebook import Codebook
 from espnet_entropy.features import build_extractor
 from espnet_entropy.recordings import read_recordings
 
-# Audio that is compared; 1500 units at 50 Hz tell 90 % from 59 % beyond doubt.
+# Length of the audio to compare. This gives 1500 units at 50 Hz, enough to tell 90 % from 59 %.
 MAX_SEC = 30.0
-# Rounding differs between toolkits, batch sizes and precisions, and flips units at the borders.
+# Rounding differs between toolkits, batch sizes and precisions, and changes units at cell borders.
 MIN_AGREEMENT = 0.9
-# Frames by which toolkits differ at the end of a recording.
+# Number of frames by which toolkits differ at the end of a recording.
 TOLERANCE = 2
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a codebook fits features.
+    """How well a codebook fits features.
 
     Attributes:
-        frames: how many were compared.
-        agreement: share of the frames whose unit is the reference's; None without a reference.
+        frames: number of frames.
+        agreement: share of the frames whose unit equals the label; None without labels.
         distance: mean squared distance of the frames to their centroids.
         variance: mean squared distance of the frames to their mean.
     """
@@ -41,7 +41,7 @@ class Fit:
     variance: float
 
     def describe(self, trained: float | None) -> str:
-        """One sentence; `trained` is the mean squared distance of the training data, if known."""
+        """One line; `trained` is the mean squared distance in the codebook's training, if known."""
         known = "unknown" if trained is None else f"{trained:.4g}"
         agreement = ""
         if self.agreement is not None:
@@ -58,11 +58,16 @@ def first_waves(
 ) -> dict[str, Tensor]:
     """The first recordings of a table that have labels, up to MAX_SEC of audio.
 
+    Args:
+        wav_scp: table of recordings.
+        labelled: utterances that have labels; None uses all recordings.
+        sample_rate: Hz.
+
     Returns:
         (N,) float32 waveforms by utterance.
 
     Raises:
-        ValueError: none has labels (None: none needs them), or a file cannot be read.
+        ValueError: no recording has labels, or a file cannot be read.
     """
     recordings = read_recordings(wav_scp)
     chosen = [utt for utt in recordings if labelled is None or utt in labelled]
@@ -87,13 +92,13 @@ def measure_fit(
     """Compare units with reference labels, and features with centroids.
 
     Args:
-        extractor: features of the codebook's dimension.
+        extractor: extractor of features (B, T, D) with the codebook's dimension D.
         codebook: K centroids.
         waves: (N,) float32 in [-1, 1] at the extractor's rate, by utterance.
         labels: int32 (T,) by utterance, or None.
 
     Raises:
-        ValueError: a recording has another number of units than labels.
+        ValueError: the numbers of units and labels of a recording differ by more than TOLERANCE.
     """
     parts, equal = [], []
     for utt, wave in waves.items():
@@ -126,12 +131,12 @@ def fits_of_layers(
     waves: dict[str, Tensor],
     labels: dict[str, np.ndarray],
 ) -> dict[int, Fit]:
-    """`measure_fit` of each layer of an extractor that has the codebook's dimension."""
+    """`measure_fit` of each layer of an extractor whose dimension is that of the codebook."""
     fits: dict[int, Fit] = {}
     for layer in range(1000):
         try:
             extractor = build_extractor(name, **conf | dict(layer=layer))
-        except ValueError:  # behind the last layer
+        except ValueError:  # the last layer is exceeded
             break
         if extractor.dim == codebook.dim:
             fits[layer] = measure_fit(extractor, codebook, waves, labels)

@@ -6,6 +6,7 @@ exists is complete.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,14 @@ def file_hash(path: Path | str) -> str:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
+def split_ark(entry: str) -> tuple[str, int | None]:
+    """`wav.ark:12` -> path and offset; a file has no offset, even if its name is like this."""
+    found = re.fullmatch(r"(.+):(\d+)", entry)
+    if found is None or Path(entry).is_file():
+        return entry, None
+    return found[1], int(found[2])
+
+
 def read_yaml(path: Path | str) -> dict:
     """A YAML mapping; ValueError names the file if it is missing, broken or none."""
     try:
@@ -98,28 +107,28 @@ def write_yaml(path: Path | str, content: dict) -> None:
 
 
 def read_table(path: Path | str) -> dict[str, str]:
-    """A Kaldi table: `key value ...` lines, divided at the first blanks or tabs.
+    """A Kaldi table: `key value ...` lines, split at the first spaces or tabs.
 
     Returns:
         Keys in the file's order; a key without a value has "".
 
     Raises:
         ValueError: the file is missing, not UTF-8 or begins with a byte order mark, or a key
-            stands in it twice.
+            occurs twice.
     """
     table = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
-            raise ValueError(f"{path}, line {number}: empty line")
+            raise ValueError(f"{path}, line {number}: empty line; remove it")
         key, value, *_ = *line.split(maxsplit=1), ""
         if key in table:
-            raise ValueError(f"{path}, line {number}: {key} stands there twice")
+            raise ValueError(f"{path}, line {number}: {key} occurs a second time; remove one line")
         table[key] = value.strip()
     return table
 
 
 def read_lines(path: Path | str) -> Iterator[str]:
-    """Lines of a text file without their ends (LF or CRLF), one after the other.
+    """Iterate over the lines of a text file, without their ends (LF or CRLF).
 
     Args:
         path: the file; `-` is standard input.
@@ -131,9 +140,9 @@ def read_lines(path: Path | str) -> Iterator[str]:
         with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
             for number, line in enumerate(file, 1):
                 if line.startswith("\ufeff"):
-                    # It would be a part of the first key, here and in Kaldi's and ESPnet's tools.
+                    # Here and in Kaldi's and ESPnet's tools it would be a part of the first key.
                     raise ValueError(
-                        f"{path}, line {number}: a byte order mark; save the file as UTF-8 without"
+                        f"{path}, line {number}: byte order mark; save the file as UTF-8 without it"
                     )
                 yield line.removesuffix("\n")
     except OSError as error:

@@ -1,35 +1,35 @@
-"""The sound of an opened file in blocks at their times: what damage has taken away is silence."""
+"""Decode an opened sound file in blocks; silence replaces sound that is lost by damage."""
 
 from collections.abc import Iterator
 from itertools import chain, pairwise
 
 import numpy as np
 
-# A longer jump of a file's clock means that the clock was set, not that sound was lost.
+# A longer jump of the time stamps means that the clock was set, not that sound was lost.
 MAX_GAP_SEC = 3600.0
-# Jitter of clocks that count milliseconds, such as WebM's.
+# Jitter of time stamps in milliseconds, as in WebM.
 JITTER_SEC = 0.002
-# These have no clock: FFmpeg counts packets, and a broken one may have swallowed several.
+# Formats without time stamps: FFmpeg counts packets, and a broken packet may stand for several.
 WITHOUT_CLOCK = {"aac", "ac3", "dts", "eac3", "loas", "mp3", "wav"}
-# Damaged frames of these become noise at full volume, unless their checksums are compared.
+# Codecs whose damaged frames become noise at full volume, unless their checksums are compared.
 CHECKSUMMED = {"flac", "tta", "wavpack"}
-# Where files without a clock were joined end to end, tags are between the frames.
+# Tags are between the frames if files without time stamps were joined end to end.
 TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 
 class Decoder:
     """The first audio stream of a container, decoded packet by packet.
 
-    Broken packets are left out, as players do, and what follows keeps its time by the file's
-    clock. Only jumps ahead of the sound are followed: where the clock is behind, as by jitter or
-    where two recordings were joined, no sound is cut away.
+    Broken packets are left out, as players do, and the time stamps of the file keep the later
+    sound at its time. Time stamps that are ahead of the sound give silence. If they are behind it,
+    because of jitter or where two recordings were joined, no sound is removed.
 
     Attributes:
-        gaps: (time, length) in s of each stretch that is missing.
-        jumps: times in s at which the clock was set more than `MAX_GAP_SEC` forward.
+        gaps: (time, length) in s of each missing part.
+        jumps: times in s at which the time stamps jump ahead by more than `MAX_GAP_SEC`.
         packets, failed: number of packets of the stream, and of those that cannot be decoded.
-        error: what the first of these failed with, or None.
-        end: end of the file's streams by its clock, as far as it could be read, in s.
+        error: the first error of these, or None.
+        end: end of the file's streams by their time stamps, as far as they could be read, in s.
         stopped: the error that ended the reading before the end of the file, or None.
         cut: whether the last packet is broken, or shorter than it should be.
     """
@@ -46,11 +46,11 @@ class Decoder:
         self.stopped: Exception | None = None
         self.end = 0.0
         self.cut = False
-        self._clock: float | None = None  # at the end of the sound so far, in s
-        self._made = 0  # samples at the wanted rate
+        self._clock: float | None = None  # time stamp of the end of the sound so far, in s
+        self._made = 0  # samples so far, at `sample_rate`
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(N, channels) float32 at the wanted rate; the number of channels may change between."""
+        """(N, channels) float32 at `sample_rate`; blocks may have different numbers of channels."""
         import av
 
         resampler, setup = None, None
@@ -67,7 +67,7 @@ class Decoder:
                 self.gaps.append((self._made / self.sample_rate, gap))
                 self._made += silent
                 yield np.zeros((silent, frame.layout.nb_channels), np.float32)
-            # Interleaved: PyAV reads behind the end where more than eight channels have planes.
+            # Interleaved, since PyAV reads beyond the end of more than eight planar channels.
             resampler = resampler or av.AudioResampler(format="flt", rate=self.sample_rate)
             yield from self._arrays(resampler.resample(frame))
         if resampler:
@@ -79,7 +79,7 @@ class Decoder:
             yield frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
 
     def _gap(self, frame, time: float | None, after_failure: bool, next_time) -> float:
-        """Seconds that are missing before a frame; the clock moves to the frame's end."""
+        """Seconds that are missing before a frame; moves the clock to the frame's end."""
         length = frame.samples / frame.rate
         if time is None or self._clock is None:
             clock = self._clock if time is None else time
@@ -92,14 +92,14 @@ class Decoder:
             self._clock = time + length
             return 0.0
         if next_time is not None and next_time < time:
-            ahead = 0.0  # only this frame's time is wrong
+            ahead = 0.0  # only this frame's time stamp is wrong
         self._clock += max(ahead, 0.0) + length
-        # Whole frames are lost; without a failure, less than half of one is jitter.
+        # Damage loses whole frames; without a failed packet, less than half a frame is jitter.
         least = JITTER_SEC if after_failure else max(JITTER_SEC, length / 2)
         return ahead if ahead > least else 0.0
 
     def _frames(self) -> Iterator[tuple]:
-        """(frame, its time in s or None, whether packets in front of it failed)."""
+        """(frame, its time in s or None, whether the packets before it failed)."""
         import av
 
         good_bytes = lost_bytes = 0
@@ -127,10 +127,10 @@ class Decoder:
                 lost_bytes = 0
 
     def _all_packets(self) -> Iterator:
-        """The stream's packets; those of the others only move the end."""
+        """The packets of the stream; packets of other streams only update `end`."""
         import av
 
-        # In MP4 each stream has a length; elsewhere, only the file as a whole.
+        # In MP4 each stream has its length; in other formats only the whole file has one.
         is_mp4 = self.container.format.name.startswith("mov,")
         streams = [self.stream] if is_mp4 else self.container.streams
         try:

@@ -192,7 +192,7 @@ def _write_texts_and_speakers(folder: Path, table: dict[str, Entry], data: Path)
     utt2spk = read_table(data / "utt2spk")
     for name in ("text", "utt2spk", "text.tc"):
         if not (data / name).exists():
-            # What other data had does not belong to these.
+            # A table of other data does not belong to this dump.
             (folder / name).unlink(missing_ok=True)
             continue
         content = read_table(data / name)

@@ -1,4 +1,4 @@
-"""What ESPnet's tasks load: files of weights alone, and only those that fit the model's config.
+"""Let ESPnet's tasks load only files that hold weights alone and fit the model's config.
 
 ESPnet 202511 reads checkpoints with `weights_only=False` and loads them with `strict=False`. The
 checks are in functions that all its tasks use, so it does not matter whether an option, an
@@ -12,22 +12,22 @@ from types import ModuleType
 
 # The environment variable by which a user lets pickles be executed.
 TRUST = "ENTROPY_EXECUTE_PICKLE"
-# Where a checkpoint has no thresholds, those of the bundle are used; without either, the encoder
-# refuses to encode.
+# If a checkpoint has no thresholds, those of the bundle are used. Without a bundle, the encoder
+# then refuses to encode.
 THRESHOLDS = r"frontend\.encoder\.threshold_record"
 
 
 class RefusedInput(ValueError):
-    """Parts that do not belong together, or that may hold code; the launcher prints one line."""
+    """Input that does not fit the model or may hold code; the launcher prints it as one line."""
 
 
 def trusts_pickles() -> bool:
-    """Whether the user has said that pickles may be executed."""
+    """Whether the user allows pickles to be executed."""
     return os.environ.get(TRUST) == "true"
 
 
 def check_loading(abs_task: ModuleType) -> None:
-    """Replace what loads checkpoints in `espnet2.tasks.abs_task`, right after its import.
+    """Add checks to the functions of `espnet2.tasks.abs_task` that load checkpoints.
 
     `build_model_from_file` (all inference) and `load_pretrained_model` (`--init_param`) then raise
     RefusedInput.
@@ -42,7 +42,7 @@ def check_loading(abs_task: ModuleType) -> None:
         _check_weights_only(model_file)
         config = config_file or Path(model_file).parent / "config.yaml"
         model, args = build(_checking_task(cls, model_file, config), config, model_file, device)
-        del model.load_state_dict  # the class's own is there again
+        del model.load_state_dict  # so that the method of the class is used again
         if hasattr(model, "lm"):
             model.lm.trained_on = args.token_list, config  # for check_tokens
         return model, args
@@ -57,9 +57,9 @@ def check_loading(abs_task: ModuleType) -> None:
 
 
 def check_tokens(beam_search: ModuleType) -> None:
-    """Let ESPnet's beam search refuse a language model of other tokens, with a RefusedInput.
+    """Let ESPnet's beam search raise RefusedInput for a language model with another token list.
 
-    ESPnet would take its scores for those of the tokens with the same ids.
+    ESPnet would use its scores for the tokens with the same ids.
     """
     init = beam_search.BeamSearch.__init__
 
@@ -69,8 +69,8 @@ def check_tokens(beam_search: ModuleType) -> None:
             tokens, config = getattr(scorer, "trained_on", (token_list, None))
             if token_list is not None and list(tokens) != list(token_list):
                 raise RefusedInput(
-                    f"{config} is of a language model of other tokens than those of the model that "
-                    "is decoded; train one on the same token list"
+                    f"the language model of {config} has other tokens than the model that is "
+                    "decoded; train a language model with the same token list"
                 )
         init(self, scorers, *args, token_list=token_list, **options)
 
@@ -80,14 +80,14 @@ def check_tokens(beam_search: ModuleType) -> None:
 def _check_weights_only(file: Path | str) -> None:
     if trusts_pickles():
         return
-    # Its imports take seconds, which commands without a checkpoint need not wait for.
+    # Imported here because it takes seconds, and commands without a checkpoint do not need it.
     from espnet_entropy.checkpoint import load_weights_only
 
-    load_weights_only(file, way_out=f"; if you trust where it comes from, set {TRUST}=true")
+    load_weights_only(file, way_out=f"; if you trust its source, set {TRUST}=true")
 
 
 def _checking_task(task: type, model_file: Path | str, config: Path | str) -> type:
-    """The same task, but its models refuse a state that does not fit them."""
+    """The same task, whose models refuse a state that does not fit them."""
 
     class CheckingTask(task):
         @classmethod
@@ -95,7 +95,7 @@ def _checking_task(task: type, model_file: Path | str, config: Path | str) -> ty
             from espnet_entropy.checkpoint import load_state
 
             model = super().build_model(args)
-            # A training of adapters may save nothing but them.
+            # A training of adapters may save only the adapters.
             all_saved = getattr(args, "save_strategy", "all") == "all"
             partly = getattr(args, "use_adapter", False) and not all_saved
             may_lack = ".*" if partly else THRESHOLDS

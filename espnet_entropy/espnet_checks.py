@@ -1,7 +1,7 @@
-"""What ESPnet's tasks and decoding commands check first, since a frontend sees arrays alone.
+"""Checks of the data of ESPnet's trainings and decoding commands.
 
-A frontend does not learn which dump its arrays are from, nor which token list its ids are of.
-Nothing here imports torch before a check is made.
+A frontend only sees arrays: it does not know which dump they come from, or which token list its
+ids belong to. This module does not import torch before it makes a check.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from espnet_entropy.espnet_checkpoints import RefusedInput
 
 
 def check_first(task: type, name: str, check: Callable[[argparse.Namespace], None]) -> None:
-    """Let a class method of an ESPnet task call a check of its arguments before all else."""
+    """Let a class method of an ESPnet task check its arguments before it runs."""
     method = getattr(task, name).__func__
 
     @functools.wraps(method)
@@ -33,7 +33,7 @@ def check_training_data(args: argparse.Namespace) -> None:
     """Refuse dumps that were made with another bundle than that of the frontend.
 
     Args:
-        args: those of an ESPnet training, with the YAML of `--config` in them.
+        args: arguments of an ESPnet training, including those of its YAML.
 
     Raises:
         ValueError: the codebook differs, or the unit LM of a model that depends on it.
@@ -54,7 +54,7 @@ def check_decoded_data(options: dict) -> None:
     """Refuse dumps that were made with another bundle than the model.
 
     Args:
-        options: of one of ESPnet's decoding commands, by name.
+        options: arguments of one of ESPnet's decoding commands, by name.
 
     Raises:
         ValueError: the codebook differs, or the unit LM of a model that depends on it.
@@ -67,17 +67,17 @@ def check_decoded_data(options: dict) -> None:
         try:
             origins = origins_in(read_checkpoint(file))
         except ValueError:
-            continue  # a pickle that is executed on the user's word, or no model
+            continue  # not a model, or a pickle that the user allows to be executed
         for folder in _folders(options.get("data_path_and_name_and_type", ())):
             for known in origins:
                 check_origin(known, folder, origin_of_dump(folder), model=file)
 
 
 def check_source_tokens(args: argparse.Namespace) -> None:
-    """Refuse a source token list of the MT task in which token ids are no unit ids.
+    """Refuse a source token list of the MT task whose token ids are not unit ids.
 
     Args:
-        args: of an MT model; `src_token_list` is a file or a list.
+        args: arguments of an MT model; `src_token_list` is a file or a list.
 
     Raises:
         ValueError: the list is not 0 .. K-1, `<unk>`, `<sos/eos>`.
@@ -126,6 +126,6 @@ DECODING = (
     "st_inference",
     "st_inference_streaming",
 )
-# ESPnet module -> what is done with it right after it was imported.
+# ESPnet module -> function that adds checks to it right after its import.
 CHECKS = {"espnet2.tasks.abs_task": _in_trainings, "espnet2.tasks.mt": _in_mt}
 CHECKS |= {f"espnet2.bin.{name}": _in_decoding for name in DECODING}

@@ -34,9 +34,9 @@ PLUGINS = (
     ("espnet3.systems.esp2_asr.src.transducer_task", "frontend_choices", "entropy", FRONTEND),
 )
 
-# ESPnet imports it for every task and uses it for English phonemes alone. Its own import attempts
-# to download data for NLTK, which takes 20 seconds without a network.
-LATE = ("g2p_en",)
+# ESPnet imports g2p_en for every task but only uses it for English phonemes. Importing it tries to
+# download data for NLTK, which takes 20 seconds without a network.
+LAZY = ("g2p_en",)
 
 
 def register(task: ModuleType) -> None:
@@ -80,12 +80,15 @@ class _HookedLoader(importlib.abc.Loader):
         return getattr(self.loader, name)
 
 
-class _LateLoader(_HookedLoader):
-    """Executes a module when something in it is first used, and not when it is imported."""
+class _LazyLoader(_HookedLoader):
+    """Executes a module when one of its names is first used.
+
+    Unlike that of importlib.util, it does not execute the module for names such as `__file__`.
+    """
 
     def exec_module(self, module):
         def load(name):
-            # What looks through all modules, as inspect does, asks for such names.
+            # Code that goes through all modules, such as inspect, asks for these names.
             if name.startswith("__"):
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
             del module.__getattr__
@@ -104,7 +107,7 @@ class _HookingFinder(importlib.abc.MetaPathFinder):
         self.searching = set()
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in (*_after_import, *LATE) or fullname in self.searching:
+        if fullname not in (*_after_import, *LAZY) or fullname in self.searching:
             return None
         self.searching.add(fullname)
         try:
@@ -112,7 +115,7 @@ class _HookingFinder(importlib.abc.MetaPathFinder):
         finally:
             self.searching.discard(fullname)
         if spec is not None and spec.loader is not None:
-            kind = _LateLoader if fullname in LATE else _HookedLoader
+            kind = _LazyLoader if fullname in LAZY else _HookedLoader
             spec.loader = kind(spec.loader)
         return spec
 
@@ -130,9 +133,9 @@ def after_import(module: str, function: Callable[[ModuleType], None]) -> None:
 
 
 def install() -> None:
-    """Hook into the import of ESPnet's tasks; tasks imported earlier are extended at once."""
+    """Hook into the import of ESPnet's modules; imported modules are changed now."""
     after_import("espnet2.tasks.abs_task", check_loading)
-    # The latter from ESPnet 202609 on.
+    # From ESPnet 202609 on it is the second one.
     for module in ("espnet.nets.beam_search", "espnet2.legacy.nets.beam_search"):
         after_import(module, check_tokens)
     for module in {module for module, *_ in PLUGINS}:

@@ -312,7 +312,7 @@ def _one_by_one(extractor, encode, waveforms: Tensor, lengths: Tensor) -> tuple[
     features = []
     with _full_float32(waveforms.device):
         for i, length in enumerate(lengths.tolist()):
-            # A batch of one has a name, which the caller knows.
+            # For a batch of one, the caller knows the name of the utterance.
             which = f"utterance {i} of the batch: " if len(lengths) > 1 else ""
             if extractor.num_frames(length) < 1:
                 raise ValueError(

@@ -181,10 +181,10 @@ class EntropyFrontend(AbsFrontend):
         for index, length in enumerate(lengths.tolist()):
             if is_flattened_dump(waveforms[index, :length], self.encoder.num_units):
                 raise ValueError(
-                    f"utterance {index} of the batch is no waveform: its {length} values are unit "
-                    f"ids and entropies in turn, a ({length // 2}, 2) matrix of a dump that was "
-                    "flattened. espnet3 flattens what it decodes in batches; set batch_size: null "
-                    "in its inference.yaml"
+                    f"utterance {index} of the batch is not a waveform: its {length} values "
+                    "alternate between unit ids and entropies, as in a flattened "
+                    f"({length // 2}, 2) matrix of a dump. espnet3 flattens matrices when it "
+                    "decodes in batches; set batch_size: null in its inference.yaml"
                 )
         if not self._tokenizer or self._tokenizer[0].device != waveforms.device:
             if self.bundle is None:
@@ -200,9 +200,10 @@ class EntropyFrontend(AbsFrontend):
 
 
 def is_flattened_dump(values: Tensor, num_units: int) -> bool:
-    """Whether (N,) values are ids in [0, K) and entropies in turn, and not samples of sound.
+    """Whether (N,) values alternate between ids in [0, K) and entropies, and are not a waveform.
 
-    Sound lies within [-1, 1], so that no unit above 1 would mean silence, clicks or clipped sound.
+    Samples are in [-1, 1]. Values without an id above 1 could be silence, clicks or clipped sound,
+    so they count as a waveform.
     """
     units, entropies = values[::2], values[1::2]
     return (

@@ -1,4 +1,4 @@
-"""Whose units these are: the hashes by which bundles, dumps and models are compared.
+"""The hashes of codebook and unit LM by which bundles, dumps and models are compared.
 
 Two codebooks of one size give unit ids that look alike and mean different sounds, and two unit LMs
 give entropies that look alike. A bundle holds the hashes of both in its `config.yaml`, a dump in
@@ -17,18 +17,22 @@ from espnet_entropy.espnet_checkpoints import RefusedInput
 from espnet_entropy.segment import CALIBRATED
 from espnet_entropy.shards import read_codebook_hash, read_unit_lm_hash
 
-# In place of the bytes of a hash in a model's record. NaN would make equal models differ.
+# Stands for the bytes of an unknown hash in a model's record. NaN would make equal models differ.
 UNKNOWN = -1.0
 
 
 class Origin(NamedTuple):
-    """sha256 (hex) of two files of a bundle; None where it is unknown or does not matter."""
+    """sha256 (hex) of two files of a bundle; None if a hash is unknown or does not matter."""
 
     codebook: str | None = None
     unit_lm: str | None = None
 
     def difference(self, other: "Origin", name: object) -> str | None:
-        """`the codebook 0123456789ab, but NAME has ba9876543210`; None if nothing known differs."""
+        """The first known hash that differs, as `the codebook 01..ab, but NAME has ba..10`.
+
+        Returns:
+            None if no known hash differs.
+        """
         for part, one, two in zip(("codebook", "unit LM"), self, other, strict=True):
             if None not in (one, two) and one != two:
                 return f"the {part} {one[:12]}, but {name} has {two[:12]}"
@@ -36,10 +40,10 @@ class Origin(NamedTuple):
 
 
 def origin_of_dump(folder: Path | str) -> Origin:
-    """What `dump/units/SET` or `dump/raw/SET` says; older dumps say less, or nothing.
+    """The hashes in `dump/units/SET` or `dump/raw/SET`; older dumps lack some or all.
 
     Raises:
-        RefusedInput: the arks are those of another dump, which says something else by now.
+        RefusedInput: the arks belong to another dump, whose hashes have changed since.
     """
     origin = Origin(read_codebook_hash(folder), read_unit_lm_hash(folder))
     source = _dump_of_arks(folder)
@@ -47,14 +51,14 @@ def origin_of_dump(folder: Path | str) -> Origin:
     difference = origin.difference(linked, source)
     if difference:
         raise RefusedInput(
-            f"{folder} says that its arks were made with {difference} by now; the dump was made "
-            f"again: remove {folder}, and link or select it again"
+            f"{folder} says that its arks were made with {difference} now; that dump was made again, "
+            f"so remove {folder}, and link or select it again"
         )
     return origin
 
 
 def _dump_of_arks(folder: Path | str) -> Path:
-    """The folder whose `shards` hold the arks that the first entry of a dump's table names."""
+    """The folder whose `shards` hold the ark of the first entry of a dump's table."""
     for table in (Path(folder) / "wav.scp", Path(folder) / "units.scp"):
         if table.is_file():
             with open(table, encoding="utf-8", errors="replace") as file:
@@ -69,19 +73,20 @@ def needs_unit_lm(segmenter: str = "global", min_rate: float | None = None, **_)
 
 
 class OriginRecord(nn.Module):
-    """The origin of a model's units, as a part of the model's state.
+    """The hashes of a model's codebook and unit LM, as a part of the model's state.
 
-    The hashes are bytes in float32: ESPnet averages the float tensors of checkpoints, here exactly,
-    but adds integers up. Models from before there were records hold UNKNOWN in place of bytes.
+    The bytes of the hashes are stored as float32, because ESPnet averages the float tensors of
+    checkpoints (which is exact here) but sums integer tensors. A model from before these records
+    has UNKNOWN in place of each byte.
 
     Args:
-        needs_unit_lm: whether the model depends on the unit LM, whose hash is else left out.
+        needs_unit_lm: whether the model depends on the unit LM; otherwise its hash is not stored.
     """
 
     def __init__(self, needs_unit_lm: bool):
         super().__init__()
         self.needs_unit_lm = needs_unit_lm
-        # Name and origin of the bundle, with which loaded states are compared.
+        # Name and hashes of the bundle that loaded states are compared with.
         self.bundle: tuple[str, Origin] | None = None
         self.register_buffer("sha256", torch.full((2, 32), UNKNOWN))
         self.register_load_state_dict_pre_hook(_allow_older_state)
@@ -94,7 +99,7 @@ class OriginRecord(nn.Module):
 
     @torch.no_grad()
     def take(self, name: object, origin: Origin) -> None:
-        """Record the origin of the bundle that the model is built with."""
+        """Store the hashes of the bundle that the model is built with."""
         if not self.needs_unit_lm:
             origin = origin._replace(unit_lm=None)
         self.bundle = str(name), origin
@@ -103,11 +108,11 @@ class OriginRecord(nn.Module):
                 row.copy_(torch.tensor(list(bytes.fromhex(sha256))))
 
     def check(self, name: object, origin: Origin, *, model: object = "the model") -> None:
-        """Compare with a bundle or a dump; a model without hashes is taken with a warning.
+        """Compare with a bundle or a dump; a model without hashes only gives a warning.
 
         Args:
-            name: its folder.
-            origin: what it says.
+            name: folder of the bundle or dump.
+            origin: its hashes.
             model: name of the model in messages.
 
         Raises:
@@ -117,11 +122,11 @@ class OriginRecord(nn.Module):
 
 
 def check_origin(known: Origin, name: object, origin: Origin, *, model: object) -> None:
-    """`OriginRecord.check` for a record that was read from a checkpoint."""
+    """`OriginRecord.check` for hashes that were read from a checkpoint."""
     if known.codebook is None and origin.codebook is not None:
         logging.getLogger(__name__).warning(
-            f"{model} does not say which codebook it was trained with, so it cannot be compared "
-            f"with {name}"
+            f"{model} does not say which codebook it was trained with, so it is not compared with "
+            f"{name}"
         )
     difference = known.difference(origin, name)
     if difference:
@@ -132,7 +137,7 @@ def check_origin(known: Origin, name: object, origin: Origin, *, model: object) 
 
 
 def origins_in(state: dict[str, Tensor]) -> list[Origin]:
-    """The origin of each model with `frontend: entropy` in a checkpoint's state."""
+    """The hashes of each model with `frontend: entropy` in a checkpoint's state."""
     suffix = "encoder.threshold_record"
     prefixes = [name.removesuffix(suffix) for name in state if name.endswith(suffix)]
     records = [state.get(f"{prefix}origin.sha256") for prefix in prefixes]
@@ -145,12 +150,12 @@ def _decoded(record: Tensor) -> Origin:
 
 
 def _allow_older_state(record: OriginRecord, state: dict, prefix: str, *_) -> None:
-    """A state without a record says nothing of its origin, whatever the model's bundle is."""
+    """Add an unknown record to a state without one, whatever the model's bundle is."""
     state.setdefault(f"{prefix}sha256", torch.full_like(record.sha256, UNKNOWN))
 
 
 def _check_loaded(record: OriginRecord, incompatible_keys) -> None:
-    """Compare what was loaded with the bundle that the model was built with."""
+    """Compare the loaded record with the bundle that the model was built with."""
     if not record.needs_unit_lm:
         record.sha256[1] = UNKNOWN
     if record.bundle is None:

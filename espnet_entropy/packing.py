@@ -57,12 +57,12 @@ def unit_tokens(num_units: int) -> list[str]:
 
 
 def check_unit_tokens(tokens: list[str], name: object) -> None:
-    """Raise ValueError, which names the list, unless the ids of the tokens are unit ids."""
+    """Raise ValueError, with the list's name, unless the ids of the tokens are unit ids."""
     expected = unit_tokens(max(len(tokens) - 2, 0))
     for index, (token, unit) in enumerate(zip_longest(tokens, expected)):
         if token != unit:
             raise ValueError(
-                f"{name} has {token!r} at place {index}, where {unit!r} belongs, so its ids are no "
+                f"{name} has {token!r} at position {index} instead of {unit!r}, so its ids are not "
                 "unit ids; give the tokens.txt of the codebook"
             )
 
@@ -95,7 +95,7 @@ def load_trained_lm(checkpoint: Path | str) -> LlamaLM:
 
 
 def unit_lm_hash(lm: LlamaLM) -> str:
-    """The sha256 that the file of a unit LM has in a bundle, before the bundle is packed."""
+    """The sha256 that the file of a unit LM will have in a bundle."""
     return hashlib.sha256(tensor_bytes(lm.state_dict())).hexdigest()
 
 
@@ -270,11 +270,11 @@ def _check_replaceable(output: Path) -> None:
         return
     if output.is_symlink():
         raise ValueError(
-            f"{output} is no folder but a link to {output.resolve()}; remove it or name another "
+            f"{output} is a link to {output.resolve()}, not a folder; remove it or name another "
             "folder for the bundle"
         )
     if not output.is_dir():
-        raise ValueError(f"{output} is no folder; remove it or name another one for the bundle")
+        raise ValueError(f"{output} is not a folder; remove it or name another one for the bundle")
     names = {path.name for path in output.iterdir()}
     other = sorted(names - {"config.yaml", *FILES})
     if names and not other and _is_bundle(output):

@@ -1,11 +1,10 @@
-"""What a result was made from, so that it is never taken for the result of anything else.
+"""Records of what results were made from, so that a result of other inputs is never used.
 
-A record holds settings (hashes of model files, options) and a fingerprint of each input file. A
-fingerprint is compared by path, size and times of change, which costs no reading. Where these
-differ although the size is the same (a folder was moved, copied or touched), the content decides.
+A record holds settings (hashes of model files, options) and a fingerprint of each input file.
+Fingerprints are compared by path, size and times, which does not read the files. If path or times
+differ and the size does not (a folder was moved, copied or touched), the contents are compared.
 """
 
-import hashlib
 import json
 import os
 import stat
@@ -14,18 +13,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_entropy.data import atomic_text
+from espnet_entropy.data import atomic_text, file_hash, split_ark
 
 FORMAT = 1
 
 
 class Source(NamedTuple):
-    """Where an input is.
+    """The place of an input.
 
     Attributes:
         path: a file.
-        part: what of it is used, such as a channel or an offset; "" is all of it.
-        is_ark: whether the file holds many inputs; its content is then not read for a fingerprint.
+        part: the part of it that is used, such as a channel or an offset; "" is the whole file.
+        is_ark: whether the file holds many inputs; a fingerprint then has no hash of its content.
     """
 
     path: str
@@ -34,22 +33,20 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, entry: str) -> "Source":
-        """That of a table's entry: a path, or `file.ark:offset`."""
-        path, _, offset = entry.rpartition(":")
-        if path and offset.isdigit() and not os.path.exists(entry):
-            return cls(path, offset, True)
-        return cls(entry)
+        """The source of a table's entry: a path, or `file.ark:offset`."""
+        path, offset = split_ark(entry)
+        return cls(path) if offset is None else cls(path, str(offset), True)
 
 
 class Fingerprint(NamedTuple):
-    """An input as it was when it was read.
+    """The state of an input when it was read.
 
     Attributes:
-        source: where it was.
-        size: of the file in bytes; -1 where there is none.
-        mtime_ns, ctime_ns: when its content and its inode changed last. A file that is replaced by
-            one of the same size and mtime (archives set it) still has another ctime.
-        sha256: of its content; "" for an ark, and for what is no regular file.
+        source: its place.
+        size: size of the file in bytes; -1 if it does not exist.
+        mtime_ns, ctime_ns: times of the last change of its content and of its inode. If another
+            file of the same size and mtime replaces it (archives set mtime), ctime still differs.
+        sha256: hash of its content; "" for arks, and for files that are not regular files.
     """
 
     source: Source
@@ -60,19 +57,19 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(source: Source) -> Fingerprint:
-    """Read a file's size, times and content; a missing file has a fingerprint too."""
+    """Read size, times and content of a file; a missing file has a fingerprint too."""
     try:
         found = os.stat(source.path)
         times = (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         # Reading a pipe would empty it.
         hashed = stat.S_ISREG(found.st_mode) and not source.is_ark
         return Fingerprint(source, *times, _content(source.path, *times) if hashed else "")
-    except OSError:
+    except (OSError, ValueError):  # `file_hash` raises the latter
         return Fingerprint(source, -1, 0, 0, "")
 
 
 def refreshed(source: Source, known: Fingerprint) -> Fingerprint | None:
-    """The fingerprint of a source whose content is the known one; None where it is another.
+    """The current fingerprint of a source if its content is still the known one, else None.
 
     The content is read only if path or times differ and the size does not.
     """
@@ -90,16 +87,16 @@ def refreshed(source: Source, known: Fingerprint) -> Fingerprint | None:
 
 @lru_cache(maxsize=1024)
 def _content(path: str, size: int, mtime_ns: int, ctime_ns: int) -> str:
-    """sha256 of a file in the state that size and times name.
+    """sha256 of a file; size and times are only keys of the cache.
 
-    A file that many inputs share, such as the voice of many conversions, is read once.
+    The cache saves reading a file again that many inputs share, such as the target voice of many
+    conversions.
     """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_hash(path)
 
 
 def difference(former: dict, settings: dict) -> str | None:
-    """How the first setting differs, as in `made with rate 10.0, not 15.0`; None if none does."""
+    """The first setting that differs, as `made with rate 10.0, not 15.0`; None if all are equal."""
     for name in sorted(former.keys() | settings.keys()):
         old, new = former.get(name), settings.get(name)
         if json.dumps(old) == json.dumps(new):
@@ -115,7 +112,7 @@ def _is_hash(value) -> bool:
 
 
 class Provenance:
-    """Settings, and the fingerprints of inputs by name, of one result.
+    """The record of one result: settings, and fingerprints of its inputs.
 
     Attributes:
         settings: JSON values by name.
@@ -127,11 +124,11 @@ class Provenance:
         self.sources = {} if sources is None else sources
 
     def note(self, name: str, source: Source) -> None:
-        """Take the fingerprint of an input; call this before the input is read."""
+        """Store the fingerprint of an input; call this before reading the input."""
         self.sources[name] = fingerprint(source)
 
     def save(self, path: Path | str) -> None:
-        """Write a record, which appears when whole."""
+        """Write the record, atomically."""
         with atomic_text(path) as file:
             file.write(_header(self.settings))
             for name, source in self.sources.items():
@@ -139,7 +136,7 @@ class Provenance:
 
     @classmethod
     def load(cls, path: Path | str) -> "Provenance | None":
-        """What `save` wrote; None where there is no record, or none that can be read."""
+        """Read what `save` wrote; None if no readable record exists."""
         try:
             with open(path, encoding="utf-8") as file:
                 settings = _read_header(file.readline())
@@ -150,7 +147,7 @@ class Provenance:
 
 
 def read_settings(path: Path | str) -> dict | None:
-    """The settings of a record, without reading the rest; None where there is none."""
+    """The settings of a record, without its fingerprints; None if no readable record exists."""
     try:
         with open(path, encoding="utf-8") as file:
             return _read_header(file.readline())
@@ -159,12 +156,12 @@ def read_settings(path: Path | str) -> dict | None:
 
 
 def stale(path: Path | str, settings: dict, sources: dict[str, Source]) -> str | None:
-    """Why a result is not what these settings and inputs would give; None if it is.
+    """Why an existing result cannot be used for these settings and inputs; None if it can.
 
     Args:
-        path: of the result's record, which is written again where files have moved.
-        settings: what is asked for now.
-        sources: all inputs that are asked for now, by name.
+        path: the result's record; it is written again if inputs have moved.
+        settings: the settings of this call.
+        sources: all inputs of this call, by name.
     """
     former = Provenance.load(path)
     if former is None:
@@ -184,14 +181,14 @@ def stale(path: Path | str, settings: dict, sources: dict[str, Source]) -> str |
 
 
 class Journal:
-    """A record that grows by a line for each input, so that an interrupted command continues.
+    """A record that gets a line for each input, so that an interrupted command can continue.
 
     Args:
-        path: the record; it is not written before the first line.
-        settings: what all of it is made with.
+        path: the record; `add` creates it.
+        settings: the settings of all results in it.
 
     Raises:
-        ValueError: what is there was made with other settings.
+        ValueError: the file is no such record, or has other settings.
     """
 
     def __init__(self, path: Path | str, settings: dict):
@@ -215,7 +212,7 @@ class Journal:
                 except (json.JSONDecodeError, TypeError):
                     break
                 whole += len(line)
-            # A killed command may have left a part of a line.
+            # A killed command may have written only a part of the last line.
             file.truncate(whole)
 
     def _check(self, header: bytes) -> None:
@@ -223,21 +220,21 @@ class Journal:
             changed = difference(_read_header(header), self.settings)
         except (json.JSONDecodeError, KeyError) as error:
             raise ValueError(
-                f"{self.path} is no record of this command: {error}; move it away, or choose "
+                f"{self.path} is not a record of this command: {error}; move it away, or choose "
                 "another --output"
             ) from error
         if changed:
             raise ValueError(
-                f"{self.path} records what was {changed}; choose another --output, or remove what "
-                "is there"
+                f"{self.path} belongs to results that were {changed}; choose another --output, or "
+                "remove the old results"
             )
 
     def has(self, name: str, source: Source) -> bool:
-        """Whether this input, with this content, has its line."""
+        """Whether the record has a line for this input with its current content."""
         return name in self._known and refreshed(source, self._known[name][0]) is not None
 
     def add(self, name: str, known: Fingerprint, made: str = "") -> None:
-        """Append a line: an input, and what was made of it."""
+        """Append a line for an input, with a text `made` from it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab") as file:
             if file.tell() == 0:
@@ -246,7 +243,7 @@ class Journal:
             file.write(_line(name, known, made).encode())
 
     def made(self, names: list[str]) -> Iterator[tuple[str, str]]:
-        """(name, what was made of it), in the order of `names`."""
+        """(name, text that was made from it), in the order of `names`."""
         with open(self.path, "rb") as file:
             for name in names:
                 file.seek(self._known[name][1])
@@ -260,7 +257,7 @@ def _header(settings: dict) -> str:
 def _read_header(line: str | bytes) -> dict:
     header = json.loads(line)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise json.JSONDecodeError("no record of this version", str(line), 0)
+        raise json.JSONDecodeError("not a record of this version", str(line), 0)
     return header["settings"]
 
 
@@ -269,6 +266,6 @@ def _line(name: str, known: Fingerprint, made: str = "") -> str:
 
 
 def _known(values: list) -> Fingerprint:
-    """A fingerprint that was written as JSON."""
+    """A fingerprint from its JSON form."""
     source, *rest = values
     return Fingerprint(Source(*source), *rest)

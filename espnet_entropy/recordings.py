@@ -1,6 +1,6 @@
-"""Named recordings: a Kaldi table of them, cut by the file `segments` beside it, or sound files.
+"""Recordings of a Kaldi data folder, cut into utterances by `segments` if that file exists.
 
-A source is a sound file or a sound in an ark (`wav.ark:12`, as Kaldi and ESPnet write them).
+A source is a sound file, or a sound in an ark (`wav.ark:12`, as Kaldi and ESPnet write them).
 """
 
 import math
@@ -16,12 +16,12 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet_entropy.audio import read_audio, refuse_all_but_files
-from espnet_entropy.data import read_table
+from espnet_entropy.data import read_table, split_ark
 from espnet_entropy.provenance import Source
 
-# Kaldi's limit: a segment that ends later than this after its recording is a mistake.
+# A segment may end this much after its recording, as in Kaldi.
 MAX_OVERSHOOT_SEC = 0.5
-# Beside a table of recordings.
+# Files beside a table of recordings.
 SEGMENTS, CHANNELS = "segments", "reco2file_and_channel"
 
 
@@ -30,11 +30,11 @@ class Recording:
     """A recording, or the part of one that is an utterance.
 
     Attributes:
-        utterance: its name.
+        utterance: name of the utterance.
         source: a sound file, or a sound in an ark.
-        channel: counted from 1; None is the mean of all channels.
-        start_sec: where the utterance starts in the source.
-        end_sec: where it ends; None is the end of the source.
+        channel: number of the channel, from 1; None is the mean of all channels.
+        start_sec: start of the utterance in the source.
+        end_sec: end of the utterance; None is the end of the source.
     """
 
     utterance: str
@@ -50,8 +50,8 @@ class Recording:
 
     @property
     def origin(self) -> Source:
-        """The file that it is in, and what of the file it is, by which changes are noticed."""
-        path, offset = _split_ark(self.source)
+        """The file that holds the recording, and its part of that file, for records."""
+        path, offset = split_ark(self.source)
         parts = {"at": offset, "channel": self.channel}
         if self.is_cut:
             parts |= {"from": self.start_sec, "to": self.end_sec}
@@ -69,13 +69,13 @@ class Recording:
             (N,) float32 in [-1, 1].
 
         Raises:
-            ValueError: the source is no sound, lacks the channel, or is shorter than the segment
-                says; or the utterance is too long.
+            ValueError: the source is not a sound, does not have the channel, or ends before the
+                segment; or the utterance is too long.
         """
         if not self.is_cut:
             return read_source(self.source, sample_rate, channel=self.channel, max_sec=max_sec)
         check_source(self.source)
-        changed = os.stat(_split_ark(self.source)[0]).st_mtime_ns
+        changed = os.stat(split_ark(self.source)[0]).st_mtime_ns
         whole = _held(self.source, sample_rate, self.channel, changed)
         length_sec = len(whole) / sample_rate
         end_sec = length_sec if self.end_sec is None else self.end_sec
@@ -91,7 +91,7 @@ class Recording:
 
 @lru_cache(maxsize=1)
 def _held(source: str, sample_rate: int, channel: int | None, changed: int) -> np.ndarray:
-    """All of a source, kept for the next segment of it; `changed` is when its file was written."""
+    """The whole source, cached for its next segment; `changed` is the mtime of its file."""
     return read_source(source, sample_rate, channel=channel)
 
 
@@ -100,20 +100,20 @@ def read_recordings(
 ) -> dict[str, Recording]:
     """The utterances of a Kaldi data folder.
 
-    The files `segments` (lines `utterance recording start end` in seconds; an end of -1 is that of
-    the recording) and `reco2file_and_channel` (lines `recording file channel`; A is 1, B is 2)
-    beside the table are followed where they exist.
+    Two optional files beside the table are used if they exist: `segments` (lines `utterance
+    recording start end` in seconds; an end of -1 is the end of the recording) and
+    `reco2file_and_channel` (lines `recording file channel`; A is 1, B is 2).
 
     Args:
         wav_scp: table of recordings and their sources.
-        rows: only these, of `shard_rows.read_rows`; None: all.
-        channel: of all recordings, in place of what `reco2file_and_channel` says.
+        rows: rows of `shard_rows.read_rows`, to get only these utterances; None gives all.
+        channel: channel of all recordings; `reco2file_and_channel` is then not used.
 
     Returns:
-        Recordings by utterance, in the order of the rows. Their sounds have not been looked at.
+        Recordings by utterance, in the order of the rows. The sounds have not been opened.
 
     Raises:
-        ValueError: a file cannot be read, or a line of it is none of these.
+        ValueError: a file cannot be read, or one of its lines has another form.
     """
     rows = read_utterances(wav_scp) if rows is None else rows
     segments = segments_of(wav_scp)
@@ -128,8 +128,8 @@ def read_recordings(
     for utt, (name, start_sec, end_sec) in cuts.items():
         if channels and name not in channels:
             raise ValueError(
-                f"{Path(wav_scp).with_name(CHANNELS)} has no line for {name}, which {wav_scp} "
-                "has; add one, or remove the file to take the mean of all channels"
+                f"{Path(wav_scp).with_name(CHANNELS)} has no line for {name} of {wav_scp}; add "
+                "one, or remove the file to use the mean of all channels"
             )
         made[utt] = Recording(utt, sources[name], channels.get(name, channel), start_sec, end_sec)
     return made
@@ -145,18 +145,19 @@ def read_utterances(table: Path | str) -> dict[str, str]:
     """The rows of a table by utterance.
 
     Args:
-        table: `wav.scp`, in place of which `segments` beside it is read; or `units.scp`.
+        table: `wav.scp` or `units.scp`. If `segments` is beside it, the rows of that file are
+            returned.
 
     Raises:
-        ValueError: the table cannot be read; or a line of `segments` is not `utterance recording
-            start end` with a recording of the table, by its number.
+        ValueError: the table cannot be read, or a line of `segments` is not `utterance recording
+            start end` with a recording of the table; the message gives the line's number.
     """
     known, segments = read_table(table), segments_of(table)
     if segments is None:
         return known
     rows = read_table(segments)
     if not rows:
-        raise ValueError(f"{segments} is empty; remove it to take whole recordings as utterances")
+        raise ValueError(f"{segments} is empty; remove it to use whole recordings as utterances")
     for number, row in enumerate(rows.values(), 1):
         _parse_cut(row, known, f"{segments}, line {number}")
     return rows
@@ -176,14 +177,14 @@ def _parse_cut(row: str, known: Container[str], where: str) -> tuple[str, float,
     is_open = end_sec == -1
     if not (0 <= start_sec < math.inf and (is_open or start_sec < end_sec < math.inf)):
         raise ValueError(
-            f"{where}: {start} to {end} s is no stretch of a recording; the start must be at least "
-            "0 and less than the end, and an end of -1 is that of the recording"
+            f"{where}: {start} to {end} s is not a part of a recording; the start must be at least "
+            "0 and less than the end; an end of -1 is the end of the recording"
         )
     return name, start_sec, None if is_open else end_sec
 
 
 def _read_channels(wav_scp: Path | str) -> dict[str, int]:
-    """Channel by recording; empty where no file says."""
+    """Channels by recording; empty if there is no `reco2file_and_channel`."""
     path = Path(wav_scp).with_name(CHANNELS)
     if not path.is_file():
         return {}
@@ -201,49 +202,41 @@ def _read_channels(wav_scp: Path | str) -> dict[str, int]:
 def read_source(
     source: str, sample_rate: int, *, channel: int | None = None, max_sec: float | None = None
 ) -> np.ndarray:
-    """What `read_audio` gives, also of a sound in an ark."""
+    """`read_audio` of a sound file or of a sound in an ark."""
     check_source(source)
-    path, offset = _split_ark(source)
+    path, offset = split_ark(source)
     opened = path if offset is None else _open_entry(path, offset)
     return read_audio(opened, sample_rate, channel=channel, max_sec=max_sec)
 
 
 def check_source(source: str) -> None:
-    """Raise ValueError, with the way out, where neither a file nor an ark is at a source."""
+    """Raise ValueError if a source is neither an existing file nor in an existing ark."""
     refuse_all_but_files(source)
-    path = Path(_split_ark(source)[0])
+    path = Path(split_ark(source)[0])
     if path.is_file():
         return
     if path.is_dir():
-        raise ValueError(f"{source} is a folder; name a sound file")
+        raise ValueError(f"{source} is a folder; give a sound file")
     if re.fullmatch(r".+:\d+\[.*\]", source):
-        raise ValueError(f"{source} is a range of an entry, which is not read; cut it by segments")
+        raise ValueError(f"{source} is a range of an entry, which is not read; use a segments file")
     columns = source.split()
-    if len(columns) > 1 and Path(_split_ark(columns[0])[0]).is_file():
+    if len(columns) > 1 and Path(split_ark(columns[0])[0]).is_file():
         raise ValueError(
-            f"{source!r} has {len(columns)} columns; a recording is one sound file: join files of "
-            "one channel each, and remove other columns"
+            f"{source!r} has {len(columns)} columns, but a recording is one sound file; join files "
+            "that have one channel each, and remove other columns"
         )
     here = "" if path.is_absolute() else f" in {Path.cwd()}, where this command runs"
     raise ValueError(f"there is no file {path}{here}")
 
 
-def _split_ark(source: str) -> tuple[str, int | None]:
-    """`wav.ark:12` -> path and offset; the offset of a file is None, also if it is so called."""
-    found = re.fullmatch(r"(.+):(\d+)", source)
-    if found is None or Path(source).is_file():
-        return source, None
-    return found[1], int(found[2])
-
-
 def _open_entry(path: str, offset: int) -> BinaryIO:
-    """The sound file within an ark. Entries of other kinds (pickles among them) are refused."""
+    """Open a sound file within an ark; entries of other kinds, such as pickles, are refused."""
     name = f"{path}:{offset}"
     with open(path, "rb") as file:
         file.seek(offset)
         start = file.read(8)
         if start.startswith(b"AUDIO"):
-            # As kaldiio writes them: one byte says how many bytes the size takes.
+            # As kaldiio writes it: one byte states the number of bytes of the size.
             file.seek(offset + 6)
             size = int.from_bytes(file.read(start[5] if len(start) > 5 else 0), "little")
         elif start.startswith(b"RIFF"):
@@ -251,12 +244,12 @@ def _open_entry(path: str, offset: int) -> BinaryIO:
             size = 8 + int.from_bytes(start[4:], "little")
         else:
             raise ValueError(
-                f"{name} holds no sound, which begins with RIFF or AUDIO, but {start!r}; is this a "
-                "table of sounds?"
+                f"{name} holds no sound: it begins with {start!r} instead of RIFF or AUDIO; give a "
+                "table of sounds"
             )
         left = os.fstat(file.fileno()).st_size - file.tell()
         if size > left:
-            raise ValueError(f"{name} is cut off: {left} of {size} bytes are there; write it again")
+            raise ValueError(f"{name} is truncated: it has {left} of {size} bytes; write it again")
         entry = BytesIO(file.read(size))
     entry.name = name
     return entry

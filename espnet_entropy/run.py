@@ -1,9 +1,8 @@
-"""`python -m espnet_entropy.run -m espnet2.bin.X ...`: register our parts, then run ESPnet's.
+"""`python -m espnet_entropy.run -m espnet2.bin.X ...`: register our parts, then run the command.
 
-It stands in for `python` in stock recipes (`--python "python3 -m espnet_entropy.run"`), so it also
-takes a script's path. The target's `main()` is called from this imported module rather than by
-runpy: training on several processes spawns children that import this module again, and with it
-the registration.
+It replaces `python` in stock recipes (`--python "python3 -m espnet_entropy.run"`), so it also runs
+scripts. It calls the command's `main()` instead of using runpy: a training with several processes
+spawns children that import this module again, which also registers our parts in them.
 """
 
 import contextlib
@@ -24,12 +23,12 @@ USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT .
 
 
 def save_whole_files(trainer: ModuleType) -> None:
-    """Let `torch.save` write under another name first, as of the import of ESPnet's trainer.
+    """Let `torch.save` write atomically, from the import of ESPnet's trainer on.
 
-    A training that is killed while it writes `checkpoint.pth` would have lost all its epochs.
+    Otherwise a training that is killed while it writes `checkpoint.pth` loses all its epochs.
     """
     torch = trainer.torch
-    from espnet_entropy.data import atomic_bytes  # costs what commands without a trainer need not
+    from espnet_entropy.data import atomic_bytes  # slow, and only needed with a trainer
 
     save = torch.save
 
@@ -46,7 +45,7 @@ def save_whole_files(trainer: ModuleType) -> None:
 def run_no_commands(matio: ModuleType) -> None:
     """Let `load_scp` and `load_mat` refuse entries that are shell commands, when they are read.
 
-    ESPnet reads `kaldi_ark` tables with them: from kaldiio, from 202609 on from omniio.
+    ESPnet reads `kaldi_ark` tables with these functions of kaldiio, or of omniio from 202609 on.
     """
     open_file = matio.open_like_kaldi
 
@@ -62,7 +61,7 @@ def run_no_commands(matio: ModuleType) -> None:
 
 
 def load_no_pickles(matio: ModuleType) -> None:
-    """Let kaldiio refuse pickled objects in arks, unless the user trusts them."""
+    """Let kaldiio refuse pickled objects in arks, unless the user allows them."""
     load = matio.pickle.load
 
     def refuse(file, **options):
@@ -71,13 +70,13 @@ def load_no_pickles(matio: ModuleType) -> None:
         where = f"{file.name}:{file.tell() - len(b'PKL')}" if hasattr(file, "name") else "the input"
         raise ValueError(
             f"{where} is a pickled object, which could be code that loading executes; if you trust "
-            f"where it comes from, set {TRUST}=true"
+            f"its source, set {TRUST}=true"
         )
 
     matio.pickle = SimpleNamespace(**vars(matio.pickle) | {"load": refuse})
 
 
-# Here, so that spawned children, which read arks and one of which writes checkpoints, do it too.
+# At import, so that this also applies in spawned children, which read arks and write checkpoints.
 after_import("espnet2.train.trainer", save_whole_files)
 after_import("kaldiio.matio", run_no_commands)
 after_import("kaldiio.matio", load_no_pickles)
@@ -109,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
 def run_script(argv: list[str]) -> None:
     """Run a script's path with its arguments."""
     sys.argv = argv
-    # As Python does; the current folder, which is there for us, stays behind it.
+    # As Python does. The current folder stays in the path, after the script's folder.
     sys.path.insert(0, str(Path(argv[0]).resolve().parent))
     runpy.run_path(argv[0], run_name="__main__")
 
@@ -119,22 +118,22 @@ def run_module(name: str, arguments: list[str]) -> None:
     if name.startswith("espnet2."):
         set_broken_checkpoint_aside(arguments)
     if name.startswith("parallel_wavegan."):
-        # Here, since a vocoder's training must not need ESPnet.
+        # Imported here, because other commands do not need a vocoder.
         from espnet_entropy.vc.vocoder import mend_scipy
 
         mend_scipy()
     module = importlib.import_module(name)
     sys.argv = [module.__file__ or name, *arguments]
     if hasattr(module, "main"):
-        module.main()  # a value that it returns is no exit status, to Python neither
+        module.main()  # its return value is not an exit status, as with Python
         return
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def set_broken_checkpoint_aside(arguments: list[str]) -> None:
-    """Where a training was killed while it wrote `checkpoint.pth`, let it begin again.
+    """Rename a truncated `checkpoint.pth` of a killed training, so that the training begins again.
 
-    ESPnet would end with an error at each attempt to go on from there.
+    ESPnet would end with an error each time it tries to continue from it.
     """
     options = dict(zip(arguments, arguments[1:], strict=False))
     if options.get("--resume") != "true" or "--output_dir" not in options:
@@ -143,12 +142,11 @@ def set_broken_checkpoint_aside(arguments: list[str]) -> None:
     # A checkpoint is a zip archive, whose directory is written last.
     if checkpoint.is_file() and not zipfile.is_zipfile(checkpoint):
         aside = checkpoint.with_name("checkpoint.pth.broken")
-        # Several processes of one training come here.
+        # Several processes of one training may do this at the same time.
         with contextlib.suppress(FileNotFoundError):
             checkpoint.replace(aside)
         print(
-            f"{checkpoint} was cut off while it was written; it is now {aside}, and the training "
-            "begins again",
+            f"{checkpoint} is truncated; it was renamed to {aside}, and the training begins again",
             file=sys.stderr,
         )
 

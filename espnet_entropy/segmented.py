@@ -101,7 +101,7 @@ class Segmentation:
         return self.config.frame_rate_hz
 
     def __call__(self, recording: Tensor | np.ndarray | Recording | Path | str) -> Segmented:
-        """Units and segments of one recording; takes and raises what `tokenize` does."""
+        """Units and segments of one recording; arguments and errors are those of `tokenize`."""
         return self.cut(self.tokenizer.tokenize(recording))
 
     def cut(self, tokens: Tokens) -> Segmented:

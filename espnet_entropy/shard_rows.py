@@ -1,4 +1,4 @@
-"""How a set is cut into shards, and the rows of its table that belong to each."""
+"""Divide a set into shards, and give each shard its rows of the set's table."""
 
 import heapq
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from espnet_entropy.data import read_table, write_table
 from espnet_entropy.provenance import Provenance, Source, stale
 from espnet_entropy.recordings import SEGMENTS, read_utterances
 
-# Files beside a table that may say how long its utterances are.
+# Files beside a table that may have the lengths of its utterances.
 SIZES = ("utt2dur", "utt2num_samples", "text_shape")
 
 
@@ -18,11 +18,11 @@ def shard_keys(
     """The keys of one shard.
 
     Args:
-        keys: of the whole set; their order does not matter.
-        shard: number from 1.
-        num_shards: into how many the set is cut.
-        sizes: seconds or frames of each; shards are then about equally long. Without them every
-            num_shards-th key in C-locale order belongs to one.
+        keys: all keys of the set, in any order.
+        shard: number of the shard, from 1.
+        num_shards: number of shards.
+        sizes: length of each utterance in seconds or frames, to make shards of about equal length.
+            Without it, a shard has every num_shards-th key in C-locale order.
 
     Returns:
         Keys in C-locale order.
@@ -35,13 +35,13 @@ def shard_keys(
 def cut_keys(
     keys: Iterable[str], num_shards: int, sizes: dict[str, float] | None = None
 ) -> list[list[str]]:
-    """`shard_keys` of all shards, at the cost of one."""
+    """`shard_keys` of all shards, in the time that one takes."""
     if num_shards < 1:
-        raise ValueError(f"--num_shards is {num_shards}: a dump has at least one; give its number")
+        raise ValueError(f"--num_shards is {num_shards}, but a dump has at least one shard")
     if sizes is None:
         ordered = sorted(keys)
         return [ordered[first::num_shards] for first in range(num_shards)]
-    # The longest first, each to the shard that has the least so far.
+    # The longest utterance comes first, and each goes to the shortest shard so far.
     loads = [(0.0, shard) for shard in range(num_shards)]
     shards: list[list[str]] = [[] for _ in range(num_shards)]
     for key in sorted(keys, key=lambda key: (-sizes[key], key)):
@@ -52,14 +52,14 @@ def cut_keys(
 
 
 def read_sizes(table: Path | str) -> dict[str, float] | None:
-    """How long the utterances of a table are, from the first such file beside it.
+    """Lengths of a table's utterances, from the first file of SIZES that is beside it.
 
     Args:
-        table: `wav.scp`, cut by `segments` or not, with `utt2dur` (seconds) or
-            `utt2num_samples`; `units.scp` with `text_shape` (frames).
+        table: `wav.scp`, with or without `segments`, beside `utt2dur` (seconds) or
+            `utt2num_samples`; or `units.scp` beside `text_shape` (frames).
 
     Returns:
-        Sizes by utterance, None where there is no such file.
+        Lengths by utterance; None if no such file exists.
 
     Raises:
         ValueError: the file has no number for an utterance of the table.
@@ -72,7 +72,7 @@ def read_sizes(table: Path | str) -> dict[str, float] | None:
                 return {utt: float(sizes[utt].split(",")[0]) for utt in read_utterances(table)}
             except (KeyError, ValueError) as error:
                 raise ValueError(
-                    f"{path} does not fit {table}: {error}; make it anew, or remove it"
+                    f"{path} does not fit {table}: {error}; make it again, or remove it"
                 ) from error
     return None
 
@@ -86,18 +86,18 @@ def _cut_record(folder: Path | str) -> Path:
 
 
 def _cut_from(table: Path | str) -> dict[str, Source]:
-    """The files that decide which rows a shard has."""
+    """The files that determine the rows of a shard."""
     beside = {name: Source(str(Path(table).with_name(name))) for name in (SEGMENTS, *SIZES)}
     return {"table": Source(str(table))} | beside
 
 
 def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
-    """Cut a table once, so that the jobs of many shards need not each read all of it.
+    """Write the rows of each shard, so that the job of a shard does not read the whole table.
 
     Args:
-        folder: the dump that is to be made of the table.
-        table: `wav.scp`, in place of which `segments` beside it is cut; or `units.scp`.
-        num_shards: of the dump.
+        folder: folder of the dump that is made from the table.
+        table: `wav.scp`, or `units.scp`. If `segments` is beside `wav.scp`, its rows are written.
+        num_shards: number of shards of the dump.
 
     Returns:
         The number of utterances.
@@ -116,11 +116,10 @@ def write_rows(folder: Path | str, table: Path | str, num_shards: int) -> int:
 
 
 def read_rows(folder: Path | str, table: Path | str, shard: int, num_shards: int) -> dict[str, str]:
-    """One shard's rows of a table, in C-locale order.
+    """The rows of one shard in C-locale order, as `read_recordings` takes them.
 
-    They are those of `write_rows` where it has cut this very table; else they are chosen here.
-    Where `segments` cuts the recordings of `wav.scp`, its lines are the rows; `read_recordings`
-    takes both kinds.
+    They are read from the file of `write_rows` if that was made from this table, and are computed
+    otherwise. If `segments` is beside `wav.scp`, they are rows of `segments`.
     """
     path = _rows_path(folder, shard)
     settings = {"num_shards": num_shards}

@@ -1,4 +1,4 @@
-"""Shards: what each one leaves on disk, and how they become one table again."""
+"""The files of shards, and how shards are merged into one table."""
 
 import os
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ import numpy as np
 from espnet_entropy.data import atomic_text, read_matrix, read_table, write_table
 from espnet_entropy.provenance import Provenance, Source, read_settings, stale
 
-# The files of a dump that hold the sha256 of its codebook's and of its unit LM's file in a bundle.
+# Files of a dump with the sha256 of its codebook and of its unit LM, as files of a bundle.
 CODEBOOK_HASH = "codebook_sha256"
 UNIT_LM_HASH = "unit_lm_sha256"
 
 
 class Entry(NamedTuple):
-    """An array in an ark: `file.ark:offset`, and its shape, which nobody has to read it for."""
+    """An array in an ark: its place `file.ark:offset`, and its shape."""
 
     where: str
     shape: tuple[int, ...]
@@ -30,7 +30,7 @@ def shard_paths(folder: Path | str, shard: int) -> tuple[Path, Path]:
 
 
 def made_from_path(folder: Path | str, shard: int) -> Path:
-    """Where a shard's record of what it was made from is."""
+    """Path of a shard's record of what it was made from."""
     return Path(folder) / "shards" / f"made_from.{shard}"
 
 
@@ -42,23 +42,23 @@ def write_shard(
 ) -> dict[str, Entry]:
     """Write a shard's ark, the shapes of its arrays, its record, then its scp.
 
-    Tables of the whole set that point into a former ark of this shard are removed: they are wrong
-    until the shards are merged again.
+    Tables of the whole set that point into the former ark of this shard are removed, since they
+    are wrong until the shards are merged again.
 
     Args:
         folder: the dump's folder.
         shard: number from 1.
         arrays: (utterance, array) pairs: int32 (T,) units, float32 (T, 2) units and entropies,
             or float32 (S, D) vectors.
-        made_from: settings, and the inputs that `arrays` has noted; without it the shard is never
-            taken for whole.
+        made_from: settings, and the inputs, which `arrays` notes in it; without this record,
+            `is_whole` is never true for the shard.
 
     Returns:
         Where each array is.
     """
     ark, scp = shard_paths(folder, shard)
     ark.parent.mkdir(parents=True, exist_ok=True)
-    # What stands at the final place belongs to an earlier, unfinished attempt.
+    # Existing files belong to an earlier shard.
     scp.unlink(missing_ok=True)
     made_from_path(folder, shard).unlink(missing_ok=True)
     temporary = ark.with_name(f".{ark.name}.{os.getpid()}.tmp")
@@ -85,14 +85,14 @@ def write_shard(
 
 
 def _remove_tables(folder: Path, ark: Path) -> None:
-    """Remove merged tables of an ark that is about to be replaced, and no other scp files."""
+    """Remove merged tables that point into an ark that will be replaced, and no other tables."""
     if not ark.exists():
         return
     for table in folder.glob("*.scp"):
         try:
             if f" {ark}:" in table.read_text(encoding="utf-8", errors="replace"):
                 table.unlink()
-        except FileNotFoundError:  # another shard's job was faster
+        except FileNotFoundError:  # the job of another shard has removed it
             pass
 
 
@@ -101,18 +101,18 @@ def _offset(where: str) -> int:
 
 
 def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
-    """What `write_shard` has returned.
+    """Read the table that `write_shard` returned.
 
     Raises:
-        ValueError: the shard is missing, or its files do not belong together.
+        ValueError: the shard is missing, or its files do not fit each other.
     """
     _, scp = shard_paths(folder, shard)
     if not scp.exists():
         raise ValueError(f"{scp} is missing; run the stage that writes this shard again")
     for path in (scp, scp.with_suffix(".shape")):
-        # An offset that lost its last digit would be another one.
+        # An offset without its last digit would be a wrong offset.
         if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-            raise ValueError(f"{path} is cut off; run the stage that writes this shard again")
+            raise ValueError(f"{path} is truncated; run the stage that writes this shard again")
     places, shapes = read_table(scp), read_table(scp.with_suffix(".shape"))
     try:
         table = {
@@ -125,20 +125,20 @@ def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
             f"{scp.parent} and dump again"
         ) from error
     if table:
-        # Where an ark was cut off after it had been written, its end is lost.
+        # Reads the last array, since the end is lost if the ark was truncated later.
         read_matrix(max((entry.where for entry in table.values()), key=_offset))
     return table
 
 
 def is_whole(folder: Path | str, shard: int, settings: dict, sources: dict[str, Source]) -> bool:
-    """Whether a shard has been made with these settings from these inputs.
+    """Whether a shard exists and was made with these settings from these inputs.
 
-    Prints why a shard that is there has to be made again.
+    Prints why an existing shard has to be made again.
 
     Args:
         folder: the dump's folder.
         shard: number from 1.
-        settings: what the arrays depend on besides their inputs.
+        settings: settings and models that the arrays depend on.
         sources: the inputs of the shard by utterance.
     """
     if not shard_paths(folder, shard)[1].exists():
@@ -151,17 +151,17 @@ def is_whole(folder: Path | str, shard: int, settings: dict, sources: dict[str, 
     if reason is not None:
         print(f"shard {shard} of {folder} is made again: {reason}")
         return False
-    print(f"shard {shard} of {folder} is there already")
+    print(f"shard {shard} of {folder} is complete")
     return True
 
 
 def failed_path(folder: Path | str, shard: int) -> Path:
-    """Where a shard lists the utterances that could not be dumped, and why."""
+    """Path of a shard's list of utterances that could not be dumped, with the reasons."""
     return Path(folder) / "shards" / f"failed.{shard}"
 
 
 def read_failed(folder: Path | str, num_shards: int, most: int) -> dict[str, str]:
-    """Utterances that could not be dumped, of all shards, with the reasons.
+    """The utterances of all shards that could not be dumped, with the reasons.
 
     Raises:
         ValueError: there are more than `most`.
@@ -173,29 +173,29 @@ def read_failed(folder: Path | str, num_shards: int, most: int) -> dict[str, str
     if len(failed) > most:
         utt, reason = next(iter(failed.items()))
         raise ValueError(
-            f"{folder}: {len(failed)} utterances could not be dumped, {most} are tolerated "
-            f"(--max_failed_utts): {utt}: {reason}"
+            f"{folder}: {len(failed)} utterances could not be dumped, but --max_failed_utts allows "
+            f"{most}: {utt}: {reason}"
         )
     return failed
 
 
 def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -> dict[str, Entry]:
-    """One table of all shards, without reading what is in their arks.
+    """One table of all shards; of each ark, only the last array is read.
 
     Raises:
-        ValueError: a shard is missing or cut off, shards were made with different settings, their
-            utterances are not the expected ones, or there are none at all.
+        ValueError: a shard is missing or truncated, shards were made with different settings, their
+            utterances are not the expected ones, or there are no utterances.
     """
     if num_shards < 1:
-        raise ValueError(f"--num_shards is {num_shards}: a dump has at least one; give its number")
+        raise ValueError(f"--num_shards is {num_shards}, but a dump has at least one shard")
     table: dict[str, Entry] = {}
     for shard in range(1, num_shards + 1):
         entries = _read_shard(folder, shard)
         twice = sorted(entries.keys() & table.keys())
         if twice:
             raise ValueError(
-                f"{shard_paths(folder, shard)[1]}: {twice[0]} stands in an earlier shard too; the "
-                f"number of shards changed: remove {Path(folder) / 'shards'} and dump again"
+                f"{shard_paths(folder, shard)[1]}: {twice[0]} is in an earlier shard too, so the "
+                f"number of shards has changed; remove {Path(folder) / 'shards'} and dump again"
             )
         table |= entries
     _check_same_settings(folder, num_shards)
@@ -204,11 +204,11 @@ def merge_shards(folder: Path | str, num_shards: int, expected: Iterable[str]) -
     if missing or surplus:
         raise ValueError(
             f"{folder}: {len(missing)} utterances are missing ({', '.join(missing[:3])}) and "
-            f"{len(surplus)} are not in the data ({', '.join(surplus[:3])}); the data changed "
-            f"since the shards were made: remove {Path(folder) / 'shards'} and dump again"
+            f"{len(surplus)} are not in the data ({', '.join(surplus[:3])}); the data have changed "
+            f"since the shards were made, so remove {Path(folder) / 'shards'} and dump again"
         )
     if not table:
-        raise ValueError(f"{folder} has no utterances; is its data folder empty? Make it again")
+        raise ValueError(f"{folder} has no utterances; make it again from data that are not empty")
     return table
 
 
@@ -224,44 +224,44 @@ def _check_same_settings(folder: Path | str, num_shards: int) -> None:
 
 
 def times_path(folder: Path | str, shard: int) -> Path:
-    """Where a shard of vectors has its segment times; shards of a dump have none."""
+    """Path of the segment times of a shard of vectors; shards of a dump have none."""
     return Path(folder) / "shards" / f"segment_times.{shard}"
 
 
 def write_codebook_hash(folder: Path | str, sha256: str) -> None:
-    """Say in a dump's folder which codebook its units are of.
+    """Write the hash of the codebook of a dump's units into its folder.
 
     Raises:
-        ValueError: the folder holds units of another one.
+        ValueError: the folder holds units of another codebook.
     """
     _write_hash(folder, CODEBOOK_HASH, sha256, "units of another codebook")
 
 
 def read_codebook_hash(folder: Path | str) -> str | None:
-    """What `write_codebook_hash` has written; None where a dump does not say."""
+    """The hash that `write_codebook_hash` wrote; None if the dump has none."""
     return _read_hash(folder, CODEBOOK_HASH)
 
 
 def write_unit_lm_hash(folder: Path | str, sha256: str) -> None:
-    """Say in a dump's folder which unit LM its entropies are of.
+    """Write the hash of the unit LM of a dump's entropies into its folder.
 
     Args:
         folder: `dump/raw/SET`.
-        sha256: of the file that the unit LM has in a bundle.
+        sha256: hash of the unit LM's file in a bundle.
 
     Raises:
-        ValueError: the folder holds entropies of another one.
+        ValueError: the folder holds entropies of another unit LM.
     """
     _write_hash(folder, UNIT_LM_HASH, sha256, "entropies of another unit LM")
 
 
 def read_unit_lm_hash(folder: Path | str) -> str | None:
-    """What `write_unit_lm_hash` has written; None where a dump does not say."""
+    """The hash that `write_unit_lm_hash` wrote; None if the dump has none."""
     return _read_hash(folder, UNIT_LM_HASH)
 
 
 def copy_hashes(source: Path | str, target: Path | str) -> None:
-    """Say in a linked dump what the dump it shows says; nothing where that says nothing.
+    """Copy the hashes of a dump to a dump that is linked to it; missing hashes are removed there.
 
     Raises:
         ValueError: the target holds units or entropies of another codebook or unit LM.
@@ -277,7 +277,7 @@ def copy_hashes(source: Path | str, target: Path | str) -> None:
 
 def _write_hash(folder: Path | str, name: str, sha256: str, what: str) -> None:
     if _read_hash(folder, name) not in (None, sha256):
-        raise ValueError(f"{folder} holds {what}; choose another --output, or remove it")
+        raise ValueError(f"{folder} holds {what}; choose another --output, or remove this one")
     with atomic_text(Path(folder) / name) as file:
         file.write(sha256 + "\n")
 

@@ -1,24 +1,24 @@
-"""What the headers of sound files say that FFmpeg does not say, or misreads.
+"""Facts in the headers of sound files that FFmpeg does not report, or misreads.
 
-FFmpeg takes the length of a WAV file that is cut off from its size; for Ogg, WMA and joined MP3
-files it looks at the end, or estimates.
+FFmpeg computes the length of a truncated WAV file from the file's size. For Ogg, WMA and joined MP3
+files it reads the end of the file, or estimates the length.
 """
 
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-# FFmpeg reads the length of these from a header.
+# Formats whose length FFmpeg reads from a header.
 STATED = {"aiff", "ape", "au", "flac", "flv", "matroska,webm", "tta", "wv"}
-# Some leave a little less than the largest 31 bits.
+# Encoders that write to a pipe state sizes of about 2**31 or more, some a little less than 2**31.
 LARGEST_SIZE = 0x7F000000
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def misread(file: BinaryIO, container) -> str | None:
-    """Why FFmpeg misreads an opened file, in words that follow its name; None if it does not."""
+    """Why FFmpeg would decode an opened file wrongly, as words after the file's name, or None."""
     if container.format.long_name.startswith("PCM "):
-        return "has no header, so its rate is unknown; convert it to WAV with the rate that it has"
+        return "has no header, so its sample rate is unknown; convert it to WAV with its true rate"
     file.seek(0)
     if container.format.name == "wav" and file.read(4) == b"RIFX":
         return "is a big-endian WAV file (RIFX), which FFmpeg misreads; convert it to WAV"
@@ -30,14 +30,14 @@ def misread(file: BinaryIO, container) -> str | None:
     codec = container.streams.audio[0].codec_context.name
     if container.format.name == "ogg" and codec == "vorbis" and _differing_vorbis(file):
         return (
-            "consists of Ogg Vorbis recordings with different settings, joined end to end; "
-            "FFmpeg decodes only the first of them; split it"
+            "consists of Ogg Vorbis recordings with different settings, joined end to end; FFmpeg "
+            "only decodes the first of them correctly, so split the file"
         )
     return None
 
 
 def stated_seconds(file: BinaryIO, container) -> float | None:
-    """Length in s that the header of an opened file states; None where it states none."""
+    """Length in s that the header of an opened file states; None if it states none."""
     stream, name = container.streams.audio[0], container.format.name
     if name == "wav":
         size, rate = _wav_data(file) or (0, 0)
@@ -58,7 +58,7 @@ def stated_seconds(file: BinaryIO, container) -> float | None:
 
 
 def unread_bytes(file: BinaryIO) -> int:
-    """Bytes behind the samples of a WAV file that are no chunks, such as a second WAV file."""
+    """Number of bytes after the samples of a WAV file that are not chunks, as of a second file."""
     size, _ = _wav_data(file) or (0, 0)
     start = file.tell()
     end = file.seek(0, 2)
@@ -71,7 +71,7 @@ def unread_bytes(file: BinaryIO) -> int:
 
 
 def ogg_lacks_end(file: BinaryIO) -> bool:
-    """Whether the last page of an Ogg file is not marked as the last one, or not whole."""
+    """Whether the last page of an Ogg file is incomplete, or not marked as the last one."""
     end = file.seek(0, 2)
     file.seek(max(0, end - 2 * 65307))  # the largest size of a page, twice
     content = file.read()
@@ -83,7 +83,7 @@ def ogg_lacks_end(file: BinaryIO) -> bool:
 
 
 def _wav_data(file: BinaryIO) -> tuple[int, int] | None:
-    """(bytes of samples, bytes per second) as the header states; the file is at the samples."""
+    """(bytes of samples, bytes per second) in the header; moves the file to the samples."""
     rate = large = 0
     for name, size in _chunks(file):
         if name == b"data":
@@ -113,7 +113,7 @@ def _size_of(file: BinaryIO) -> int:
 
 
 def _is_known(size: int) -> bool:
-    """Whether a WAV file's size is one; encoders that write to a pipe leave 0 or the largest."""
+    """Whether a WAV file's size is true; encoders that write to a pipe state 0 or a maximum."""
     return 0 < size < LARGEST_SIZE or size >= 2**32
 
 
@@ -140,10 +140,10 @@ def _asf_seconds(file: BinaryIO) -> float | None:
 
 
 def _mp3_frames(file: BinaryIO) -> int:
-    """Number of frames that an MP3 file's first frame states; 0 where it states none."""
+    """Number of frames that an MP3 file's first frame states; 0 if it states none."""
     file.seek(0)
     head = file.read(10)
-    # The size of the tag in front has seven bits a byte.
+    # The size of the tag before the sound has seven bits per byte.
     tag = sum((byte & 127) << 7 * (3 - at) for at, byte in enumerate(head[6:]))
     file.seek(10 + tag if head.startswith(b"ID3") else 0)
     first = file.read(200)

@@ -48,8 +48,8 @@ class Transcript:
 class Speech2Text:
     """A trained `frontend: entropy` model of ESPnet's ASR task, with its bundle.
 
-    Decoding is ESPnet's own. Checkpoints that hold more than weights, or do not fit their config,
-    are refused (`espnet_checkpoints.py`).
+    ESPnet decodes. Checkpoints that hold more than weights, or do not fit their config, are refused
+    (`espnet_checkpoints.py`).
 
     Args:
         model_config: the model's `config.yaml`.
@@ -91,8 +91,7 @@ class Speech2Text:
         if lm_config is not None:
             _check_same_tokens(model_config, lm_config)
 
-        # Seconds, which commands that only name this class need not wait for. ESPnet's modules
-        # print notes about optional packages.
+        # Imported here because it takes seconds. ESPnet prints notes about optional packages.
         with redirect_stdout(io.StringIO()):
             from espnet2.bin import asr_inference
         known = inspect.signature(asr_inference.Speech2Text).parameters
@@ -171,7 +170,7 @@ class Speech2Text:
 
 @contextmanager
 def _config_of_bundle(model_config: Path | str, bundle: Path | str) -> Iterator[Path]:
-    """The model's config with the bundle that is used, with which its frontend compares itself."""
+    """A copy of the model's config with this bundle, which its frontend then compares with."""
     config = read_yaml(model_config)
     config["frontend_conf"]["bundle"] = str(bundle)
     with TemporaryDirectory() as folder:
@@ -200,6 +199,6 @@ def _check_same_tokens(model_config: Path | str, lm_config: Path | str) -> None:
     tokens, others = (read_yaml(path).get("token_list") for path in (model_config, lm_config))
     if tokens != others:
         raise ValueError(
-            f"{lm_config} is of a language model of other tokens than those of {model_config}; "
+            f"the language model of {lm_config} has other tokens than {model_config}; "
             "train one on the same token list"
         )

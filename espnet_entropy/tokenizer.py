@@ -138,7 +138,7 @@ class UnitTokenizer:
 
         Raises:
             ValueError: the file cannot be read, the recording is shorter than a frame or has more
-                than one channel, or its samples are not finite. A file is named.
+                than one channel, or its samples are not finite. The message names a file.
         """
         if isinstance(recording, (str, Path)):
             recording = Recording(str(recording), str(recording))

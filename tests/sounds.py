@@ -60,7 +60,7 @@ def packets_of(stream, wave: np.ndarray, rate: int):
 
 
 def write(path, *waves, codec, rate, change=None, tags=None, bit_rate=None, **options):
-    """A file with an audio stream for each (N, channels); `change(number, packet)` moves packets.
+    """Write a file with an audio stream per (N, channels); `change(number, packet)` edits packets.
 
     Returns:
         The path.
@@ -80,7 +80,7 @@ def write(path, *waves, codec, rate, change=None, tags=None, bit_rate=None, **op
 
 
 def write_video(path, codec: str):
-    """A second of moving pictures without sound."""
+    """Write one second of video without sound."""
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=10)
         stream.width = stream.height = 64
@@ -92,7 +92,7 @@ def write_video(path, codec: str):
 
 
 def damage(path, share: float, seed: int = 0) -> None:
-    """200 random bytes at this share of the file."""
+    """Put 200 random bytes at this share of the file."""
     content = bytearray(path.read_bytes())
     start = round(share * len(content))
     content[start : start + 200] = np.random.default_rng(seed).bytes(200)
@@ -100,13 +100,13 @@ def damage(path, share: float, seed: int = 0) -> None:
 
 
 def cut(path, share: float) -> None:
-    """Only this share of the file, from its beginning."""
+    """Truncate a file to this share of its length."""
     content = path.read_bytes()
     path.write_bytes(content[: round(share * len(content))])
 
 
 def lag(samples: np.ndarray, part: np.ndarray) -> int:
-    """Where in the samples a part of them begins."""
+    """Position in the samples at which a part of them begins."""
     size = len(samples) + len(part)
     product = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(part, size))
     return int(np.argmax(np.fft.irfft(product, size)[: len(samples)]))
@@ -120,7 +120,7 @@ def written(folder, name, seconds=4.0, channels=1, **options):
 
 
 def read(path, rate=16000, **options):
-    """Samples, and the warnings' texts in one."""
+    """Samples, and the texts of all warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         samples = read_audio(path, rate, **options)

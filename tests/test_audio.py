@@ -1,4 +1,4 @@
-"""Sound files of all kinds: good ones lose nothing, damaged and cut-off ones keep their time."""
+"""Sound files of many formats: whole, damaged and truncated ones."""
 
 import av
 import numpy as np
@@ -9,7 +9,7 @@ from sounds import FORMATS, read, written
 
 
 def plainly_read(path, rate):
-    """What PyAV decodes, frame after frame, without any care."""
+    """Samples as PyAV decodes them, frame by frame."""
     resampler = av.AudioResampler(format="flt", rate=rate)
     with av.open(str(path)) as container:
         chunks = [c for f in container.decode(audio=0) for c in resampler.resample(f)]
@@ -41,7 +41,7 @@ def test_good_ogg_files_of_libsndfile(tmp_path, subtype):
 
 
 def test_jitter_of_time_stamps_is_no_loss(tmp_path):
-    """Recordings of browsers: the clock of each packet is some milliseconds off."""
+    """In recordings of browsers, time stamps are off by some milliseconds."""
     shifts = np.random.default_rng(0).integers(-4, 5, 1000)
 
     def change(number, packet):
@@ -84,7 +84,7 @@ def test_video_may_outlast_the_sound(tmp_path):
 
 @pytest.mark.parametrize(
     "name, seconds",
-    # The longest that an error of the place may be: a frame, where a format has no time stamps.
+    # Largest error of the position: one frame in formats without time stamps.
     {
         "a.opus": 0.002,
         "a.oga": 0.002,
@@ -105,7 +105,7 @@ def test_video_may_outlast_the_sound(tmp_path):
     }.items(),
 )
 def test_what_follows_damage_keeps_its_time(tmp_path, name, seconds):
-    # Of WebM, all is lost up to the next cluster, which begins every five seconds.
+    # WebM loses everything up to the next cluster; one begins every five seconds.
     path = written(tmp_path, name, seconds=12.0)
     whole, _ = read(path)
     noted = 0
@@ -160,34 +160,35 @@ def test_mostly_broken_files_are_refused(tmp_path):
         read(path)
 
 
-# Files that are cut off
+# Truncated files
 
 
 @pytest.mark.parametrize("name", [n for n in FORMATS if n not in ("a.ac3", "a.ts", "eight.wav")])
-def test_of_cut_off_files_what_is_there_is_taken(tmp_path, name):
+def test_the_remaining_part_of_truncated_files_is_read(tmp_path, name):
     path = written(tmp_path, name, seconds=8.0)
     sounds.cut(path, 0.503)
     samples, warned = read(path)
     assert 2.5 < len(samples) / 16000 < 4.5
     if name in ("a.opus", "a.oga", "a.aac", "a.amr", "a.caf", "a.w64"):
-        assert f"ends too early, as if it was cut off; {len(samples) / 16000:.2f} s are" in warned
+        assert f"ends too early and may be truncated; {len(samples) / 16000:.2f} s are" in warned
     else:
-        assert "is cut off: 8.0" in warned and f" {len(samples) / 16000:.2f} s are read" in warned
+        assert "is truncated: its header states 8.0" in warned
+        assert f", but {len(samples) / 16000:.2f} s are read" in warned
 
 
-def test_wav_files_cut_off_between_packets(tmp_path):
+def test_wav_files_truncated_between_packets(tmp_path):
     """FFmpeg reads 4096 bytes at a time, and calls the last piece broken only if it is shorter."""
     path = written(tmp_path, "a.wav", seconds=8.0)
     path.write_bytes(path.read_bytes()[: 78 + 4096 * 20])
     samples, warned = read(path)
-    assert "is cut off: 8.00 s by its header, 2.56 s are read" in warned
+    assert "is truncated: its header states 8.00 s, but 2.56 s are read" in warned
 
 
-def test_bytes_behind_the_sound_of_a_wav_file_are_named(tmp_path):
+def test_bytes_after_the_sound_of_a_wav_file_give_a_warning(tmp_path):
     content = written(tmp_path, "a.wav").read_bytes()
     (tmp_path / "two.wav").write_bytes(content + content)
     samples, warned = read(tmp_path / "two.wav")
-    assert len(samples) == 64000 and f"has {len(content)} bytes behind the sound" in warned
+    assert len(samples) == 64000 and f"has {len(content)} bytes after the sound" in warned
 
 
 def test_a_stream_that_damage_makes_appear_ends_the_sound(tmp_path):

@@ -1,4 +1,4 @@
-"""Sound files that are odd: channels, joined files, tags, and what commands say about them."""
+"""Odd sound files: channels, joined files, tags, and the warnings of commands."""
 
 import io
 import re
@@ -34,7 +34,7 @@ def test_channels_that_cancel_each_other_out(tmp_path):
     assert "partly cancel each other out" in of(left, -0.6 * left)[1]
     half = np.arange(len(left)) < 16000
     good = [
-        (left, wave[:, 1]),  # unrelated noise
+        (left, wave[:, 1]),  # uncorrelated noise
         (left * half, wave[:, 1] * ~half),  # two speakers in turn
         (left, np.roll(left, 20)),  # microphones 40 cm apart
         (left, 0 * left, 0 * left, 0 * left, 0 * left, 0 * left),
@@ -74,7 +74,7 @@ def test_channels_are_averaged_as_they_come(tmp_path):
     """Five minutes of six channels are 115 MB, their mean 19 MB."""
     wave = np.tile(sounds.noise(10.0, 16000, 6), (30, 1))
     soundfile.write(tmp_path / "a.wav", wave, 16000)
-    # Of /proc, because getrusage counts the parent's memory before exec, too.
+    # From /proc, because getrusage also counts the parent's memory before exec.
     code = (
         "import re, sys, av; from espnet_entropy.audio import read_audio\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
@@ -135,14 +135,14 @@ def test_big_endian_wav_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["ul", "al", "sw"])
 def test_samples_without_a_header_are_refused(tmp_path, suffix):
-    """FFmpeg takes them for 44.1 kHz."""
+    """FFmpeg would read them at 44.1 kHz."""
     (tmp_path / f"a.{suffix}").write_bytes(np.random.default_rng(0).bytes(8000))
-    with pytest.raises(ValueError, match=f"a.{suffix} has no header, so its rate is unknown"):
+    with pytest.raises(ValueError, match=f"a.{suffix} has no header, so its sample rate"):
         read_audio(tmp_path / f"a.{suffix}", 16000)
 
 
 def test_joined_ogg_files(tmp_path):
-    """FFmpeg decodes the second with the tables of the first, which may be others."""
+    """FFmpeg decodes the second file with the tables of the first, which may differ."""
     for name, rate in (("one", 44100), ("two", 22050)):
         soundfile.write(tmp_path / f"{name}.ogg", sounds.noise(2.0, rate), rate)
     one, two = ((tmp_path / f"{name}.ogg").read_bytes() for name in ("one", "two"))
@@ -150,7 +150,7 @@ def test_joined_ogg_files(tmp_path):
     samples, warned = read(tmp_path / "same.ogg")
     assert len(samples) == pytest.approx(64000, abs=200) and warned == ""
     (tmp_path / "both.ogg").write_bytes(one + two)
-    with pytest.raises(ValueError, match="both.ogg consists of Ogg Vorbis .*split it"):
+    with pytest.raises(ValueError, match="both.ogg consists of Ogg Vorbis .*split the file"):
         read_audio(tmp_path / "both.ogg", 16000)
     opus = written(tmp_path, "a.opus").read_bytes()
     (tmp_path / "mixed.ogg").write_bytes(opus + one)
@@ -188,5 +188,6 @@ def test_commands_warn_in_one_line_once_for_each_file(parts, tmp_path, capsys):
         warned = [line.strip() for line in lines if "warning: " in line]
         for line, name in zip(warned, ("a.wav", "a.flac"), strict=True):
             assert re.fullmatch(
-                rf"warning: .*{name} is cut off: 4.00 s by its header, .* s are read", line
+                rf"warning: .*{name} is truncated: its header states 4.00 s, but .* read",
+                line,
             )

@@ -122,7 +122,7 @@ def test_a_dump_with_pieces(parts, tmp_path, capsys):
     assert read_table(parts.dump / "wav.scp")
 
 
-def test_pieces_in_the_place_of_entropies_are_not_taken_for_these(parts, tmp_path):
+def test_bpe_boundaries_are_not_used_as_entropies(parts, tmp_path):
     dumped = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=tmp_path / "set")
     tiny.command(dump, **dumped)
     (tmp_path / "units.model").write_bytes(

@@ -1,4 +1,4 @@
-"""Where a bundle finds its extractor's weights: moved, and behind links of all kinds."""
+"""How a bundle finds its extractor's weights: after moves, and behind links."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ from espnet_entropy.packing import pack_bundle
 
 
 class FileExtractor(torch.nn.Module):
-    """Stands for an extractor with weights: its content is a file's."""
+    """An extractor whose weights are the content of a file."""
 
     name = "file"
     sample_rate, frame_shift_sec, dim, batch_invariant = 16000, 0.02, 5, False
@@ -91,7 +91,7 @@ def folder_of_links(root, aside):
 
 
 def moved_away_with_a_link_left(root, aside):
-    """As where a full disk makes one move `exp`: the way back leads along the link."""
+    """`exp` is a link to another disk, and paths are relative to the unresolved folder."""
     (root / "exp").rename(aside / "exp")
     (root / "exp").symlink_to(aside / "exp")
     return root / "exp/deep/bundle"
@@ -119,10 +119,10 @@ def test_a_bundle_behind_links_finds_its_weights(with_weights, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_what_is_made_of_a_bundle_behind_links_finds_its_weights(with_weights, tmp_path, way):
+def test_bundles_made_from_a_bundle_behind_links_find_their_weights(with_weights, tmp_path, way):
     (tmp_path / "aside").mkdir()
     folder = way(with_weights, tmp_path / "aside")
-    # A linked parent that lies deeper than what it links to.
+    # A linked parent that is deeper than its target.
     (tmp_path / "made").mkdir()
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "link").symlink_to(tmp_path / "made")
@@ -151,7 +151,7 @@ def test_a_link_to_the_weights_keeps_its_name(with_weights, tmp_path):
     assert described["extractor"]["conf"]["path"] == "../small.pt"
 
 
-def test_weights_that_are_nowhere_are_looked_for_beside_the_real_bundle(with_weights, tmp_path):
+def test_missing_weights_are_expected_beside_the_real_bundle(with_weights, tmp_path):
     (tmp_path / "aside").mkdir()
     folder = link_to_the_bundle(with_weights, tmp_path / "aside")
     (with_weights / "weights").unlink()

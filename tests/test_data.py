@@ -76,7 +76,7 @@ def test_tables_take_any_white_space(tmp_path):
     "content, message",
     [
         (None, "text cannot be read"),
-        (b"a 1\nb 2\na 3\n", "line 3: a stands there twice"),
+        (b"a 1\nb 2\na 3\n", "line 3: a occurs a second time"),
         (b"a 1\n\nb 2\n", "line 2: empty line"),
         (b"a \xff\n", "not UTF-8"),
     ],
@@ -180,7 +180,7 @@ def test_broken_audio_is_named(tmp_path, name, message):
 
 
 def test_addresses_are_not_opened():
-    with pytest.raises(ValueError, match="address; it is not opened. Download it"):
+    with pytest.raises(ValueError, match="address, which is not opened; download"):
         audio.read_audio("http://127.0.0.1:9/a.wav", 16000)
 
 

@@ -291,7 +291,7 @@ def test_espnet_layout_names_what_lacks(tmp_path, lacking):
 def test_merge_refuses_an_utterance_in_two_shards(tmp_path):
     for shard in (1, 2):
         write_shard(tmp_path, shard, [("utt", np.zeros(3, np.int32))])
-    with pytest.raises(ValueError, match="utt stands in an earlier shard too"):
+    with pytest.raises(ValueError, match="utt is in an earlier shard too"):
         merge_shards(tmp_path, 2, ["utt"])
 
 
@@ -329,7 +329,7 @@ def test_rows_cut_at_once_are_those_a_job_would_choose(tmp_path, sizes, num_shar
     assert rows() == chosen
     assert all(list(part) == sorted(part) for part in chosen)
     assert {k: v for part in chosen for k, v in part.items()} == {k: f"{k}.wav" for k in "abcde"}
-    # The jobs read what was cut, not the table.
+    # The jobs read the rows of their shard, not the table.
     data.write_table(tmp_path / "set/shards/rows.1", {"cut": "x"})
     assert rows()[0] == {"cut": "x"}
 

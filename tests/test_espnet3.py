@@ -87,7 +87,7 @@ def test_a_recipe_of_espnet3_trains_and_its_model_takes_recordings(parts, tmp_pa
 
 
 def decode_by_espnet3(parts, model):
-    """One by one, as `batch_size: null` has it; the template's batches are refused."""
+    """With `batch_size: null` it decodes one by one; batches as in the template are refused."""
     from espnet3.systems.esp2_asr.inference import ASRInferenceRunner
 
     from espnet_entropy.espnet3_dataset import Dataset
@@ -97,7 +97,7 @@ def decode_by_espnet3(parts, model):
         return ASRInferenceRunner.forward(indices, **given)
 
     assert isinstance(decode(0)["text"], str)
-    message = r"no waveform: .* a \(81, 2\) matrix .*set batch_size: null in its inference.yaml"
+    message = r"not a waveform: .* a \(81, 2\) matrix .*set batch_size: null in its inference.yaml"
     with pytest.raises(ValueError, match=message):
         decode([0, 1, 2, 3])
 

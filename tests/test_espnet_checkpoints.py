@@ -1,4 +1,4 @@
-"""What ESPnet loads fits its config and executes nothing, however the checkpoint is named."""
+"""Checkpoints that ESPnet loads fit their config and execute nothing, whatever names them."""
 
 import importlib
 import re
@@ -68,11 +68,11 @@ DAMAGES = {
     ),
     "names of another model": (
         lambda s: s | {"ctc2.weight": torch.ones(2), "ctc2.bias": torch.ones(2)},
-        r"config\.yaml; left over: ctc2\.weight, ctc2\.bias; give",
+        r"config\.yaml; unexpected: ctc2\.weight, ctc2\.bias; give",
     ),
     "other shapes and a name missing": (
         lambda s: {n: t[..., :1] if t.dim() > 1 else t for n, t in [*s.items()][1:]},
-        r"missing: [^;,]+; other shapes: .* \[\d+, 1\] in place of \[\d+, \d+\], .* in all\)",
+        r"missing: [^;,]+; other shapes: .* \[\d+, 1\] instead of \[\d+, \d+\], .* in all\)",
     ),
     "a wrapper's names": (
         lambda s: {f"module.{n}": t for n, t in s.items()},
@@ -96,12 +96,12 @@ def test_a_checkpoint_must_fit_its_config(models, name, tmp_path):
             pytest.fail(f"loaded: {what}")
 
 
-def test_the_config_beside_a_checkpoint_is_taken(models):
+def test_the_config_beside_a_checkpoint_is_used(models):
     loaded, args = models.lm.task.build_model_from_file(None, models.lm.file)
     assert args.lm == "transformer"
 
 
-def test_what_was_saved_by_a_wrapper_loads_after_the_advice(models, tmp_path):
+def test_a_checkpoint_of_a_wrapped_model_loads_after_the_advised_change(models, tmp_path):
     wrapped = {f"module.{n}": t for n, t in torch.load(models.lm.file).items()}
     torch.save(wrapped, tmp_path / "w.pth")
     with pytest.raises(RefusedInput) as refusal:
@@ -119,7 +119,7 @@ def test_checkpoints_without_thresholds_take_those_of_the_bundle(models, tmp_pat
     torch.testing.assert_close(loaded.frontend.encoder.threshold_record, record)
 
 
-def test_what_versions_of_libraries_save_is_not_compared():
+def test_constants_of_some_library_versions_are_not_compared():
     model = torch.nn.ModuleDict({"decoder": torch.nn.Linear(2, 2)})
     more = {
         "decoder.embeddings.position_ids": torch.ones(3),
@@ -127,11 +127,11 @@ def test_what_versions_of_libraries_save_is_not_compared():
         "frontend.upstream.model.layer.weight": torch.ones(3),
     }
     load_state(model, model.state_dict() | more, "m.pth", "c.yaml")
-    with pytest.raises(RefusedInput, match="left over: x.positions"):
+    with pytest.raises(RefusedInput, match="unexpected: x.positions"):
         load_state(model, model.state_dict() | {"x.positions": torch.ones(1)}, "m.pth", "c.yaml")
 
 
-def test_adapters_that_were_saved_alone_are_taken(models, tmp_path):
+def test_adapters_that_were_saved_alone_are_accepted(models, tmp_path):
     pytest.importorskip("loralib")
     adapter = dict(rank=2, alpha=2, target_modules=["output_layer"])
     config = read_yaml(models.asr.config) | dict(
@@ -164,7 +164,7 @@ def test_transcribe_names_the_checkpoint_that_does_not_fit(models, tmp_path):
 
 
 class Evil:
-    """Unpickled, it makes a file."""
+    """Unpickling it makes a file."""
 
     def __init__(self, path):
         self.path = path
@@ -175,7 +175,7 @@ class Evil:
 
 @pytest.fixture
 def folder(models, tmp_path, monkeypatch):
-    """Where a checkpoint with code in it, configs that name it, and scripts are."""
+    """A folder with a checkpoint that holds code, configs that name it, and scripts."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [*sys.argv])
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -190,7 +190,7 @@ def folder(models, tmp_path, monkeypatch):
 
 
 def words_of(models, call):
-    """A command of ESPnet, to which a checkpoint is added."""
+    """A command of ESPnet without its checkpoint, which tests add."""
     data = ["--data_path_and_name_and_type", "wav.scp,speech,kaldi_ark", "--ngpu", "0"]
     decode = [*data, "--output_dir", "out", "--asr_train_config", str(models.asr.config)]
     with_lm = ["--asr_model_file", str(models.asr.file), "--lm_train_config", str(models.lm.config)]
@@ -220,7 +220,7 @@ def words_of(models, call):
 @pytest.mark.parametrize(
     "file, message",
     [
-        ("evil.pth", f"evil.pth is no checkpoint of weights alone, .* set {TRUST}=true$"),
+        ("evil.pth", f"evil.pth cannot be read as weights alone, .* set {TRUST}=true$"),
         ("nope.pth", "error: there is no file nope.pth$"),
     ],
 )
@@ -238,7 +238,7 @@ def test_no_config_executes_a_checkpoint(models, folder, call, config):
         words[words.index("--config") + 1] = config
     else:
         words += ["--config", config]
-    with pytest.raises(SystemExit, match="error: evil.pth is no checkpoint of weights alone"):
+    with pytest.raises(SystemExit, match="error: evil.pth cannot be read as weights alone"):
         run.main(words)
 
 
@@ -250,10 +250,10 @@ def test_the_launcher_refuses_what_does_not_fit(models, folder, call):
         run.main([*words_of(models, call), "--asr_model_file", "part.pth"])
 
 
-def test_whom_the_user_trusts_is_loaded_and_must_fit_too(models, folder, monkeypatch):
+def test_a_trusted_pickle_is_loaded_and_must_fit_too(models, folder, monkeypatch):
     state = torch.load(models.asr.file, weights_only=True)
     torch.save({"model": state, "epoch": np.float64(3)}, "checkpoint.pth")
-    advice = "checkpoint.pth is not the state of one model; take an epoch's or an averaged model"
+    advice = "checkpoint.pth is not the state of a model; use the model of an epoch or an averaged"
     words = [*words_of(models, "inference"), "--asr_model_file", "checkpoint.pth"]
     with pytest.raises(SystemExit, match=advice) as refusal:
         run.main(words)
@@ -265,7 +265,7 @@ def test_whom_the_user_trusts_is_loaded_and_must_fit_too(models, folder, monkeyp
 
 @pytest.mark.parametrize("task", ["asr", "st", "mt"])
 def test_a_language_model_of_other_tokens_is_refused(models, folder, task):
-    """As many tokens, in another order: all names and shapes are the same."""
+    """The same number of tokens in another order, so all names and shapes are the same."""
     config = read_yaml(models.lm.config)
     write_yaml("lm.yaml", config | dict(token_list=config["token_list"][::-1]))
     own = getattr(models, task)
@@ -274,7 +274,7 @@ def test_a_language_model_of_other_tokens_is_refused(models, folder, task):
     words += [f"--{task}_train_config", str(own.config), f"--{task}_model_file", str(own.file)]
     words += ["--lm_train_config", "lm.yaml", "--lm_file", str(models.lm.file)]
     words += ["--ctc_weight", "0"] if task == "mt" else []
-    with pytest.raises(SystemExit, match="error: lm.yaml is of a language model of other tokens"):
+    with pytest.raises(SystemExit, match="error: the language model of lm.yaml has other tokens"):
         run.main(words)
 
 
@@ -321,13 +321,13 @@ def test_no_entry_of_a_table_is_executed(arks, kind):
             read()
 
 
-def test_entries_of_arrays_are_read_as_ever(arks):
+def test_entries_of_arrays_are_still_read(arks):
     for read in readers("good.scp"):
         utt, data = read()
         assert utt == "a" and data["speech"].tolist() == [[1, 1]] * 3
 
 
-def test_pickled_arrays_of_whom_the_user_trusts_are_read(arks, monkeypatch):
+def test_trusted_pickled_arrays_are_read(arks, monkeypatch):
     kaldiio.save_ark("own.ark", {"a": np.ones(2)}, scp="own.scp", write_function="pickle")
     monkeypatch.setenv(TRUST, "true")
     for read in readers("own.scp"):

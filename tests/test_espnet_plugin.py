@@ -72,7 +72,7 @@ def test_nothing_is_downloaded_before_it_is_used():
     code = """
 import espnet2.tasks.asr, espnet2.tasks.st
 from espnet2.text.phoneme_tokenizer import PhonemeTokenizer, g2p_en
-# Looks at all modules, as typeguard and torch do.
+# Goes through all modules, as typeguard and torch do.
 import inspect
 inspect.getmodule(inspect.currentframe())
 assert g2p_en.__file__.endswith("__init__.py") and g2p_en.__spec__.name == "g2p_en"
@@ -90,7 +90,7 @@ assert "g2p_en.g2p" not in sys.modules
         "importlib.reload(g2p_en).G2p",
     ],
 )
-def test_english_phonemes_are_there_for_those_who_use_them(use):
+def test_english_phonemes_work_when_they_are_used(use):
     code = f"""
 import importlib
 from espnet2.text.phoneme_tokenizer import g2p_en
@@ -102,7 +102,7 @@ from g2p_en import G2p
     python(NO_DOWNLOADS + code)
 
 
-def test_a_late_import_that_fails_says_so_each_time():
+def test_a_lazy_import_that_fails_raises_its_error_each_time():
     code = """
 sys.modules["inflect"] = None
 import g2p_en

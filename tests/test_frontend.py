@@ -116,7 +116,7 @@ def test_gradient_flows(parts, source):
 
 
 def flattened(parts):
-    """What espnet3 makes of a batch of a dump's matrices."""
+    """Matrices of a dump as espnet3 flattens them in a batch."""
     batch, lengths = dumped(parts)
     rows = [row[:length].reshape(-1) for row, length in zip(batch, lengths, strict=True)]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), 2 * lengths
@@ -124,13 +124,13 @@ def flattened(parts):
 
 def test_a_flattened_dump_is_no_waveform(parts):
     batch, lengths = flattened(parts)
-    message = f"utterance 0 of the batch is no waveform: its {lengths[0]} values are unit ids"
+    message = f"utterance 0 of the batch is not a waveform: its {lengths[0]} values alternate"
     with pytest.raises(ValueError, match=message):
         frontend(parts)(batch, lengths)
-    # One of them among recordings.
+    # One flattened matrix among recordings.
     waves, samples = recorded()
     waves[2, : lengths[2]], samples[2] = batch[2, : lengths[2]], lengths[2]
-    with pytest.raises(ValueError, match="utterance 2 of the batch is no waveform"):
+    with pytest.raises(ValueError, match="utterance 2 of the batch is not a waveform"):
         frontend(parts)(waves, samples)
 
 

@@ -1,4 +1,4 @@
-"""Whose units these are: models, bundles and dumps of different codebooks or unit LMs."""
+"""Models, bundles and dumps of different codebooks or unit LMs."""
 
 import importlib
 import logging
@@ -41,7 +41,7 @@ def others(parts, tmp_path_factory):
 
 
 class Model(torch.nn.Module):
-    """As much of an ESPnet model as its loaders look at."""
+    """The parts of an ESPnet model that its loaders use."""
 
     def __init__(self, bundle, **conf):
         super().__init__()
@@ -55,7 +55,7 @@ def saved(model, path):
 
 
 def older(state):
-    """The state of a model from before models knew their codebook."""
+    """The state of an older model, which does not know its codebook."""
     return {name: value for name, value in state.items() if "origin" not in name}
 
 
@@ -105,13 +105,13 @@ def test_averaged_cast_and_moved_models_hold_the_same_hashes(parts, tmp_path):
         assert Model(parts.bundle).to(dtype).frontend.origin.known == made.frontend.origin.known
 
 
-def test_an_older_model_is_taken_with_a_warning(parts, others, caplog):
+def test_an_older_model_is_accepted_with_a_warning(parts, others, caplog):
     state = older(Model(parts.bundle).state_dict())
     model = Model(others["codebook"])
     with caplog.at_level(logging.WARNING):
         model.load_state_dict(state)
     assert "the model does not say which codebook it was trained with" in caplog.text
-    # Trained on, it knows no more than before.
+    # After more training it still does not know its codebook.
     assert model.frontend.origin.known == Origin()
 
 
@@ -129,7 +129,7 @@ def test_a_model_that_starts_from_anothers_parameters(parts, others, tmp_path):
 
 @pytest.fixture
 def dumps(parts, others, tmp_path):
-    """The dump as it would say that it was made with the bundle, and with others."""
+    """Copies of the dump with the hashes of its bundle and of others."""
     made = {}
     for name, folder in dict(right=parts.bundle, **others).items():
         made[name] = tiny.own_dump(parts, tmp_path / "dump" / "raw" / name)
@@ -141,7 +141,7 @@ def dumps(parts, others, tmp_path):
 
 
 def decode(dump, path, command="asr", **options):
-    """Whether ESPnet's decoding gets as far as to miss further arguments."""
+    """Whether ESPnet's decoding passes the check, and then fails for missing arguments."""
     inference = importlib.import_module(f"espnet2.bin.{command}_inference").inference
     options[f"{command}_model_file"] = str(path)
     data = [(f"{dump}/wav.scp", "speech", "kaldi_ark")]
@@ -166,7 +166,7 @@ def test_decoding_another_bundles_dump(parts, dumps, tmp_path, part, command, ca
 
 
 def test_decoding_with_models_of_other_kinds(parts, dumps, tmp_path, caplog):
-    """Of another frontend, beside a text LM, and a model that reads no entropies."""
+    """A model with another frontend, one beside a text LM, and one that reads no entropies."""
     torch.save({"frontend.weight": torch.zeros(2)}, tmp_path / "other.pth")
     dense = saved(Model(parts.bundle, segmenter="dense", rate=None), tmp_path / "dense.pth")
     assert decode(dumps["unit_lm"], tmp_path / "other.pth", lm_file=str(parts.checkpoint))

@@ -1,4 +1,4 @@
-"""Records of what results were made from: what counts as the same input, and what does not."""
+"""Records of what results were made from: which inputs count as the same."""
 
 import os
 import shutil
@@ -60,7 +60,7 @@ def test_unchanged_files_are_not_read(sound):
     assert refreshed(Source(str(sound)), before) == before
 
 
-def test_of_an_ark_the_offset_counts_and_the_content_is_not_read(tmp_path):
+def test_arks_are_compared_by_offset_and_their_content_is_not_read(tmp_path):
     ark = tmp_path / "a.ark"
     ark.write_bytes(b"many sounds")
     before = known(f"{ark}:12")
@@ -69,7 +69,7 @@ def test_of_an_ark_the_offset_counts_and_the_content_is_not_read(tmp_path):
     assert refreshed(Source.of(f"{ark}:13"), before) is None
     os.utime(ark, ns=(1, 1))
     assert refreshed(Source.of(f"{ark}:12"), before) is None
-    # A file may have such a name.
+    # A file can have a name like this.
     (tmp_path / "12:30").write_bytes(b"")
     assert Source.of(f"{tmp_path}/12:30") == Source(f"{tmp_path}/12:30")
 
@@ -98,7 +98,7 @@ def test_why_a_result_is_stale(sound, tmp_path):
     assert stale(record, settings, sources) is None
     assert stale(record, {"rate": 10.0}, sources) == "it was made with rate 15.0, not 10.0"
     assert "other inputs (new, ...)" in stale(record, settings, sources | {"new": Source("b.wav")})
-    # What has moved is read once, and then known.
+    # A moved file is read once, and then its new place is recorded.
     moved = {"utt": Source(str(sound.rename(tmp_path / "b.wav")))}
     assert stale(record, settings, moved) is None
     assert Provenance.load(record).sources == {"utt": known(tmp_path / "b.wav")}
@@ -108,7 +108,7 @@ def test_why_a_result_is_stale(sound, tmp_path):
     assert stale(record, settings, moved) == "no record says what it was made from"
 
 
-def test_a_journal_goes_on_where_it_was_cut_off(sound, tmp_path):
+def test_a_truncated_journal_continues(sound, tmp_path):
     path, source = tmp_path / "journal", Source(str(sound))
     journal = Journal(path, {"rate": 15.0})
     assert not path.exists()
@@ -130,6 +130,6 @@ def test_a_journal_of_other_settings_or_another_file_is_refused(sound, tmp_path)
         Journal(tmp_path / "journal", {"rate": 10.0})
     notes = tmp_path / "notes"
     notes.write_text("mine\nand mine\n")
-    with pytest.raises(ValueError, match="notes is no record of this command.*move it away"):
+    with pytest.raises(ValueError, match="notes is not a record of this command.*move it away"):
         Journal(notes, {})
     assert notes.read_text() == "mine\nand mine\n"

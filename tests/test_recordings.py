@@ -37,7 +37,7 @@ SEGMENTS = {"long": "long 0.5 1.25", "other": "long 1.25 -1", "short": "short 0 
 
 @pytest.fixture
 def cut(tmp_path):
-    """A data folder of two recordings that `segments` cuts; one utterance is called as its own."""
+    """A data folder of two recordings with `segments`; one utterance has its recording's name."""
     folder = tiny.make_data(tmp_path / "cut", {"long": 2.0, "short": 0.9})
     write_table(folder / "segments", SEGMENTS)
     write_table(folder / "text", {"long": "one", "other": "two", "short": "three"})
@@ -46,7 +46,7 @@ def cut(tmp_path):
 
 
 def sound_of(folder, utt):
-    """What `segments` says, by soundfile alone."""
+    """The sound of a segment, read with soundfile."""
     name, start, end = SEGMENTS[utt].split()
     wave, _ = soundfile.read(folder / f"{name}.wav", dtype="float32")
     return wave[int(float(start) * RATE) : None if end == "-1" else int(float(end) * RATE)]
@@ -71,7 +71,7 @@ def test_consecutive_segments_decode_a_recording_once(cut, monkeypatch):
     made = list(read_recordings(cut / "wav.scp").values())
     first = [recording.samples(RATE) for recording in made]
     assert len(calls) == 2
-    first[0][:] = 0  # what callers do to their samples does not change the next segment
+    first[0][:] = 0  # a caller that changes its samples does not change the next segment
     np.testing.assert_array_equal(made[1].samples(RATE), first[1])
     soundfile.write(cut / "long.wav", 0.5 * np.ones(3 * RATE), RATE, subtype="FLOAT")
     assert (made[1].samples(RATE) == 0.5).all() and len(made[1].samples(RATE)) == 1.75 * RATE
@@ -136,7 +136,7 @@ def test_commands_read_segments(cut, parts, tmp_path, capsys, monkeypatch):
     )
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(SEGMENTS)
-    # What is learned from one half of a recording is what is learned from a file of that half.
+    # Half a recording gives the same codebook as a file with that half.
     write_table(cut / "segments", {"half": "long 0.5 1.25"})
     soundfile.write(tmp_path / "half.wav", sound_of(cut, "long"), RATE, subtype="FLOAT")
     write_table(tmp_path / "half.scp", {"half": tmp_path / "half.wav"})
@@ -223,7 +223,7 @@ INT16 = (10_000 * tiny.wave(3, 0.6)).astype(np.int16)
     ],
 )
 def test_sounds_in_arks(tmp_path, options):
-    """As ESPnet's `flac.ark` and `wav.ark`, and Kaldi's wav arks."""
+    """ESPnet's `flac.ark` and `wav.ark`, and Kaldi's wav arks."""
     sounds = {"a": (RATE, INT16), "b": (RATE, INT16[::-1].copy()), "c": (8000, INT16)}
     kaldiio.save_ark(str(tmp_path / "w.ark"), sounds, scp=str(tmp_path / "wav.scp"), **options)
     made = read_recordings(tmp_path / "wav.scp")
@@ -253,10 +253,10 @@ def test_speed_perturbation_cuts_originals_and_copies(cut, tmp_path):
         np.testing.assert_array_equal(made[utt].samples(RATE), sound_of(cut, utt))
         assert len(made[f"sp0.9-{utt}"].samples(RATE)) == -(-len(sound_of(cut, utt)) * 10 // 9)
     former = made["sp0.9-long"].samples(RATE)
-    # As long as before, of another place.
+    # Segments of the same length at another place.
     write_table(cut / "segments", SEGMENTS | {"long": "long 0.25 1"})
     assert np.abs(perturbed()["sp0.9-long"].samples(RATE) - former).max() > 0.1
-    # Of whole recordings again: nothing of the segments stays.
+    # Whole recordings again: no segments are left.
     for name in ("segments", "reco2file_and_channel"):
         (cut / name).unlink()
     assert list(perturbed()) == ["long", "short", "sp0.9-long", "sp0.9-short"]
@@ -283,6 +283,6 @@ def test_a_list_from_standard_input(parts):
     assert [line.split()[0] for line in done.stdout.splitlines()] == paths
 
 
-def test_files_that_are_called_like_entries_of_arks(tmp_path):
+def test_files_whose_names_look_like_entries_of_arks(tmp_path):
     soundfile.write(tmp_path / "a:12", tiny.wave(1, 0.5), RATE, format="WAV")
     assert len(read_source(str(tmp_path / "a:12"), RATE)) == 8000

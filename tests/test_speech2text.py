@@ -115,12 +115,12 @@ class Evil:
 def test_checkpoints_with_code_in_them_are_refused(parts, trained, tmp_path):
     state = torch.load(trained.checkpoint, weights_only=True)
     torch.save(state | {"more": Evil(tmp_path / "executed")}, tmp_path / "evil.pth")
-    with pytest.raises(ValueError, match="evil.pth is no checkpoint of weights alone"):
+    with pytest.raises(ValueError, match="evil.pth cannot be read as weights alone"):
         Speech2Text(trained.config, tmp_path / "evil.pth", **DECODING)
     assert not (tmp_path / "executed").exists()
     for name, content in (("empty.pth", b""), ("text.pth", b"no checkpoint")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} is no checkpoint"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read as weights alone"):
             read_checkpoint(tmp_path / name)
     with pytest.raises(ValueError, match="there is no file .*none.pth"):
         read_checkpoint(tmp_path / "none.pth")
@@ -140,7 +140,7 @@ def test_what_does_not_belong_together_is_refused(parts, trained, tmp_path):
     with pytest.raises(ValueError, match="lm_config and lm_file belong together"):
         Speech2Text(trained.config, trained.checkpoint, lm_file="lm.pth")
     lm = dict(lm_config=parts.checkpoint.parent / "config.yaml", lm_file=parts.checkpoint)
-    with pytest.raises(ValueError, match="of a language model of other tokens"):
+    with pytest.raises(ValueError, match="has other tokens"):
         Speech2Text(trained.config, trained.checkpoint, **lm)
     with pytest.raises(ValueError, match="has a wrong type: .*beam_size.* int"):
         Speech2Text(trained.config, trained.checkpoint, beam_size="many")
@@ -162,7 +162,7 @@ def test_the_bundle_must_be_the_models(parts, trained, tmp_path, part):
     options = dict(model_config=trained.config, model_file=trained.checkpoint)
     with pytest.raises(SystemExit, match=message):
         tiny.command(transcribe, path, bundle=other, **options)
-    # The config may name a bundle that has changed since, and the person the right one.
+    # The config may name a bundle that has changed since, while the user gives the right one.
     config = read_yaml(trained.config)
     config["frontend_conf"]["bundle"] = str(other)
     write_yaml(tmp_path / "config.yaml", config)
@@ -194,7 +194,7 @@ def test_transcribe(parts, trained, tmp_path, capsys):
     assert made["rate_hz"] == pytest.approx(len(made["segments"]) / last["end_sec"], abs=0.01)
 
 
-def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
+def test_standard_error_has_only_our_own_lines(parts, trained, tmp_path):
     write_yaml(tmp_path / "decode.yaml", DECODING)
     command = [sys.executable, "-m", "espnet_entropy.bin.transcribe"]
     command += ["--model_config", trained.config, "--model_file", trained.checkpoint]
@@ -203,7 +203,7 @@ def test_only_our_own_words_are_on_standard_error(parts, trained, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{utt} {text}" for utt, text in trained.text.items()]
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line]
-    # The search warns of the short maxlenratio, which is the user's.
+    # The search warns about the short maxlenratio, which the user has set.
     wanted = ("recordings: ", "WARNING:espnet.nets.beam_search:")
     assert lines and all(line.startswith(wanted) for line in lines), done.stderr
 
@@ -232,7 +232,7 @@ def test_transcribe_keeps_what_it_has_made(parts, trained, tmp_path, capsys):
     capsys.readouterr()
     tiny.command(transcribe, **given, max_failed_utts=1)
     said = capsys.readouterr().err
-    assert "2 of 5 recordings are taken from" in said and "left out: utt-c: " in said
+    assert "has the results of 2 of 5 recordings" in said and "left out: utt-c: " in said
     expected = {utt: text for utt, text in trained.text.items() if utt != "utt-c"}
     assert read_table(tmp_path / "text") == expected
     assert list(read_table(tmp_path / "text.failed_utts")) == ["utt-c"]
@@ -242,7 +242,7 @@ def test_transcribe_keeps_what_it_has_made(parts, trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([], "give sound files, or --wav_scp, or --list"),
+        ([], "give one of these: sound files, --wav_scp, or --list"),
         (["none.wav"], "none.wav: there is no file none.wav"),
         ([__file__], "error: [^ ]*test_speech2text.py cannot be decoded"),
     ],
@@ -256,7 +256,7 @@ def test_transcribe_names_what_is_missing(trained, words, message):
 def test_transcribe_wants_something_to_do(trained, tmp_path):
     (tmp_path / "wav.scp").touch()
     options = dict(model_config=trained.config, model_file=trained.checkpoint)
-    with pytest.raises(SystemExit, match="wav.scp names no recordings"):
+    with pytest.raises(SystemExit, match="wav.scp has no recordings"):
         tiny.command(transcribe, wav_scp=tmp_path / "wav.scp", **options)
 
 

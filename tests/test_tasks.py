@@ -105,11 +105,14 @@ def test_mt(parts, tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda tokens: [tokens[1], tokens[0], *tokens[2:]], "has '1' at place 0, where '0' "),
-        (lambda tokens: ["<blank>", *tokens[:-1]], "has '<blank>' at place 0"),
-        (lambda tokens: [*tokens[:-2], "<sos/eos>", "<unk>"], "has '<sos/eos>' at place 12"),
-        (lambda tokens: [*sorted(tokens[:-2]), *tokens[-2:]], "has '10' at place 2"),
-        (lambda tokens: tokens[:-1], "has '11' at place 11, where '<unk>' "),
+        (
+            lambda tokens: [tokens[1], tokens[0], *tokens[2:]],
+            "has '1' at position 0 instead of",
+        ),
+        (lambda tokens: ["<blank>", *tokens[:-1]], "has '<blank>' at position 0"),
+        (lambda tokens: [*tokens[:-2], "<sos/eos>", "<unk>"], "has '<sos/eos>' at position 12"),
+        (lambda tokens: [*sorted(tokens[:-2]), *tokens[-2:]], "has '10' at position 2"),
+        (lambda tokens: tokens[:-1], "has '11' at position 11 instead of '<unk>'"),
     ],
     ids=["exchanged", "blank", "ends", "sorted", "short"],
 )
@@ -131,7 +134,7 @@ def test_a_unit_lm_of_other_ids_is_refused(parts, tmp_path):
     config = read_yaml(tmp_path / "lm/config.yaml")
     config["token_list"][:2] = "1", "0"
     write_yaml(tmp_path / "lm/config.yaml", config)
-    with pytest.raises(ValueError, match="config.yaml: token_list has '1' at place 0"):
+    with pytest.raises(ValueError, match="config.yaml: token_list has '1' at position 0"):
         load_trained_lm(tmp_path / "lm" / parts.checkpoint.name)
 
 

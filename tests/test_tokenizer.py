@@ -90,7 +90,7 @@ def test_bad_sound_is_refused(tokenizer, wave, message):
     with pytest.raises(ValueError, match=message) as caught:
         tokenizer(wave, torch.tensor([wave.shape[1]]))
     assert "of the batch" not in str(caught.value)
-    # Beside good ones its place is said.
+    # Among valid utterances, the message has its position.
     both = torch.stack([torch.from_numpy(tiny.wave(0, 0.5)), torch.zeros(8000)])
     both[1, : wave.shape[1]] = wave[0]
     with pytest.raises(ValueError, match=rf"^utterance 1 of the batch: .*{message}"):

@@ -153,7 +153,7 @@ def own_dump(parts: SimpleNamespace, folder: Path) -> Path:
 
 
 def another_bundle(parts: SimpleNamespace, folder: Path, part: str) -> Path:
-    """A bundle of which one part, `codebook` or `unit_lm`, is another one of the same size."""
+    """A bundle with another `codebook` or another `unit_lm` of the same size."""
     shutil.copytree(parts.bundle, folder)
     path = folder / f"{part}.safetensors"
     if part == "codebook":

@@ -17,9 +17,9 @@ for tool in apt-get dpkg; do
     fi
 done
 
-# All that apt writes goes under one folder of our own; only the system's sources are read.
-# Several calls can run at once and each leaves the system as it was.
-# It lies beside DEST, where there is room for the package, whatever TMPDIR is.
+# apt writes only into one folder of our own, and reads only the system's sources. Several calls can
+# run at the same time, and none of them changes the system. The folder is beside DEST, since TMPDIR
+# may have no room for the package.
 dest=$(realpath -m -- "${dest}")
 mkdir -p "$(dirname "${dest}")"
 work=$(mktemp -d "${dest}.fetch_deb.XXXXXX")

@@ -24,7 +24,7 @@ def get_parser():
     verify = commands.add_parser("verify", help="check hashes; tokenize again and compare")
     verify.add_argument("--bundle", required=True)
     verify.add_argument("--dump", help="dump/raw/SET made with these parts")
-    verify.add_argument("--wav_scp", help="its recordings, cut by segments beside it")
+    verify.add_argument("--wav_scp", help="its wav.scp; a segments file beside it is used")
     add_channel_argument(verify)
     verify.add_argument("--num_utts", type=int, default=5, help="how many to compare")
     info = commands.add_parser("info", help="print what the bundle is")

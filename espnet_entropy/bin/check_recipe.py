@@ -246,7 +246,7 @@ def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -
 
 
 def bundle_problems(folder: Path, conf: dict) -> Iterator[str]:
-    """A dump that was made with another codebook or unit LM than the model's."""
+    """Yield a problem if a dump was made with another codebook or unit LM than the model."""
     if conf.get("bundle") is None:
         return
     try:

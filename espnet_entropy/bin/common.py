@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from espnet_entropy.audio import SoundWarning
 
-# What other libraries say about themselves: category of the warning, and module that it is about.
-OTHERS = (
+# Warnings of other libraries about their own code: category, and module that causes the warning.
+IGNORED_WARNINGS = (
     (FutureWarning, r"espnet2\."),
     (FutureWarning, r"torch\.nn\.utils\.weight_norm$"),
     (UserWarning, r"pyworld$"),
 )
-# What ESPnet logs as a warning of a model that is as its config says.
-LOGGED_BY_OTHERS = ("Set decoder to none as ctc_weight==1.0",)
+# Warnings that ESPnet logs for a model with a valid config.
+IGNORED_LOGS = ("Set decoder to none as ctc_weight==1.0",)
 
 
 def make_parser(description: str) -> config_argparse.ArgumentParser:
@@ -67,33 +67,33 @@ def add_channel_argument(parser) -> None:
     parser.add_argument(
         "--channel",
         type=int,
-        help="the only channel to read, from 1; else the file reco2file_and_channel beside wav.scp "
-        "decides, or the mean of all channels is taken",
+        help="number of the channel to read, from 1 (default: that of reco2file_and_channel beside "
+        "wav.scp if the file exists, else the mean of all channels)",
     )
 
 
 def add_recording_arguments(parser) -> None:
     """Sound files, --wav_scp, --list and --channel."""
     parser.add_argument(
-        "--wav_scp", help="Kaldi table of recordings, cut by segments beside it, in place of files"
+        "--wav_scp", help="Kaldi table of recordings; a segments file beside it is used"
     )
-    parser.add_argument("--list", help="file of recordings, one path per line; - is standard input")
+    parser.add_argument("--list", help="file with one path per line; - reads standard input")
     add_channel_argument(parser)
     parser.add_argument("files", nargs="*", help="sound files of any format and rate")
 
 
 def named_recordings(args) -> dict:
-    """`Recording`s of `add_recording_arguments`, files by their path and those of a table by name.
+    """`Recording`s of `add_recording_arguments`: files by path, those of a table by utterance.
 
     Raises:
-        ValueError: there are none, more than one option names some, a file is named twice, or one
-            is no file, unless --max_failed_utts leaves some out.
+        ValueError: no or several of the options are given, there are no recordings, a file is
+            named twice, or a file does not exist and --max_failed_utts is 0.
     """
     from espnet_entropy.data import read_lines
     from espnet_entropy.recordings import Recording, check_source, read_recordings
 
     if sum((bool(args.files), args.wav_scp is not None, args.list is not None)) != 1:
-        raise ValueError("give sound files, or --wav_scp, or --list: one of them")
+        raise ValueError("give one of these: sound files, --wav_scp, or --list")
     if args.wav_scp is not None:
         recordings = read_recordings(args.wav_scp, channel=args.channel)
     else:
@@ -101,23 +101,23 @@ def named_recordings(args) -> dict:
         check_named_once(paths)
         recordings = {path: Recording(path, path, args.channel) for path in paths}
     if not recordings:
-        raise ValueError(f"{args.wav_scp or args.list} names no recordings")
+        raise ValueError(f"{args.wav_scp or args.list} has no recordings")
     if args.max_failed_utts:
         return recordings
     for name, recording in recordings.items():
         try:
-            check_source(recording.source)  # before a model is loaded and the first is decoded
+            check_source(recording.source)  # before a model is loaded and recordings are decoded
         except ValueError as error:
             raise named_error(name, error) from error
     return recordings
 
 
 class Failures:
-    """Utterances that were left out, and why; as long as there are not too many.
+    """Utterances that were left out, with the reasons, up to a given number.
 
     Args:
-        most: how many may be left out.
-        what: goes before their names in messages.
+        most: number of utterances that may be left out.
+        what: word before their names in messages.
     """
 
     def __init__(self, most: int, what: str = "utt "):
@@ -125,14 +125,14 @@ class Failures:
         self.reasons: dict[str, str] = {}
 
     def leave_out(self, utt: str, error: ValueError) -> None:
-        """Note and tell it; ValueError if this one is not tolerated any more."""
+        """Store and print an utterance; ValueError if it is one too many."""
         self.reasons[utt] = " ".join(str(error).split())
         if len(self.reasons) > self.most:
             raise named_error(f"{self.what}{utt}", error) from error
         print(f"left out: {named_error(f'{self.what}{utt}', error)}", file=sys.stderr, flush=True)
 
     def write(self, path: Path | str) -> None:
-        """A table of them; where there are none, a former one is removed."""
+        """Write them as a table; if there are none, remove an existing table."""
         from espnet_entropy.data import write_table
 
         if self.reasons:
@@ -142,14 +142,14 @@ class Failures:
 
 
 def check_named_once(names: list[str]) -> None:
-    """ValueError if a name occurs twice: one result would take the place of the other."""
+    """Raise ValueError if a name occurs twice, since one result would replace the other."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ValueError(f"{twice[0]} is named twice; name each recording once")
+        raise ValueError(f"{twice[0]} is given twice; give each recording once")
 
 
 def named_error(name: str, error: ValueError) -> ValueError:
-    """The error of a recording with its name, which a file's errors begin with already."""
+    """The error with the recording's name before it, unless it begins with that name."""
     if str(error).startswith((f"{name}: ", f"{name} ")):
         return error
     return ValueError(f"{name}: {error}")
@@ -180,19 +180,19 @@ def usable_device(name: str) -> str:
 
 
 @contextmanager
-def others_silenced():
-    """Without what other libraries say about themselves; all other warnings are shown.
+def known_warnings_ignored():
+    """Ignore IGNORED_WARNINGS and IGNORED_LOGS; all other warnings are shown.
 
-    Filters of warnings that are set inside end with it.
+    At the end, the filters of warnings are those from before.
     """
 
     def is_wanted(record: logging.LogRecord) -> bool:
-        return record.getMessage() not in LOGGED_BY_OTHERS
+        return record.getMessage() not in IGNORED_LOGS
 
     logging.getLogger().addFilter(is_wanted)
     try:
         with warnings.catch_warnings():
-            for category, module in OTHERS:
+            for category, module in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", category=category, module=module)
             yield
     finally:
@@ -201,23 +201,23 @@ def others_silenced():
 
 @contextmanager
 def user_errors():
-    """Bad input ends a command with its message, not with a traceback.
+    """End a command with the message of an error, without a traceback.
 
-    What sound files lack is a line `warning: ...`, once for each file however often it is read.
+    Each SoundWarning is printed once, as a line `warning: ...`, even if a file is read repeatedly.
     """
     try:
-        with others_silenced():
+        with known_warnings_ignored():
             warnings.simplefilter("always", SoundWarning)
             warnings.showwarning = _shown(warnings.showwarning)
             yield
     except (ValueError, OSError) as error:
-        # A line an item: a log's last line, and a grep for "error:", then say all of it.
+        # One line per item, so that the last line of a log, and a grep for "error:", are complete.
         items = (" ".join(item.split()) for item in str(error).split("\n- "))
         sys.exit("error: " + "\n- ".join(items))
 
 
 def _shown(others: Callable) -> Callable:
-    """What shows warnings: each of ours once, as a line above the progress bar."""
+    """A `showwarning` that prints each SoundWarning once, above the progress bar."""
     seen = set()
 
     def show(message, category, *where, **options):

@@ -16,9 +16,9 @@ from espnet_entropy.results_page import insert, provenance, table
 from espnet_entropy.segment import RATELESS
 from espnet_entropy.verdicts import FEWEST_SEEDS
 
-# Those that a rate is reached with by entropies.
+# Segmenters that reach a rate by entropies.
 ENTROPY_SEGMENTERS = ("global", "relative", "combined", "peaks", "dp")
-# Segmenters that do not look at entropies -> the kind of baseline that they are.
+# Segmenters that do not use entropies -> kind of baseline.
 BASELINES = {
     "dense": "dense",
     "dedup": "dedup",
@@ -38,7 +38,7 @@ class Metric:
     more_is_better: bool
 
     def written(self, value: float) -> str:
-        """One value in a sentence, with its unit."""
+        """A value with its unit, for a sentence."""
         return f"{value:.1f} %" if self.label.endswith("%") else f"{value:.1f}"
 
     def of(self, score: dict) -> float:
@@ -76,7 +76,7 @@ class System:
         return self.config["frontend_conf"].get("aggregator", "cale")
 
     def scores(self, metric: Metric, set_name: str, seeds=None) -> list[float]:
-        """One a seed."""
+        """One score per seed."""
         models = self.models if seeds is None else {seed: self.models[seed] for seed in seeds}
         return [metric.of(load_score(model, set_name)) for model in models.values()]
 
@@ -132,14 +132,14 @@ def cells(row: Row, args: argparse.Namespace) -> list[str]:
 
 
 def of_rate(system: System, rate_hz: float) -> bool:
-    """Whether a system was trained for this rate, or its segmenter has none to choose."""
+    """Whether a system was trained for this rate, or its segmenter has no rate to choose."""
     if system.segmenter in RATELESS:
         return True
     return system.config["frontend_conf"].get("rate") == rate_hz
 
 
 def by_entropy(system: System, rate_hz: float) -> bool:
-    """Whether entropies decide where its segments begin, at this rate."""
+    """Whether a system has an entropy segmenter at this rate."""
     return system.segmenter in ENTROPY_SEGMENTERS and of_rate(system, rate_hz)
 
 
@@ -149,26 +149,26 @@ def shared_seeds(systems: list[System], args: argparse.Namespace) -> list[str]:
 
 
 def dev_mean(system: System, seeds: list[str], args: argparse.Namespace) -> float:
-    """The first metric on the first set, which is the one to choose on."""
+    """Mean of the first metric on the first set, on which systems are chosen."""
     return statistics.mean(system.scores(METRICS[args.metrics[0]], args.sets[0], seeds))
 
 
 def best_on_dev(systems: list[System], seeds: list[str], args: argparse.Namespace) -> System:
-    """Of equally good systems the first by name, so that the order of `--systems` is irrelevant."""
+    """The system with the best `dev_mean`; of equal ones the first by name, in any order given."""
     means = {system.name: dev_mean(system, seeds, args) for system in systems}
     best = METRICS[args.metrics[0]].best(means.values())
     return min((s for s in systems if means[s.name] == best), key=lambda s: s.name)
 
 
 def seed_count(seeds: list[str], args: argparse.Namespace) -> str:
-    """`2 of 3 seeds`, and whether that is too few to rely on."""
+    """`2 of 3 seeds`, with a remark if these are too few."""
     count = f"{len(seeds)} of {len(args.seeds)} seeds"
-    few = f", and fewer than {FEWEST_SEEDS} decide nothing"
+    few = f"; fewer than {FEWEST_SEEDS} are too few to decide"
     return count + (few if len(seeds) < FEWEST_SEEDS else "")
 
 
 def recommendation(systems: list[System], args: argparse.Namespace) -> str:
-    """The best entropy system by mean on the first set, compared on the last with each baseline.
+    """Choose the best entropy system on the first set, and compare it with baselines on the last.
 
     Means are over the seeds that all of the compared systems have.
     """
@@ -178,18 +178,18 @@ def recommendation(systems: list[System], args: argparse.Namespace) -> str:
     candidates = [system for system in ran if by_entropy(system, args.rate)]
     what = f"Recommended system with an entropy segmenter at {args.rate:g} Hz"
     if not candidates:
-        return f"{what}: open, none has run."
+        return f"{what}: open, since none has run."
     names = ", ".join(system.name for system in candidates)
     seeds = shared_seeds(candidates, args)
     if not seeds:
-        return f"{what}: open, no seed has run with all of {names}."
+        return f"{what}: open, since no seed has run with all of {names}."
     best = best_on_dev(candidates, seeds, args)
     lines = [
         f"{what}, chosen on {dev}: **{best.name}**, the best mean {name} there "
         f"({metric.written(dev_mean(best, seeds, args))}) of those that have run ({names}; "
         f"{seed_count(seeds, args)}). On {test} it is compared with one system of each kind of "
         f"baseline: the best one on {dev} of those with the same aggregator ({best.aggregator}), "
-        "or of all of the kind where none has that.",
+        "or of all systems of that kind if none has this aggregator.",
         "",
     ]
     for kind in BASELINES.values():
@@ -199,21 +199,21 @@ def recommendation(systems: list[System], args: argparse.Namespace) -> str:
 
 
 def comparison(best: System, rivals: list[System], args: argparse.Namespace) -> str:
-    """The recommended system against the fairest one of a kind of baseline."""
+    """Compare the recommended system with the best baseline of one kind, if any has run."""
     if not rivals:
         return "not run"
     alike = [system for system in rivals if system.aggregator == best.aggregator]
     choice_seeds = shared_seeds([best, *(alike or rivals)], args)
     if not choice_seeds:
         names = ", ".join(system.name for system in (best, *(alike or rivals)))
-        return f"open, no seed has run with all of {names}"
+        return f"open, since no seed has run with all of {names}"
     rival = best_on_dev(alike or rivals, choice_seeds, args)
     seeds = shared_seeds([best, rival], args)
     metric, test = METRICS[args.metrics[0]], args.sets[-1]
     ours, theirs = (system.scores(metric, test, seeds) for system in (best, rival))
     gaps = [own - other for own, other in zip(ours, theirs, strict=True)]
     single = ", ".join(f"seed {seed} {gap:+.1f}" for seed, gap in zip(seeds, gaps, strict=True))
-    why = "the same aggregator" if alike else "another aggregator, as none with the same has run"
+    why = "the same aggregator" if alike else "none with the same aggregator has run"
     return (
         f"{rival.name} ({rival.aggregator}, {why}) has {metric.written(statistics.mean(theirs))} "
         f"and {best.name} {metric.written(statistics.mean(ours))}, "
@@ -222,7 +222,7 @@ def comparison(best: System, rivals: list[System], args: argparse.Namespace) -> 
 
 
 def rank(gap: float, metric: Metric) -> str:
-    """What a mean difference says of the recommended system."""
+    """A mean difference in words about the recommended system."""
     if f"{abs(gap):.1f}" == "0.0":
         return "the same by mean"
     better = (gap > 0) == metric.more_is_better

@@ -1,8 +1,8 @@
 """Codebooks from and to the k-means models of ESPnet and fairseq (joblib files of scikit-learn).
 
-Such a file is a pickle: loading it executes whatever code stands in it. `import` does so only
-with --execute_pickle true, and no other command reads such a file. `import` also takes centroids
-(K, D) as .npy or .safetensors (under the name `centroids`), which hold no code.
+Such a file is a pickle: loading it executes the code in it. `import` only does so with
+--execute_pickle true, and no other command reads such a file. `import` also reads centroids (K, D)
+from .npy and .safetensors files (under the name `centroids`), which hold no code.
 """
 
 import os
@@ -33,7 +33,7 @@ from espnet_entropy.packing import write_codebook
 def get_parser():
     parser = make_parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    take = commands.add_parser("import", help="centroids to a folder as learn_codebook writes it")
+    take = commands.add_parser("import", help="write centroids to a codebook folder")
     take.add_argument("--kmeans", required=True, help="joblib file, .npy or .safetensors")
     take.add_argument(
         "--execute_pickle", choices=["true", "false"], default="false", help="true: trust the file"
@@ -45,7 +45,7 @@ def get_parser():
     take.add_argument(
         "--wav_scp", help="recordings to check the codebook with; half a minute is enough"
     )
-    take.add_argument("--labels", help="their units by the toolkit that learned the codebook")
+    take.add_argument("--labels", help="their units from the toolkit that learned the codebook")
     take.add_argument("--output", required=True, help="folder to write")
     give = commands.add_parser("export", help="codebook or bundle to a joblib file")
     give.add_argument("--codebook", required=True, help="folder of a codebook or a bundle")
@@ -66,7 +66,7 @@ def import_kmeans(args) -> None:
     if not is_plain and args.execute_pickle != "true":
         raise ValueError(
             f"{path} is a pickle (sha256 {sha256}): reading it executes the code in it. If you "
-            "trust where it comes from, say --execute_pickle true"
+            "trust its source, use --execute_pickle true"
         )
     if args.labels is not None and args.wav_scp is None:
         raise ValueError("--labels are compared with recordings; give --wav_scp")
@@ -90,7 +90,7 @@ def import_kmeans(args) -> None:
 
 
 def check_fit(args, extractor, codebook: Codebook, inertia: float | None) -> None:
-    """Print how the codebook fits the recordings; ValueError if too few units are the labels'."""
+    """Print how well the codebook fits; ValueError if too few units agree with the labels."""
     table = None if args.labels is None else read_table(args.labels)
     waves = first_waves(args.wav_scp, table, extractor.sample_rate)
     labels = table and {
@@ -101,23 +101,25 @@ def check_fit(args, extractor, codebook: Codebook, inertia: float | None) -> Non
     print(fit.describe(inertia))
     if fit.agreement is None or fit.agreement >= MIN_AGREEMENT:
         return
-    better = "name the extractor and weights that it was learned with"
+    better = "give the extractor and weights that it was learned with"
     if "layer" in args.extractor_conf:
         fits = fits_of_layers(args.extractor, args.extractor_conf, codebook, waves, labels)
         layer = max(fits, key=lambda layer: fits[layer].agreement)
         better = f"layer {layer} agrees best, in {100 * fits[layer].agreement:.1f} %"
         if fits[layer].agreement < MIN_AGREEMENT:
-            better += ", so these are other weights or other labels"
+            better += ", so the weights or the labels are others"
     raise ValueError(
-        f"only {100 * fit.agreement:.1f} % of the units agree with {args.labels}, "
+        f"only {100 * fit.agreement:.1f} % of the units agree with {args.labels}, but "
         f"{100 * MIN_AGREEMENT:.0f} % are needed; {better}"
     )
 
 
 def _read_kmeans(path: Path) -> tuple[np.ndarray, float | None]:
-    """Centroids (K, D) float32 of a k-means model of scikit-learn, which is executed.
+    """Load a k-means model of scikit-learn, which executes its code.
 
-    Behind them the mean squared distance of the frames that it was learned from, if it is known.
+    Returns:
+        Centroids (K, D) float32, and the mean squared distance of the frames that they were learned
+        from, if it is known.
     """
     import joblib
 
@@ -134,22 +136,22 @@ def _read_kmeans(path: Path) -> tuple[np.ndarray, float | None]:
 def _mean_inertia(model) -> float | None:
     inertia, labels = getattr(model, "inertia_", None), getattr(model, "labels_", None)
     if labels is None:
-        # Models that were told not to keep labels, as ESPnet's and fairseq's are.
+        # Models that do not keep labels, such as those of ESPnet and fairseq.
         mean = getattr(model, "_ewa_inertia", None)
     else:
         mean = None if inertia is None else inertia / len(labels)
-    # A model of `convert_kmeans export` was fitted to its own centroids.
+    # The inertia of `convert_kmeans export` is 0, since that model is fitted to its own centroids.
     return float(mean) if mean else None
 
 
 def _plain_centroids(path: Path) -> np.ndarray:
-    """(K, D) float32 of a file in which no code can be."""
+    """Centroids (K, D) float32 from a file that cannot hold code."""
     try:
         centroids = PLAIN[path.suffix](path)
     except (OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
         raise ValueError(
-            f"{path} holds no centroids ({error}); save floats (K, D) with numpy.save, or under "
-            "the name `centroids` with safetensors"
+            f"{path} holds no centroids ({error}); save floats (K, D) with numpy.save, or with "
+            "safetensors under the name `centroids`"
         ) from error
     if centroids.ndim != 2 or centroids.dtype.kind != "f" or not np.isfinite(centroids).all():
         raise ValueError(
@@ -159,7 +161,7 @@ def _plain_centroids(path: Path) -> np.ndarray:
     return centroids.astype(np.float32)
 
 
-# Suffix -> how files are read that hold nothing but numbers.
+# Suffix -> reader of files that hold only numbers.
 PLAIN = {
     ".npy": partial(np.load, allow_pickle=False),
     ".safetensors": lambda path: load_file(path)["centroids"],

@@ -2,7 +2,7 @@
 
 espnet: lines `utterance 12 12 7`; ESPnet's recipes call such a file pseudo_labels_kmK.txt, and its
 LM task reads it as text_int. textless: lines `utterance|12 12 7` of textless-nlp. km: lines
-`12 12 7` of fairseq, whose utterances are named in another file.
+`12 12 7` of fairseq, with the names of the utterances in another file.
 """
 
 import re
@@ -27,10 +27,10 @@ def get_parser():
     take.add_argument(
         "--format",
         choices=FORMATS,
-        help="of the label file; espnet if left out, unless the lines look like another one",
+        help="format of the label file (default: espnet; lines that look like another are refused)",
     )
     take.add_argument(
-        "--names", help="utterances of a km file: one per line, or fairseq's manifest (*.tsv)"
+        "--names", help="utterances of a km file: one name per line, or fairseq's manifest (*.tsv)"
     )
     take.add_argument("--num_units", type=int, required=True, help="K, for the check of all ids")
     take.add_argument("--output", required=True, help="dump/units/SET to write")
@@ -65,12 +65,12 @@ def read_labels(path: str, form: str | None, names: str | None) -> dict[str, str
 
     Args:
         path: the label file.
-        form: its format; None is espnet, unless the lines look like another one.
-        names: the file that names the utterances of a km file.
+        form: its format; None is espnet, but refuses files that look like another format.
+        names: file with the utterance names of a km file.
 
     Raises:
         ValueError: a file cannot be read, the lines look like another format, an utterance has no
-            name or occurs twice, or there are more or fewer names than lines.
+            name or occurs twice, or the numbers of names and lines differ.
     """
     if (form == "km") != (names is not None):
         raise ValueError("--format km and --names belong together: give both or neither")
@@ -90,7 +90,7 @@ def read_labels(path: str, form: str | None, names: str | None) -> dict[str, str
 
 
 def read_names(path: str) -> list[str]:
-    """Utterances in the order of a km file: the lines, or the names of the files of a manifest."""
+    """Utterances in the order of a km file: lines, or stems of the file names in a manifest."""
     lines = list(read_lines(path))
     if not path.endswith(".tsv"):
         return [line.strip() for line in lines]
@@ -109,15 +109,15 @@ def _unique(rows: Iterable[tuple[str, str]], path: str) -> dict[str, str]:
     for utt, units in rows:
         if len(utt.split()) != 1 or utt in table:
             raise ValueError(
-                f"{path}: {utt!r} occurs twice, or is not one word, but an utterance needs a name "
-                "of its own without blanks"
+                f"{path}: {utt!r} occurs twice or is not one word, but each utterance needs its "
+                "own name without spaces"
             )
         table[utt] = units
     return table
 
 
 def refuse_other_formats(path: str) -> None:
-    """Raise ValueError where the first unit of each line would be lost as a part of its name."""
+    """Raise ValueError if the first unit of each line would be read as the utterance's name."""
     words = [line.split()[0] for line in read_lines(path) if line.strip()]
     piped = next((word for word in words if "|" in word), None)
     if piped is not None:
@@ -133,8 +133,8 @@ def refuse_other_formats(path: str) -> None:
         )
     if words and all(re.fullmatch("[0-9]+", word) for word in words):
         raise ValueError(
-            f"{path} has only numbers as names of utterances, as if they were units; read a .km "
-            "file with --format km --names FILE, or this one with --format espnet if they are names"
+            f"{path} has only numbers as names of utterances, which may be units; read a .km file "
+            "with --format km --names FILE, or use --format espnet if they are names"
         )
 
 

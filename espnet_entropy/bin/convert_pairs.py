@@ -1,7 +1,7 @@
 """Convert a table of pairs, or copy their sources for comparison: one shard.
 
-Files that are there are not made again, provided that their recordings are the same; a folder of
-files that were made with another model or other settings is refused.
+Existing files are kept if they were made from the same recordings. A folder with files of another
+model or of other settings is refused.
 """
 
 from pathlib import Path
@@ -67,7 +67,7 @@ def run(args) -> None:
     _check_settings(output / "settings.yaml", settings_of(args, converter))
     missing = [pair for pair in pairs if not _is_there(pair, output)]
     if missing:
-        # Scores of the files that are replaced.
+        # These scores include the files that are replaced.
         (output / "scores.tsv").unlink(missing_ok=True)
         stopwatch, failures = Stopwatch(), Failures(args.max_failed_utts, what="pair ")
         for pair in progress(missing, f"{args.system}, shard {args.shard}"):
@@ -81,12 +81,12 @@ def run(args) -> None:
             f"{stopwatch.elapsed:.0f} s; {len(failures.reasons)} left out"
         )
     else:
-        print(f"shard {args.shard}: all {len(pairs)} files are there already")
+        print(f"shard {args.shard}: all {len(pairs)} files exist already")
     write_yaml(output / f"shard.{args.shard}.yaml", {"pairs": len(pairs)})
 
 
 def _is_there(pair: Pair, output: Path) -> bool:
-    """Whether a pair's file is there and made from these very recordings."""
+    """Whether a pair's file exists and was made from its present recordings."""
     if not (output / f"{pair.name}.wav").exists():
         return False
     return not stale(output / f"{pair.name}.made_from", {}, _sources(pair))
@@ -97,7 +97,7 @@ def _sources(pair: Pair) -> dict[str, Source]:
 
 
 def _convert(converter: VoiceConverter, pair: Pair, args) -> None:
-    """Write the record of a result, NAME.yaml with its numbers, and then NAME.wav."""
+    """Write the record of a result, then NAME.yaml with its numbers, then NAME.wav."""
     output, stopwatch, made_from = Path(args.output), Stopwatch(), Provenance({})
     (output / f"{pair.name}.wav").unlink(missing_ok=True)
     for name, source in _sources(pair).items():
@@ -116,22 +116,22 @@ def _convert(converter: VoiceConverter, pair: Pair, args) -> None:
 
 
 def settings_of(args, converter: VoiceConverter) -> dict:
-    """What the files of a folder depend on besides their recordings."""
+    """Settings and models that the files of a folder depend on."""
     hashes = {name: file_hash(path) for name, path in converter.files.items()}
-    # Thresholds are the model's.
+    # Without the calibration, because thresholds come from the model.
     bundle = {k: v for k, v in identity(converter.bundle).items() if k != FILES[2]}
     return {"system": args.system, "bundle": bundle} | hashes | sampling(args)
 
 
 def _check_settings(path: Path, settings: dict) -> None:
-    """ValueError if a folder has files that were made otherwise; else note how they are made."""
+    """Raise ValueError if a folder has files of other settings, else write the settings."""
     former = read_yaml(path) if path.exists() else settings
     changed = difference(former, settings)
     if changed:
         if "bundle" not in former:
-            changed = "made by an older version, which does not say by which model"
+            changed = "made by an older version, which does not say with which model"
         raise ValueError(
-            f"{path.parent} holds files {changed}; name another folder, or remove this one"
+            f"{path.parent} holds files {changed}; choose another folder, or remove this one"
         )
     write_yaml(path, settings)
 

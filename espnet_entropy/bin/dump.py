@@ -18,7 +18,9 @@ from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     add_channel_argument(parser)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")
@@ -34,7 +36,7 @@ def main(cmd=None):
         tokenizer = UnitTokenizer.from_bundle(
             args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
         )
-        # Thresholds have no part in a dump.
+        # Without the calibration, on which a dump does not depend.
         settings = {k: v for k, v in identity(args.bundle).items() if k != FILES[2]}
         write_codebook_hash(args.output, settings[FILES[0]])
         write_unit_lm_hash(args.output, settings[FILES[1]])

@@ -26,7 +26,9 @@ from espnet_entropy.vc.mel import MelConfig
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--what", required=True, choices=list(ACOUSTICS))
-    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     add_channel_argument(parser)
     parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
     parser.add_argument("--output", required=True, help="dump/WHAT/SET")
@@ -42,7 +44,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already, with these settings and from these recordings."""
+    """Write one shard, unless it exists with these settings and from these recordings."""
     config, device = MelConfig(**args.mel_conf), usable_device(args.device)
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
@@ -61,7 +63,7 @@ def run(args) -> None:
                 failures.leave_out(utt, error)
                 continue
             yield utt, array
-        # Before the shard's scp, which says that all of it is there.
+        # Written before the shard's scp, which marks the shard as complete.
         write_table(failed_path(args.output, args.shard), failures.reasons)
 
     table = write_shard(args.output, args.shard, arrays(), made_from)

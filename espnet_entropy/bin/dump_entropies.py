@@ -45,7 +45,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already, of this unit LM and from these units."""
+    """Write one shard, unless it exists with this unit LM and from these units."""
     lm = load_trained_lm(args.unit_lm)
     settings = identity(args.codebook) | {FILES[1]: unit_lm_hash(lm)}
     lm = lm.to(usable_device(args.device))

@@ -30,7 +30,9 @@ from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     add_channel_argument(parser)
     parser.add_argument("--codebook", required=True, help="folder written by learn_codebook")
     parser.add_argument("--output", required=True, help="dump/units/SET")
@@ -49,18 +51,18 @@ def main(cmd=None):
 
 
 def units_alone(tokens: Tokens) -> np.ndarray:
-    """(T,) int32: what the unit LM learns from."""
+    """(T,) int32 units, from which the unit LM learns."""
     return tokens.units[0].cpu().numpy().astype(np.int32)
 
 
 def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None:
-    """Write one shard unless it is whole already, with these settings and from these recordings.
+    """Write one shard, unless it exists with these settings and from these recordings.
 
     Args:
         args: wav_scp, channel, output, shard, num_shards, max_failed_utts.
-        tokenizer: what turns sound into Tokens.
-        to_array: what of a one-utterance batch of Tokens is written.
-        settings: what the arrays depend on besides the recordings.
+        tokenizer: makes Tokens from sound.
+        to_array: makes the array to write from the Tokens of one utterance.
+        settings: settings and models that the arrays depend on.
     """
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
@@ -81,7 +83,7 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None
                 continue
             frames.append(len(array))
             yield utt, array
-        # Before the shard's scp, which says that all of it is there.
+        # Written before the shard's scp, which marks the shard as complete.
         write_table(failed_path(args.output, args.shard), failures.reasons)
 
     write_shard(args.output, args.shard, arrays(), made_from)

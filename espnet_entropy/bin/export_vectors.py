@@ -42,7 +42,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write one shard unless it is whole already, of this model and from this dump."""
+    """Write one shard, unless it exists with this model and from this dump."""
     hashes = {name: file_hash(getattr(args, name)) for name in ("model_config", "model_file")}
     made_from = Provenance(hashes | {"rate": args.rate})
     rows = read_rows(args.output, f"{args.dump}/wav.scp", args.shard, args.num_shards)
@@ -61,7 +61,7 @@ def run(args) -> None:
         for utt, source in sources.items():
             made_from.note(utt, source)
         utterances = progress(read_entries(rows, args.dump), f"shard {args.shard}", len(rows))
-        # Whole before the shard's scp is, which says that all of it is there.
+        # Written before the shard's scp, which marks the shard as complete.
         with atomic_text(times_path(args.output, args.shard)) as times:
             for utt, units, entropies in utterances:
                 vectors, lengths = encode(encoder, utt, units, entropies)

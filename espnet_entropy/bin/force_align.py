@@ -29,10 +29,10 @@ from espnet_entropy.force_align import (
 from espnet_entropy.provenance import Provenance, Source, stale
 from espnet_entropy.recordings import Recording, read_recordings
 
-# Utterances of a part, the least that an interrupted run has to do again.
+# Number of utterances in a part; an interrupted run makes its current part again.
 PART_SIZE = 100
 
-Row = tuple[Recording, str]  # and its text
+Row = tuple[Recording, str]  # a recording and its text
 
 
 def get_parser():
@@ -56,7 +56,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Align part by part, skip what is there, then write the tables."""
+    """Align part by part, skip finished parts, then write the tables."""
     if args.nj < 1:
         raise ValueError(f"--nj is {args.nj}: one process at least")
     rows = read_rows(Path(args.data), args.channel)
@@ -73,7 +73,7 @@ def run(args) -> None:
             + ", ".join(f"{utt}: {reason}" for utt, reason in list(left_out.items())[:3])
         )
     for name in ("phones.ctm", "words.ctm", "agreement.json"):
-        # Of former recordings, or of another aligner, which need not make all of these.
+        # From other recordings or another aligner, which may not make all of these files.
         (output / name).unlink(missing_ok=True)
     write_table(output / "left_out", left_out)
     for tier in ("phones", "words"):
@@ -94,7 +94,7 @@ def read_rows(data: Path, channel: int | None) -> list[Row]:
     """Utterances with recording and text, in order.
 
     Raises:
-        ValueError: there are none, or one has no text.
+        ValueError: there are no recordings, or one has no text.
     """
     recordings = read_recordings(data / "wav.scp", channel=channel)
     texts = read_table(data / "text")
@@ -107,13 +107,13 @@ def read_rows(data: Path, channel: int | None) -> list[Row]:
 
 
 def part_path(output: Path, rows: list[Row], whisper: str | None) -> Path:
-    """Where a part goes; another recording, text or model has another name."""
+    """Path of a part; its name depends on the recordings, the texts and the model."""
     key = json.dumps([[(astuple(recording), text) for recording, text in rows], whisper])
     return output / "parts" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
-    """Make the parts that are not there yet, or that were made from other files, nj at a time."""
+    """Make the parts that are missing or were made from other files, in nj processes."""
     missing = [
         (rows, file)
         for rows, file in zip(parts, files, strict=True)
@@ -124,7 +124,7 @@ def align_parts(parts: list[list[Row]], files: list[Path], args) -> None:
         for rows, file in missing:
             align_part(rows, file, align, args.whisper, show=True)
         return
-    # Spawned: a fork of a process with threads of others may stand still.
+    # Spawned, because a forked process may hang if its parent has threads.
     with ProcessPoolExecutor(args.nj, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(_part_job, rows, file, args.whisper) for rows, file in missing]
         for job in progress(as_completed(jobs), "parts", total=len(jobs)):
@@ -144,13 +144,13 @@ def _record(file: Path) -> Path:
 
 
 def _sources(rows: list[Row], whisper: str | None) -> dict[str, Source]:
-    """The files that a part depends on: its recordings, and the model."""
+    """The files that a part depends on: its recordings and the model."""
     model = {"": Source(f"{whisper}/model.bin")} if whisper else {}
     return model | {recording.utterance: recording.origin for recording, _ in rows}
 
 
 def align_part(rows: list[Row], file: Path, align, whisper: str | None, *, show: bool) -> None:
-    """Align some utterances and write them as JSON, after the record of what they are made from."""
+    """Align some utterances and write them as JSON, after the record of their input."""
     file.unlink(missing_ok=True)
     made_from = Provenance({})
     for name, source in _sources(rows, whisper).items():

@@ -1,4 +1,4 @@
-"""A line for each of many recordings, kept as soon as it is made."""
+"""Write one line per recording, and keep each line as soon as it is made."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ def write_lines(
     line_of: Callable[[str, Recording], str],
     failures: Failures,
 ) -> None:
-    """Write a line for each recording, in their order.
+    """Write one line per recording, in their order.
 
     Args:
-        output: the file, which appears when whole; None: standard output, line by line.
-        recordings: by name.
-        settings: what lines depend on besides the recordings.
-        line_of: (name, recording) -> line without its end; ValueError where it cannot be made.
-        failures: recordings that are left out; they are listed in OUTPUT.failed_utts.
+        output: the file, which is written atomically; None prints each line to standard output.
+        recordings: recordings by name.
+        settings: settings and models that the lines depend on.
+        line_of: (name, recording) -> line without its end; ValueError if it cannot be made.
+        failures: gets the recordings that are left out, which are listed in OUTPUT.failed_utts.
 
     Raises:
         ValueError: there are too many failures, or OUTPUT.partial was made with other settings.
@@ -53,17 +53,18 @@ def kept_lines(
     line_of: Callable[[str, Recording], str],
     failures: Failures,
 ) -> Iterator[Iterator[tuple[str, str]]]:
-    """(name, line) of all recordings; their journal goes when the block ends without an error.
+    """Context with an iterator of (name, line) over all recordings.
 
-    The arguments and errors are those of `write_lines`.
+    OUTPUT.partial is removed if the block ends without an error. Arguments and errors are those of
+    `write_lines`.
     """
     journal = Journal(f"{Path(output)}.partial", settings)
     sources = {name: recording.origin for name, recording in recordings.items()}
     missing = [name for name, source in sources.items() if not journal.has(name, source)]
     if len(missing) < len(recordings):
         print(
-            f"{len(recordings) - len(missing)} of {len(recordings)} recordings are taken from "
-            f"{journal.path}",
+            f"{journal.path} has the results of {len(recordings) - len(missing)} of "
+            f"{len(recordings)} recordings",
             file=sys.stderr,
         )
     for name in progress(missing, "recordings"):
@@ -88,6 +89,5 @@ def _leave_out(failures: Failures, name: str, error: ValueError, journal: Journa
         if not journal.path.exists():
             raise
         raise ValueError(
-            f"{last}; what was made before is kept in {journal.path}, and the same command "
-            "continues"
+            f"{last}; earlier results are kept in {journal.path}, and the same command continues"
         ) from last

@@ -48,8 +48,8 @@ def link_set(source: Path, target: Path) -> None:
     """One set: its tables copied, with absolute paths of arks.
 
     Raises:
-        ValueError: a table is missing, an ark is not where `wav.scp` says, both folders are one, or
-            the target shows a dump of another codebook or unit LM.
+        ValueError: a table is missing, an ark is not where `wav.scp` says, both folders are the
+            same, or the target holds a dump of another codebook or unit LM.
     """
     if source.resolve() == target.resolve():
         raise ValueError(f"{target} is a link to {source}, whose tables would be lost; remove it")

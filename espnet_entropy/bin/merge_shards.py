@@ -23,7 +23,7 @@ def get_parser():
         "--skip_empty_text",
         choices=("true", "false"),
         default="false",
-        help="true: utterances whose text has no words are left out and listed in empty_texts",
+        help="true: leave out utterances without words, and list them in empty_texts",
     )
     add_failure_argument(parser)
     return parser
@@ -60,17 +60,20 @@ def run(args) -> None:
 
 
 def empty_texts(args, table: dict[str, Entry]) -> set[str]:
-    """Utterances of `table` to leave out for want of words, which are then listed.
+    """The utterances of `table` without words, which are written to `empty_texts`.
+
+    Returns:
+        An empty set unless --skip_empty_text is true.
 
     Raises:
-        ValueError: no other utterance is left.
+        ValueError: no utterance has words.
     """
     if args.skip_empty_text == "false":
         return set()
     texts = read_table(f"{args.data}/text")
     empty = {utt for utt in table if texts.get(utt) == ""}
     if empty == table.keys():
-        raise ValueError(f"{args.data}/text: no utterance has words; write what is said in them")
+        raise ValueError(f"{args.data}/text: no utterance has words; add the transcripts")
     write_table(f"{args.output}/empty_texts", dict.fromkeys(empty, "no words"))
     return empty
 

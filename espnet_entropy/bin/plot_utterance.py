@@ -18,7 +18,7 @@ def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", required=True, help="dump/raw/SET")
     parser.add_argument(
-        "--wav_scp", required=True, help="its recordings, cut by segments beside it"
+        "--wav_scp", required=True, help="its wav.scp; a segments file beside it is used"
     )
     parser.add_argument("--utt", help="utterance id; the one nearest to 4 s if not given")
     parser.add_argument("--calibration", required=True, help="YAML written by calibrate")

@@ -41,10 +41,10 @@ class ErrorRate:
 
 
 def read_text(path: Path) -> dict[str, str]:
-    """Words by utterance, of a Kaldi table, with single blanks between them as jiwer counts them.
+    """Texts of a Kaldi table by utterance, with single spaces between words, as jiwer needs them.
 
     Raises:
-        ValueError: what `read_table` raises, or the file is empty or looks like another format.
+        ValueError: `read_table` fails, or the file is empty or looks like another format.
     """
     texts = {utt: " ".join(text.split()) for utt, text in read_table(path).items()}
     if not texts:

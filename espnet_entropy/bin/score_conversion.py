@@ -53,7 +53,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """All files of a folder, but for pairs that are listed as failed."""
+    """Score all files of a folder except those of pairs that are listed as failed."""
     folder, config = Path(args.folder), MelConfig()
     pairs = without_failed(read_pairs(args.pairs), [folder])
     if not pairs:

@@ -66,8 +66,8 @@ def apply(args) -> None:
     sha256 = read_codebook_hash(args.dump)
     if sha256 is not None:
         write_codebook_hash(args.output, sha256)
-    # Boundaries take the place of entropies, so the hash of the BPE model takes that of the unit
-    # LM's: whatever reads entropies of a unit LM refuses them.
+    # Boundaries replace the entropies, so the hash of the BPE model replaces that of the unit LM:
+    # commands that read entropies refuse this dump.
     (Path(args.output) / UNIT_LM_HASH).unlink(missing_ok=True)
     write_unit_lm_hash(args.output, file_hash(args.bpe_model))
     write_espnet_layout(args.output, write_shard(args.output, 1, arrays()), args.dump)

@@ -1,4 +1,4 @@
-"""Cut a table into the shards of a dump, once: each job then reads its own rows alone."""
+"""Cut a table into the rows of each shard, so that each job only reads its own rows."""
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.shard_rows import write_rows

@@ -5,10 +5,9 @@ begins a segment. json: one line per recording, with units, entropies and segmen
 textgrid: one file per recording in the folder --output, for Praat. ark: Kaldi arks in the folder
 --output: units.scp, (T, 2) units and entropies, and segment_lengths.scp.
 
-With --output, nothing is lost by an error or an interruption: the same command continues. What was
-made so far of a text, of JSON or of arks is kept in OUTPUT.partial. A TextGrid that is there is not
-made again, provided that made_from.jsonl beside it says that bundle, options and recording were the
-same; another one is refused.
+With --output, the same command continues after an error or an interruption. Finished lines of text,
+JSON and arks are kept in OUTPUT.partial. An existing TextGrid is kept if made_from.jsonl beside it
+says that it was made with this bundle and these options from this recording, and refused otherwise.
 """
 
 import json
@@ -81,7 +80,7 @@ def run(args) -> None:
 
 
 def settings_of(args) -> dict:
-    """What the results depend on besides the recordings."""
+    """Settings and models that the results depend on."""
     from espnet_entropy.bundle import identity
 
     names = ("segmenter", "on_change", "rate", "lead", "format")
@@ -89,7 +88,7 @@ def settings_of(args) -> dict:
 
 
 class Made:
-    """A segmentation that counts what it makes, for the summary."""
+    """A segmentation that counts its results for the summary."""
 
     def __init__(self, segmentation, failures: Failures):
         self.segmentation, self.failures = segmentation, failures
@@ -117,7 +116,7 @@ def write_json(args, recordings, made: Made) -> None:
 
 
 def write_lines(args, recordings, made: Made, line_of) -> None:
-    """One line per recording, to a file that appears when whole or to standard output."""
+    """Write one line per recording, atomically to a file or directly to standard output."""
     from espnet_entropy.bin import kept_lines
 
     def make(name: str, recording) -> str:
@@ -179,11 +178,11 @@ def write_textgrids(args, recordings, made: Made) -> None:
     for name in sorted(there):
         if not journal.has(name, sources[name]):
             raise ValueError(
-                f"{targets[name]} is there, but {path} does not say that it was made from "
-                f"{recordings[name].source} as it is now; remove it, or choose another --output"
+                f"{targets[name]} exists, but {path} does not say that it was made from the "
+                f"present {recordings[name].source}; remove it, or choose another --output"
             )
     if there:
-        print(f"{len(there)} are there already", file=sys.stderr)
+        print(f"{len(there)} TextGrids exist already", file=sys.stderr)
     for name in progress([name for name in targets if name not in there], "recordings"):
         known = fingerprint(sources[name])
         try:
@@ -191,7 +190,7 @@ def write_textgrids(args, recordings, made: Made) -> None:
         except ValueError as error:
             made.failures.leave_out(name, error)
             continue
-        # Before the file: one that a killed command has left is known.
+        # Before the TextGrid, so that one of a killed command has its record.
         journal.add(name, known)
         write_textgrid(targets[name], tiers_of(done), done.duration_sec)
     made.failures.write(folder / "failed_utts")
@@ -242,7 +241,7 @@ def write_arks(args, recordings, made: Made) -> None:
 
 
 def exact_line(done) -> str:
-    """JSON with all digits of the entropies."""
+    """JSON with all digits of the entropies, from which arks are made."""
     lengths = [len(segment.units) for segment in done.segments]
     return json.dumps(
         dict(units=done.units.tolist(), entropies=done.entropies.tolist(), lengths=lengths)

@@ -3,8 +3,8 @@
 Writes one line per recording, `name text`, or one JSON object with text, segments (start and end in
 seconds, units) and the rate reached.
 
-With --output, nothing is lost by an error or an interruption: the lines that were made so far are
-kept in OUTPUT.partial, and the same command continues.
+With --output, the same command continues after an error or an interruption: finished lines are kept
+in OUTPUT.partial.
 """
 
 import inspect
@@ -86,7 +86,7 @@ def run(args) -> None:
 
 
 def settings_of(args, decoding: dict) -> dict:
-    """What the lines depend on besides the recordings."""
+    """Settings and models that the lines depend on."""
     from espnet_entropy.bundle import identity
     from espnet_entropy.checkpoint import read_frontend_conf
 

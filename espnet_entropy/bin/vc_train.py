@@ -1,6 +1,6 @@
 """Train a voice conversion; the options are those of ESPnet's trainings."""
 
-from espnet_entropy.bin.common import others_silenced
+from espnet_entropy.bin.common import known_warnings_ignored
 from espnet_entropy.vc.task import ConversionTask
 
 
@@ -9,7 +9,7 @@ def get_parser():
 
 
 def main(cmd=None):
-    with others_silenced():
+    with known_warnings_ignored():
         ConversionTask.main(cmd=cmd)
 
 

@@ -1,4 +1,4 @@
-"""Recordings as parallel_wavegan reads them, WAV of 16 bits at the spectrogram's rate: wav.scp."""
+"""Recordings as parallel_wavegan reads them: 16-bit WAV at the rate of the spectrogram, wav.scp."""
 
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from espnet_entropy.vc.mel import MelConfig
 
 def get_parser():
     parser = make_parser(__doc__)
-    parser.add_argument("--wav_scp", required=True, help="recordings, cut by segments beside it")
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
     parser.add_argument("--mels", required=True, help="mel.scp: the recordings that are wanted")
     parser.add_argument("--mel_conf", type=mapping, default={}, help="settings of the spectrogram")
     parser.add_argument("--output", required=True, help="folder for wav.scp, and copies")
@@ -28,7 +30,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Copy what is in another form; the rest is taken from where it is."""
+    """Copy recordings that have another format; the table names the other ones where they are."""
     recordings, output = read_recordings(args.wav_scp), Path(args.output)
     rate, table = MelConfig(**args.mel_conf).sample_rate, {}
     journal = Journal(output / "made_from.jsonl", {"sample_rate": rate})
@@ -47,7 +49,7 @@ def run(args) -> None:
 
 
 def _copy(recording: Recording, target: Path, journal: Journal) -> None:
-    """Write a recording in the form that is wanted, after its record."""
+    """Write a recording in the vocoder's format, after its record."""
     target.unlink(missing_ok=True)
     rate = journal.settings["sample_rate"]
     journal.add(recording.utterance, fingerprint(recording.origin))

@@ -55,7 +55,7 @@ class Example:
 
     @property
     def name(self) -> str:
-        """That of the utterance, or of the file without folders."""
+        """Name of the utterance, or of the file without its folders."""
         return self.recording.utterance
 
 
@@ -129,7 +129,7 @@ class Explorer:
             return self._add(example.name, waveform, example.text)
 
     def sound(self, key: str) -> Sound | None:
-        """A sound that is still held, which now is the last to go."""
+        """A sound if it is still held; it becomes the last one to be removed."""
         with self._lock:
             if key in self._sounds:
                 self._sounds.move_to_end(key)
@@ -195,7 +195,7 @@ class Explorer:
 
 @contextmanager
 def _errors_for_people(name: str, path: Path | str):
-    """Errors name the sound, but not the place of its file."""
+    """Put the sound's name into errors, and remove the path of its file."""
     try:
         yield
     except ValueError as error:

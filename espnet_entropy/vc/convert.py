@@ -20,7 +20,7 @@ from espnet_entropy.vc.pitch import track_pitch
 from espnet_entropy.vc.task import ConversionTask
 from espnet_entropy.vc.vocoder import Vocoder, find_checkpoint, load_vocoder
 
-# Seconds of a prompt: less tells little of a voice, more costs time without telling much more.
+# Seconds of a prompt: a shorter one says little about a voice, a longer one mostly costs time.
 SHORTEST_PROMPT_SEC, LONGEST_PROMPT_SEC = 1.0, 10.0
 # A sound whose loudest sample is below this amplitude is taken for silence.
 SILENCE = 1e-3
@@ -96,7 +96,7 @@ class VoiceConverter:
         self.model = model.to(device).eval()
         if rate_hz is not None:
             self.model.frontend.set_rate(rate_hz)
-        # What it was made of, for records.
+        # For records: the bundle, and the files that conversions depend on.
         self.bundle, self.files = bundle, {"model": folder / "config.yaml", "checkpoint": weights}
         if vocoder is not None:
             self.files["vocoder"] = find_checkpoint(Path(vocoder))
@@ -280,10 +280,10 @@ def _checkpoint_of(folder: Path, name: str | None) -> Path:
 
 
 def _check_bundle(model: torch.nn.Module, bundle: Path | str, config: dict, folder: Path) -> None:
-    """ValueError if units of this bundle mean something else to the model."""
+    """Raise ValueError if the model was trained with another codebook or unit LM."""
     known = model.frontend.origin.known
     if known.codebook is None:
-        # Models from before their states held this.
+        # Older models have this hash in their config.
         known = known._replace(codebook=config.get("codebook_sha256"))
     check_origin(known, bundle, Bundle.open(bundle).origin, model=folder)
 

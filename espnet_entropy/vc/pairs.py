@@ -36,7 +36,7 @@ def read_pairs(path: Path | str) -> list[Pair]:
 
     Raises:
         ValueError: it cannot be read, has other columns, no row, or a name that is no file name or
-            stands there twice.
+            occurs twice.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
@@ -53,7 +53,7 @@ def read_pairs(path: Path | str) -> list[Pair]:
         if not pair.name or "/" in pair.name or pair.name.startswith("."):
             raise ValueError(f"{path}, line {number}: {pair.name!r} is no name for a file")
         if pair.name in names:
-            raise ValueError(f"{path}, line {number}: {pair.name} stands there twice")
+            raise ValueError(f"{path}, line {number}: {pair.name} occurs a second time")
         names.add(pair.name)
         pairs.append(pair)
     if not pairs:
@@ -62,18 +62,18 @@ def read_pairs(path: Path | str) -> list[Pair]:
 
 
 def failed_path(folder: Path | str, shard: int) -> Path:
-    """Where a shard of conversions lists the pairs that were left out, and why."""
+    """Path of a shard's list of pairs that were left out, with the reasons."""
     return Path(folder) / f"failed.{shard}"
 
 
 def without_failed(pairs: list[Pair], folders: Iterable[Path]) -> list[Pair]:
-    """The pairs that were left out in none of these folders of conversions."""
+    """The pairs that were not left out in any of these folders of conversions."""
     failed = {
         name
         for folder in folders
         for path in folder.glob("failed.*")
         for name in read_table(path)
-        # Another run may have made it.
+        # A later run may have made it.
         if not (folder / f"{name}.wav").exists()
     }
     return [pair for pair in pairs if pair.name not in failed]

@@ -1,4 +1,4 @@
-"""Trained models: checkpoints by our commands and by ESPnet's, and the arks of ESPnet's readers."""
+"""Trained models: checkpoints read by our commands and by ESPnet's, and arks read by ESPnet."""
 
 import kaldiio
 import numpy as np
@@ -11,7 +11,7 @@ from espnet_entropy.data import read_yaml, write_yaml
 
 
 def copy_config(folder, parts):
-    """The unit LM's, with what ESPnet's own training writes besides."""
+    """Checkpoint and other files of the unit LM, as ESPnet's training writes them."""
     config = read_yaml(parts.checkpoint.parent / "config.yaml")
     write_yaml(folder / "config.yaml", config | dict(model="lm", model_conf={}, init=None))
 
@@ -23,7 +23,7 @@ def by_command(folder, parts):
 
 
 def by_espnet(folder, parts):
-    """What `lm_calc_perplexity` and all inference commands call."""
+    """The function that `lm_calc_perplexity` and all inference commands call."""
     from espnet2.tasks.lm import LMTask
 
     LMTask.build_model_from_file(folder / "config.yaml", folder / "lm.pth")
@@ -38,11 +38,11 @@ STATES = {
     ),
     "names of another model": (
         lambda s: s | {"decoder.weight": torch.ones(2)},
-        r"lm\.pth does not fit .*; left over: decoder\.weight; give a checkpoint",
+        r"lm\.pth does not fit .*; unexpected: decoder\.weight; give a checkpoint",
     ),
     "other shapes": (
         lambda s: {n: t[:1] for n, t in s.items()},
-        r"lm\.pth does not fit .*; other shapes: lm\.\S+ \[1, \d+\] in place of \[14, 16\]",
+        r"lm\.pth does not fit .*; other shapes: lm\.\S+ \[1, \d+\] instead of \[14, 16\]",
     ),
     "module. before all names": (
         lambda s: {f"module.{n}": t for n, t in s.items()},
@@ -51,7 +51,7 @@ STATES = {
     "of nothing": (lambda s: {}, "missing: lm"),
     "of a training": (
         lambda s: {"model": s, "epoch": 3},
-        r"lm\.pth is not the state of one model; take an epoch's or an averaged model",
+        r"lm\.pth is not the state of a model; use the model of an epoch or an averaged model",
     ),
 }
 for _reader in (by_command, by_espnet):
@@ -69,7 +69,7 @@ for _reader in (by_command, by_espnet):
         copy_config(folder, parts)
         reader(folder, parts)
 
-    @case(f"checkpoint {_reader.__name__}: a pickle", r"lm\.pth is no checkpoint of weights alone")
+    @case(f"checkpoint {_reader.__name__}: a pickle", r"lm\.pth cannot be read as weights alone")
     def _(folder, parts, reader=_reader):
         copy_config(folder, parts)
         written(folder / "lm.pth", f"cos\nsystem\n(S'touch {folder}/witness'\ntR.")

@@ -190,9 +190,9 @@ for _module in (tokenize_recordings, transcribe):
     _command = _module.__name__.rpartition(".")[2]
     for _name, _files, _message in (
         ("a missing file", ["none.wav"], r"none\.wav: there is no file"),
-        ("a file twice", ["{a}", "{a}"], "utt-a.wav is named twice; name each recording once"),
-        ("no files", [], "give sound files, or --wav_scp"),
-        ("files and a table", ["{a}", "--wav_scp", "{scp}"], "give sound files, or --wav_scp"),
+        ("a file twice", ["{a}", "{a}"], "utt-a.wav is given twice; give each recording once"),
+        ("no files", [], "give one of these: sound files"),
+        ("files and a table", ["{a}", "--wav_scp", "{scp}"], "give one of these: sound files"),
         ("an unknown device", ["{a}", "--device", "foo"], "device 'foo' cannot be used"),
     ):
 

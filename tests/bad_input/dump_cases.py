@@ -17,11 +17,11 @@ RECORDINGS = {
     "latin-1": ("utt-ä x.wav\n".encode("latin-1"), r"w\.scp is not UTF-8"),
     "utf-16": ("a b\n".encode("utf-16"), r"w\.scp is not UTF-8"),
     "a byte order mark": (b"\xef\xbb\xbfutt-a {data}/utt-a.wav\n", r"w\.scp, line 1: .*without"),
-    "an utterance twice": (b"utt-a x\nutt-a y\n", r"w\.scp, line 2: utt-a stands there twice"),
+    "an utterance twice": (b"utt-a x\nutt-a y\n", r"w\.scp, line 2: utt-a occurs a second time"),
     "an empty line": (b"utt-a x\n\n", r"w\.scp, line 2: empty line"),
-    "no path": (b"utt-a\n", r"utt utt-a: no sound file is named.*wav\.scp"),
+    "no path": (b"utt-a\n", r"utt utt-a: no sound file is given.*wav\.scp"),
     "a shell command": (b"utt-a touch {folder}/witness |\n", "utt utt-a: .*is not run"),
-    "an address": (b"utt-a http://127.0.0.1:9/a.wav\n", "utt utt-a: .*Download it"),
+    "an address": (b"utt-a http://127.0.0.1:9/a.wav\n", "utt utt-a: .*download the file"),
     "a missing file": (b"utt-a none.wav\n", r"utt utt-a: there is no file none\.wav"),
     "a folder": (b"utt-a {folder}\n", "utt utt-a: .*is a folder"),
     "a table": (b"utt-a {folder}/w.scp\n", r"utt utt-a: .*w\.scp cannot be decoded"),
@@ -166,7 +166,7 @@ for _name, _content in (
     ("a pickle that writes a file", b"cos\nsystem\n(S'touch witness'\ntR."),
 ):
 
-    @case(f"dump_entropies: a checkpoint, {_name}", r"lm\.pth is no checkpoint of weights alone")
+    @case(f"dump_entropies: a checkpoint, {_name}", r"lm\.pth cannot be read as weights alone")
     def _(folder, parts, content=_content):
         content = content or parts.checkpoint.read_bytes()[:3000]
         entropies_of(folder, parts, unit_lm=lm_with(folder, parts, content))
@@ -193,7 +193,7 @@ SETS = {
     "text with a byte order mark": (dict(text="\ufeffutt0 a\nutt1 b\n"), "text, line 1: .*mark"),
     "text of an utterance twice": (
         dict(text="utt0 a\nutt0 b\nutt1 c\n"),
-        "line 2: utt0 stands",
+        "line 2: utt0 occurs",
     ),
     "no speaker file": (dict(utt2spk=None), "utt2spk cannot be read"),
     "a speaker for one less": (dict(utt2spk="utt0 s\n"), "utt2spk lacks 1 utterances"),

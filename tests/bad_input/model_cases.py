@@ -230,7 +230,7 @@ def _(folder, parts):
     Bundle.open(parts.bundle).check_dump(folder, needs_unit_lm=False)
 
 
-# A model and a bundle: (segmenter, part of the bundle that is another one, message)
+# A model and another bundle: (segmenter, part of the bundle that differs, message)
 OTHERS = [
     ("global", "codebook", "trained with the codebook .*but .*bundle has 0000"),
     ("global", "unit_lm", "trained with the unit LM .*but .*bundle has 0000"),
@@ -250,7 +250,7 @@ for _segmenter, _part, _message in OTHERS:
         trained.origin.check(bundle, Bundle.open(bundle).origin)
 
 
-@case("model: a source token list that is shuffled", "tokens.txt has '1' at place 0, where '0'")
+@case("model: a source token list that is shuffled", "tokens.txt has '1' at position 0 instead")
 def _(folder, parts):
     tokens = [*map(str, range(12)), "<unk>", "<sos/eos>"]
     tokens[:2] = "1", "0"
@@ -258,7 +258,7 @@ def _(folder, parts):
     check_source_tokens(Namespace(frontend="entropy", src_token_list=str(folder / "tokens.txt")))
 
 
-@case("model: a dump of units and entropies, flattened", r"no waveform: its 10 .* \(5, 2\) matrix")
+@case("model: a dump of units and entropies, flattened", r"a waveform: its 10 .* \(5, 2\) matrix")
 def _(folder, parts):
     flat = torch.stack([torch.arange(5.0), torch.rand(5)], dim=1).reshape(1, 10)
     frontend(parts)(flat, torch.tensor([10]))

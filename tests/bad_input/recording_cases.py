@@ -1,4 +1,4 @@
-"""Recordings by name: segments, channels, sounds in arks, lists, and what is no file."""
+"""Recordings by name: segments, channels, sounds in arks, lists, and entries that are not files."""
 
 import shutil
 
@@ -26,21 +26,24 @@ SEGMENTS = {
     "no times": ("x utt-a\n", r"segments, line 1: 'utt-a' is not `recording start end`"),
     "five columns": ("x utt-a 0 1 A\n", "segments, line 1: .* is not `recording start end`"),
     "times that are words": ("x utt-a 0 end\n", "segments, line 1: .* is not `recording"),
-    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is no stretch"),
-    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is no stretch"),
-    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is no stretch"),
-    "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is no stretch"),
-    "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is no stretch"),
-    "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is no stretch"),
+    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is not a part"),
+    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is not a part"),
+    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is not a part"),
+    "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is not a part"),
+    "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is not a part"),
+    "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is not a part"),
     "an end 0.6 s late": (
         "x utt-a 0.5 1.9\n",
         "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.30 s",
     ),
     "a start behind the end": ("x utt-b 0.8 -1\n", "utt x: .*utt-b.wav, which is 0.70 s.*correct"),
     "shorter than a frame": ("x utt-b 0.1 0.101\n", "utt x: .*too short for one frame"),
-    "an utterance twice": ("x utt-a 0 1\nx utt-b 0 1\n", "segments, line 2: x stands there twice"),
+    "an utterance twice": (
+        "x utt-a 0 1\nx utt-b 0 1\n",
+        "line 2: x occurs a second time",
+    ),
     "empty": ("", "segments is empty; remove it"),
-    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: a byte order mark"),
+    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: byte order mark"),
 }
 for _name, (_content, _message) in SEGMENTS.items():
 
@@ -52,7 +55,7 @@ for _name, (_content, _message) in SEGMENTS.items():
         assert utts == list(data.read_table(folder / "segments"))
 
 
-@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it anew, or remove it")
+@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it again, or remove it")
 def _(folder, parts):
     shutil.copy(parts.wav_scp, folder / "wav.scp")
     written(folder / "segments", "x utt-a 0 1\n")
@@ -108,7 +111,7 @@ def ark_table(folder, sound=(16000, INT16), **options):
 
 
 class Witness:
-    """Its pickle leaves a file behind where it is executed."""
+    """Its pickle makes a file if it is executed."""
 
     def __init__(self, folder):
         self.path = f"{folder}/witness"
@@ -136,12 +139,16 @@ for _name, _make, _message in (
     ("an array", lambda f: ark_table(f, INT16, write_function="numpy"), "utt a: .*holds no sound"),
     ("a pickle", lambda f: ark_table(f, Witness(f), write_function="pickle"), "utt a: .*no sound"),
     ("text", lambda f: ark_table(f, np.ones(5), text=True), "utt a: .*holds no sound"),
-    ("cut off", cut_off, r"utt a: .*w\.ark:2 is cut off"),
-    ("flac.ark, cut off", lambda f: cut_off(f, **FLAC), r"utt a: .*w\.ark:2 is cut off"),
+    ("cut off", cut_off, r"utt a: .*w\.ark:2 is truncated"),
+    ("flac.ark, cut off", lambda f: cut_off(f, **FLAC), r"utt a: .*w\.ark:2 is truncated"),
     ("another offset", lambda f: with_entry(f, "{}/w.ark:3"), r"w\.ark:3 holds no sound"),
     ("behind the end", lambda f: with_entry(f, "{}/w.ark:999999"), "w.ark:999999 holds no sound"),
     ("no such ark", lambda f: with_entry(f, "{}/none.ark:2"), "utt a: there is no file .*none.ark"),
-    ("a range", lambda f: with_entry(f, "{}/w.ark:2[0:9]"), "utt a: .* is a range .*cut it by"),
+    (
+        "a range",
+        lambda f: with_entry(f, "{}/w.ark:2[0:9]"),
+        "utt a: .* is a range .*use a segments file",
+    ),
     ("without an offset", lambda f: with_entry(f, "{}/w.ark"), r"w\.ark cannot be decoded"),
 ):
 
@@ -150,18 +157,18 @@ for _name, _make, _message in (
         units_of(folder, parts, wav_scp=make(folder))
 
 
-# What tokenize and transcribe say of tables and lists whose entries are no files
+# Errors of tokenize and transcribe for tables and lists whose entries are not files
 
 ENTRIES = {
     "a pipe": ("touch {folder}/witness |", "a: 'touch .*' is a shell command; it is not run"),
-    "an address": ("http://127.0.0.1:9/a.wav", "a: http.* is an address.*Download it"),
-    "no path": ("", r"a: no sound file is named.*wav\.scp"),
+    "an address": ("http://127.0.0.1:9/a.wav", "a: http.* is an address.*download the file"),
+    "no path": ("", r"a: no sound file is given.*wav\.scp"),
     "two files": ("{data}/utt-a.wav {data}/utt-b.wav", "a: .* has 2 columns.*one sound file"),
     "a file and its length": ("{data}/utt-a.wav 1.3", "a: .* has 2 columns.*remove other columns"),
     "a missing file": ("none.wav", "a: there is no file none.wav"),
     "an ark that is missing": ("none.ark:12", "a: there is no file none.ark"),
     "a matrix's ark": ("{units}:4", "a: .*holds no sound"),
-    "a folder": ("{data}", "a: .* is a folder; name a sound file"),
+    "a folder": ("{data}", "a: .* is a folder; give a sound file"),
 }
 
 
@@ -193,7 +200,7 @@ for _name, (_entry, _message) in ENTRIES.items():
         scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
         units_of(folder, parts, wav_scp=scp)
 
-    if _name != "a matrix's ark":  # which is opened when the model is loaded
+    if _name != "a matrix's ark":  # transcribe opens it after it has loaded the model
 
         @case(f"entries: transcribe, {_name}", _message)
         def _(folder, parts, entry=_entry):
@@ -206,10 +213,10 @@ for _name, (_entry, _message) in ENTRIES.items():
 for _name, _content, _message in (
     ("CRLF and an empty line", "{data}/utt-a.wav\r\n\r\n{data}/utt-b.wav\r\n", None),
     ("no line end", "{data}/utt-a.wav", None),
-    ("empty", "\n", "names no recordings"),
-    ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: a byte order mark"),
+    ("empty", "\n", "has no recordings"),
+    ("a byte order mark", "\ufeff{data}/utt-a.wav\n", "list, line 1: byte order mark"),
     ("a missing file", "{data}/utt-a.wav\nnone.wav\n", "none.wav: there is no file"),
-    ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is named twice"),
+    ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is given twice"),
     ("a Kaldi table", "utt-a {data}/utt-a.wav\n", "there is no file utt-a .*/utt-a.wav"),
 ):
 
@@ -220,7 +227,7 @@ for _name, _content, _message in (
         assert names == [f"{parts.data}/utt-a.wav", f"{parts.data}/utt-b.wav"][: len(names)]
 
 
-# Label files of others
+# Label files of other toolkits
 
 for _name, _content, _options, _message in (
     ("textless-nlp's", "a|7 7 7\n", dict(format="textless"), None),

@@ -66,7 +66,7 @@ def _(folder, parts):
 
 
 def warns(path, pattern):
-    """The samples, read with a warning that says this and names the file."""
+    """The samples, which are read with this warning, with the file's name in it."""
     with pytest.warns(audio.SoundWarning, match=f"{path.name} {pattern}"):
         return audio.read_audio(path, 16000)
 
@@ -76,7 +76,7 @@ for _name in ("a.wav", "a.flac", "a.m4a", "a.webm", "a.mp3", "a.wma"):
     @case(f"audio: cut off in the samples, {_name}", None)
     def _(folder, parts, name=_name):
         sounds.cut(sounds.written(folder, name), 0.5)
-        samples = warns(folder / name, r"is cut off: 4\.0. s by its header, [12]\... s are read")
+        samples = warns(folder / name, r"is truncated: its header states 4\.0. s, but [12]\... s")
         assert 1.5 < len(samples) / 16000 < 2.2
 
 
@@ -88,9 +88,9 @@ def _(folder, parts):
 
 @case("audio: cut off in the samples, Ogg", None)
 def _(folder, parts):
-    """Ogg files have no length in front, but a mark at their end."""
+    """Ogg files state no length at their beginning, but have a mark at their end."""
     sounds.cut(sounds.written(folder, "a.opus"), 0.6)
-    warns(folder / "a.opus", r"ends too early, as if it was cut off; \d\.\d\d s are read")
+    warns(folder / "a.opus", r"ends too early and may be truncated; \d\.\d\d s are read")
 
 
 for _name in ("a.opus", "a.flac", "a.m4a", "a.mp3"):
@@ -131,7 +131,7 @@ def _(folder, parts):
 def _(folder, parts):
     path = sound(folder / "a.wav")
     path.write_bytes(2 * path.read_bytes())
-    warns(path, r"has \d+ bytes behind the sound that its header states; they are not read")
+    warns(path, r"has \d+ bytes after the sound that its header states; they are not read")
 
 
 @case("audio: a WAV header that states too little", None)
@@ -186,13 +186,13 @@ def _(folder, parts):
     audio.read_audio(sound(folder / "a.wav", endian="BIG"), 16000)
 
 
-@case("audio: no header", "a.ul has no header, so its rate is unknown")
+@case("audio: no header", "a.ul has no header, so its sample rate is unknown")
 def _(folder, parts):
     (folder / "a.ul").write_bytes(bytes(range(256)) * 40)
     audio.read_audio(folder / "a.ul", 16000)
 
 
-@case("audio: joined Ogg Vorbis files of other settings", "a.ogg consists of .* split it")
+@case("audio: joined Ogg Vorbis files of other settings", "a.ogg consists of .* split the file")
 def _(folder, parts):
     made = [sound(folder / "a.ogg", rate=rate).read_bytes() for rate in (16000, 44100)]
     (folder / "a.ogg").write_bytes(b"".join(made))
@@ -228,7 +228,7 @@ for _name, _make in BROKEN_AUDIO.items():
 
 for _name in ("http://127.0.0.1:9/a.wav", "ftp://x/a.wav", "rtsp://x/y"):
 
-    @case(f"audio: {_name}", "is an address.*Download it")
+    @case(f"audio: {_name}", "is an address.*download the file")
     def _(folder, parts, name=_name):
         audio.read_audio(name, 16000)
 

@@ -1,4 +1,4 @@
-"""Output folders and files that hold results of other recordings, models or options."""
+"""Output folders and files with results of other recordings, models or options."""
 
 import shutil
 
@@ -20,7 +20,7 @@ from espnet_entropy.shards import CODEBOOK_HASH, made_from_path, shard_paths
 
 
 def copied(folder, parts):
-    """wav.scp of copies of the recordings."""
+    """A wav.scp of copies of the recordings."""
     table = {u: shutil.copy(p, folder) for u, p in data.read_table(parts.wav_scp).items()}
     data.write_table(folder / "wav.scp", table)
     return folder / "wav.scp"
@@ -98,7 +98,7 @@ for _name, _change, _message in (
         ends_with(tokenize_recordings, **given | change)
 
 
-@case("stale: tokenize, a TextGrid of another recording", "utt-a.TextGrid is there, .*remove it")
+@case("stale: tokenize, a TextGrid of another recording", "utt-a.TextGrid exists, .*remove it")
 def _(folder, parts):
     given = dict(wav_scp=copied(folder, parts), bundle=parts.bundle, output=folder / "g") | GRIDS
     ends_with(tokenize_recordings, **given)
@@ -110,7 +110,7 @@ def _(folder, parts):
 
 
 def made_again(module, folder, **options):
-    """Run a command twice, with a change in between; its shard must be what a fresh one is."""
+    """Run a command twice, with a change in between; its shard must equal a fresh one."""
     change, given = options.pop("change"), options
     ends_with(module, **given, output=folder / "d")
     given |= change() or {}

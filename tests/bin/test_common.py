@@ -109,7 +109,7 @@ def warn(category, module):
     warnings.warn_explicit(module, category, "f.py", 1, module=module)
 
 
-def test_what_others_say_about_themselves_is_silent(recwarn, caplog):
+def test_known_warnings_of_libraries_are_ignored(recwarn, caplog):
     with common.user_errors():
         for category, module in (
             (FutureWarning, "espnet2.enh.layers.uses2_swin"),
@@ -135,7 +135,7 @@ def test_all_other_warnings_are_shown(caplog):
             logging.warning("the loss is not finite")
     assert [(w.category, str(w.message)) for w in caught] == shown
     assert [record.getMessage() for record in caplog.records] == ["the loss is not finite"]
-    # Nothing is left behind.
+    # The filters from before are there again.
     with pytest.warns(FutureWarning):
         warn(FutureWarning, "espnet2.train.trainer")
     logging.warning("Set decoder to none as ctc_weight==1.0")

@@ -78,12 +78,13 @@ def test_a_partial_comparison(parts, compare, tmp_path):
     assert "`./run_rates.sh`, commit " in text and "seeds 0 1, 8 epochs" in text
     assert "| dense | 2 | 51.0 ± 1.4 | 51.0 ± 1.4 | 50.0 |" in text
     assert "| global10 | 1 | 49.0 | 49.0 | " in text
-    # uniform10 is no entropy segmenter; the choice is on the seeds that both others have.
+    # uniform10 is not an entropy segmenter; the choice uses the seeds that both others have.
     assert "chosen on dev: **dp10**, the best mean WER there (48.0 %)" in text
-    assert "(dp10, global10; 1 of 2 seeds, and fewer than 3 decide nothing)" in text
+    assert "(dp10, global10; 1 of 2 seeds; fewer than 3 are too few to decide)" in text
     assert (
         "- dense: dense (mean, the same aggregator) has 51.0 % and dp10 50.0 %, 1.0 points better "
-        "by mean (seed 0 -0.5, seed 1 -1.5; 2 of 2 seeds, and fewer than 3 decide nothing)." in text
+        "by mean (seed 0 -0.5, seed 1 -1.5; 2 of 2 seeds; fewer than 3 are too few to decide)."
+        in text
     )
     assert "- uniform: uniform10 (mean, the same aggregator) has 10.0 % and dp10 50.0 %, " in text
     assert "- fixed: not run." in text
@@ -103,7 +104,7 @@ def test_more_bleu_is_better(parts, compare, tmp_path):
 
 def test_nothing_has_run(compare, tmp_path):
     text = compare()
-    assert "| dp10 | not run |" in text and "at 10 Hz: open, none has run." in text
+    assert "| dp10 | not run |" in text and "at 10 Hz: open, since none has run." in text
     assert "rates.png" not in text and not (tmp_path / "rates.png").exists()
 
 
@@ -113,7 +114,7 @@ def recommended(text):
 
 def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare, tmp_path):
     add_model(parts, tmp_path, "dp10", 0, 48, 50)
-    # As in core_sounds: the dense system with CALE is the worse one on both sets.
+    # As in core_sounds, the dense system with CALE is worse on both sets.
     add_model(parts, tmp_path, "dense", 0, 52, 55, aggregator="cale")
     add_model(parts, tmp_path, "dense+mean", 0, 49, 47)
     # Better on dev, but with another aggregator.
@@ -126,16 +127,16 @@ def test_a_baseline_has_the_aggregator_of_the_recommended_system(parts, compare,
         "- dense: dense+mean (mean, the same aggregator) has 47.0 % and dp10 50.0 %, 3.0 points"
         in text
     )
-    # Chosen on dev, although the other one is better on test.
+    # This one is chosen on dev, although the other one is better on test.
     assert (
-        "- uniform: uniform10+max (max, another aggregator, as none with the same has run) has "
+        "- uniform: uniform10+max (max, none with the same aggregator has run) has "
         "52.0 % and dp10 50.0 %, 2.0 points better" in text
     )
     for order in (systems[::-1], systems[3:] + systems[:3]):
         assert recommended(compare(("systems", order))) == text
 
 
-def test_equal_systems_are_told_apart_by_name_and_not_by_order(parts, compare, tmp_path):
+def test_of_equal_systems_the_first_by_name_is_chosen(parts, compare, tmp_path):
     for system in ("global10", "dp10", "dense", "dense+mean"):
         add_model(parts, tmp_path, system, 0, 48, 50)
     systems = ["global10", "dense+mean", "dp10", "dense"]
@@ -148,11 +149,11 @@ def test_equal_systems_are_told_apart_by_name_and_not_by_order(parts, compare, t
 def test_systems_that_share_no_seed_are_not_compared(parts, compare, tmp_path):
     add_model(parts, tmp_path, "global10", 0, 49, 49)
     add_model(parts, tmp_path, "dp10", 1, 48, 48)
-    assert "open, no seed has run with all of dp10, global10." in recommended(compare())
+    assert "open, since no seed has run with all of dp10, global10." in recommended(compare())
     add_model(parts, tmp_path, "dp10", 0, 48, 48)
     add_model(parts, tmp_path, "dense", 2, 40, 40)
     text = recommended(compare(("seeds", [0, 1, 2])))
-    assert "- dense: open, no seed has run with all of dp10, dense." in text
+    assert "- dense: open, since no seed has run with all of dp10, dense." in text
 
 
 def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):

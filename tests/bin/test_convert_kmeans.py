@@ -91,7 +91,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_arrays_that_are_no_centroids_are_refused(tmp_path, what):
+def test_arrays_that_are_not_centroids_are_refused(tmp_path, what):
     array, message = WRONG[what]
     np.save(tmp_path / "km.npy", array)
     with pytest.raises(SystemExit, match=message):
@@ -128,7 +128,7 @@ class Evil:
 
 def test_no_pickle_is_executed_unasked(tmp_path):
     joblib.dump(Evil(tmp_path / "executed"), tmp_path / "km.mdl")
-    with pytest.raises(SystemExit, match="is a pickle .*say --execute_pickle true"):
+    with pytest.raises(SystemExit, match="is a pickle .*use --execute_pickle true"):
         take(tmp_path / "km.mdl", tmp_path / "codebook", execute_pickle="false")
     assert not (tmp_path / "executed").exists()
     with pytest.raises(SystemExit, match="holds a TextIOWrapper without cluster_centers_"):
@@ -153,7 +153,7 @@ def test_what_does_not_fit_is_refused(kmeans, tmp_path):
 
 
 def save_hubert(path):
-    """A tiny HuBERT whose layers differ, which those of a random one hardly do."""
+    """A tiny HuBERT whose layers differ more than those of a random HuBERT."""
     model = HubertModel.from_pretrained(tiny_models.save_hubert(path))
     with torch.no_grad():
         for weight in model.encoder.layers.parameters():
@@ -210,12 +210,12 @@ def test_a_codebook_of_another_layer_is_refused(hubert, tmp_path):
 def test_labels_of_another_codebook_are_refused(hubert, tmp_path):
     labels = {utt: " ".join(map(str, (units + 1) % 12)) for utt, units in hubert.units.items()}
     write_table(tmp_path / "labels", labels)
-    with pytest.raises(SystemExit, match="only 0.0 % .*so these are other weights or other labels"):
+    with pytest.raises(SystemExit, match="only 0.0 % .*so the weights or the labels are others"):
         check(hubert, tmp_path / "codebook", labels=tmp_path / "labels")
 
 
 def test_a_few_units_may_differ(hubert, tmp_path):
-    """As between toolkits: each twentieth unit, and a frame less at the end."""
+    """Every twentieth unit differs and one frame is missing at the end, as between toolkits."""
     labels = {}
     for utt, units in hubert.units.items():
         units = units[:-1].copy()
@@ -246,7 +246,9 @@ def test_labels_need_recordings(hubert, tmp_path):
 
 
 @pytest.mark.parametrize("compute_labels", [True, False])
-def test_the_distance_stands_beside_that_of_the_training(parts, tmp_path, capsys, compute_labels):
+def test_the_distance_is_printed_beside_that_of_the_training(
+    parts, tmp_path, capsys, compute_labels
+):
     extractor = MfccExtractor(num_mel=20, num_ceps=5, deltas=False)
     waves = [torch.from_numpy(tiny.wave(seed, 2.0)) for seed in range(3)]
     features = torch.cat([extractor(w[None], torch.tensor([len(w)]))[0][0] for w in waves]).numpy()
@@ -254,7 +256,7 @@ def test_the_distance_stands_beside_that_of_the_training(parts, tmp_path, capsys
     joblib.dump(kmeans.fit(features), tmp_path / "km.mdl")
     take(tmp_path / "km.mdl", tmp_path / "codebook", wav_scp=parts.wav_scp)
     known = read_yaml(tmp_path / "codebook/config.yaml")["codebook"]["inertia"]
-    # Without labels it is scikit-learn's running mean over the batches.
+    # Without labels, scikit-learn keeps a running mean over the batches.
     assert known == pytest.approx(-kmeans.score(features) / len(features), rel=0.2)
     printed = capsys.readouterr().out
     assert "units: mean squared distance" in printed and f"of the codebook: {known:.4g})" in printed

@@ -38,7 +38,7 @@ def test_the_dumps_own_units(parts, tmp_path):
     assert all((units[utt] == expected[utt]).all() for utt in units)
 
 
-def test_other_formats_are_read_where_they_are_named(tmp_path):
+def test_other_formats_are_read_if_they_are_named(tmp_path):
     expected = {"1-b": [7, 7, 7, 3, 3], "1-a": [0]}
 
     def read(text, **options):
@@ -51,7 +51,7 @@ def test_other_formats_are_read_where_they_are_named(tmp_path):
     for names in ("names", "set.tsv"):
         km = dict(format="km", names=tmp_path / names)
         assert read("7 7 7 3 3\n0\n", **km) == expected
-    # Names that look like units are taken where a person says that they are names.
+    # Names that look like units are accepted if the user says that they are names.
     assert read("7 7 3\n8 0\n", format="espnet") == {"7": [7, 3], "8": [0]}
 
 
@@ -63,8 +63,8 @@ def test_other_formats_are_read_where_they_are_named(tmp_path):
         ("7\n", {}, "only numbers as names"),
         ("7 7\n", dict(format="km"), "--format km and --names belong together"),
         ("a 7\n", dict(names="labels.txt"), "--format km and --names belong together"),
-        ("a 7\n", dict(format="textless"), "labels.txt: '' .* needs a name"),
-        ("a b|7\n", dict(format="textless"), "labels.txt: 'a b' .* needs a name"),
+        ("a 7\n", dict(format="textless"), "labels.txt: '' .* needs its own name"),
+        ("a b|7\n", dict(format="textless"), "labels.txt: 'a b' .* needs its own name"),
         ("a|7\na|8\n", dict(format="textless"), "labels.txt: 'a' occurs twice"),
         ("7 7\n8\n", dict(format="km", names="a\n"), "names names 1 utterances, but .* 2 lines"),
         ("7 7\n8\n", dict(format="km", names="a\na\n"), "names: 'a' occurs twice"),
@@ -95,7 +95,7 @@ def test_other_formats_are_refused(tmp_path, text, options, message):
         ("utt-a \u0662\n", "utt utt-a: unit ids are whole numbers"),
         ("", "labels.txt is empty"),
         ("utt-a -1\n", r"ids lie in \[-1, -1\]"),
-        ("utt-a 1\nutt-a 2\n", "line 2: utt-a stands there twice"),
+        ("utt-a 1\nutt-a 2\n", "line 2: utt-a occurs a second time"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path, text, message):

@@ -76,5 +76,5 @@ def test_units_out_of_range_are_named(parts, tmp_path):
 def test_whole_shards_are_left_alone(parts, capsys):
     before = shard_paths(parts.dump, 1)[0].stat().st_mtime_ns
     add(parts, parts.dump)
-    assert "there already" in capsys.readouterr().out
+    assert "is complete" in capsys.readouterr().out
     assert shard_paths(parts.dump, 1)[0].stat().st_mtime_ns == before

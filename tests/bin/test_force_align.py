@@ -70,19 +70,19 @@ def test_parts_of_other_recordings_are_made_again(data, tmp_path):
     folder, calls = data
     tiny.command(force_align, data=folder, output=tmp_path / "out")
     calls.clear()
-    # Longer, under the same name.
+    # A longer recording under the same name.
     (folder / "utt-e.wav").write_bytes((folder / "utt-d.wav").read_bytes())
     tiny.command(force_align, data=folder, output=tmp_path / "out")
     assert calls == ["two three"]
     assert read_ctm(tmp_path / "out/words.ctm")["utt-e"][-1].end_sec == pytest.approx(1.62)
-    # What an older version has left without a record.
+    # Parts of an older version have no record.
     for record in (tmp_path / "out/parts").glob("*.made_from"):
         record.unlink()
     tiny.command(force_align, data=folder, output=tmp_path / "out")
     assert len(calls) == 6
 
 
-def test_phones_of_another_aligner_do_not_stay(data, tmp_path, monkeypatch):
+def test_phones_of_another_aligner_are_removed(data, tmp_path, monkeypatch):
     folder, _ = data
     model = tmp_path / "whisper"
     model.mkdir()
@@ -96,7 +96,7 @@ def test_phones_of_another_aligner_do_not_stay(data, tmp_path, monkeypatch):
     assert (tmp_path / "out/phones.ctm").exists()
     tiny.command(force_align, data=folder, output=tmp_path / "out", whisper=model)
     assert not (tmp_path / "out/phones.ctm").exists()
-    # Other weights at the same place.
+    # Other weights under the same path.
     parts = set((tmp_path / "out/parts").glob("*.json"))
     before = {path: path.stat().st_mtime_ns for path in parts}
     (model / "model.bin").write_bytes(b"WEIGHTS")

@@ -58,7 +58,7 @@ def test_the_parts_of_the_dump_are_named_and_others_are_refused(made, parts, nam
     with pytest.raises(SystemExit, match="org/train holds .* of another .*choose another --output"):
         link(made)
     assert Path("dump/raw/org/train/wav.scp").read_text() == before
-    # A dump that does not say whose it is must not borrow the name of a former one.
+    # A dump without a hash must not keep the hash of an earlier dump.
     (made / "train" / name).unlink()
     link(made)
     assert not Path("dump/raw/train", name).exists()

@@ -78,7 +78,7 @@ def test_command_writes_json_and_prints_a_line(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "hyp, message",
-    [("u1 a\nu1 b\n", "line 2: u1 stands there twice"), ("", "no utterances"), ("u2 a\n", "u1")],
+    [("u1 a\nu1 b\n", "line 2: u1 occurs a second time"), ("", "no utterances"), ("u2 a\n", "u1")],
 )
 def test_command_ends_with_a_message_and_no_output(tmp_path, hyp, message):
     (tmp_path / "ref").write_text("u1 a\n")

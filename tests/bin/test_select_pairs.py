@@ -49,7 +49,7 @@ def test_a_folder_of_pairs(parts, data, tmp_path, capsys):
     assert origin_of_dump(output) == origin_of_dump(parts.dump) != Origin()
 
 
-def test_the_unit_lm_is_known_too(parts, data, tmp_path):
+def test_the_hash_of_the_unit_lm_is_copied_too(parts, data, tmp_path):
     dump = tiny.own_dump(parts, tmp_path / "dump")
     (dump / UNIT_LM_HASH).write_text(64 * "1" + "\n")
     call(parts, data, tmp_path / "pairs", dump=dump)

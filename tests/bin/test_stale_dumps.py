@@ -1,4 +1,4 @@
-"""Dumps into a folder that holds other ones: nothing old is taken for what is asked for now."""
+"""Dumps into a folder that has other dumps: stale shards are made again or refused."""
 
 import shutil
 from types import SimpleNamespace
@@ -52,13 +52,13 @@ RECORDING_DUMPS = pytest.mark.parametrize("module", [dump, dump_units, dump_acou
 def test_another_recording_under_the_same_key(parts, data, tmp_path, module, capsys):
     given = options(parts, data, module)
     tiny.command(module, **given, output=tmp_path / "set")
-    # As long as the former one.
+    # It has the same length as the former recording.
     soundfile.write(data / "utt-b.wav", tiny.wave(9, 0.7), tiny.SAMPLE_RATE, subtype="FLOAT")
     tiny.command(module, **given, output=tmp_path / "set")
     assert "is made again: utt-b has changed since" in capsys.readouterr().out
     tiny.command(module, **given, output=tmp_path / "fresh")
     assert ark(tmp_path / "set") == ark(tmp_path / "fresh")
-    # The same when the key names another file, or there is one more.
+    # The key may also name another file, or the table may have one more key.
     table = read_table(data / "wav.scp")
     write_table(data / "wav.scp", table | {"utt-a": table["utt-b"]})
     tiny.command(module, **given, output=tmp_path / "set")
@@ -69,20 +69,20 @@ def test_another_recording_under_the_same_key(parts, data, tmp_path, module, cap
 
 
 @RECORDING_DUMPS
-def test_a_moved_data_folder_is_no_other_one(parts, data, tmp_path, module, capsys):
+def test_a_moved_data_folder_counts_as_the_same(parts, data, tmp_path, module, capsys):
     tiny.command(module, **options(parts, data, module), output=tmp_path / "set")
     data.rename(tmp_path / "moved")
     given = options(parts, point_to(tmp_path / "moved"), module)
     tiny.command(module, **given, output=tmp_path / "set")
-    assert "is there already" in capsys.readouterr().out
+    assert "is complete" in capsys.readouterr().out
 
 
 @RECORDING_DUMPS
-def test_what_an_older_version_has_made_is_made_again(parts, data, tmp_path, module, capsys):
+def test_shards_of_an_older_version_are_made_again(parts, data, tmp_path, module, capsys):
     given = options(parts, data, module)
     tiny.command(module, **given, output=tmp_path / "set")
     made_from_path(tmp_path / "set", 1).unlink()
-    for expected in ("made again: no record says what it was made from", "is there already"):
+    for expected in ("made again: no record says what it was made from", "is complete"):
         tiny.command(module, **given, output=tmp_path / "set")
         assert expected in capsys.readouterr().out
 
@@ -96,10 +96,10 @@ def test_other_segments_or_another_channel_of_the_same_files(parts, data, tmp_pa
         tiny.command(module, **given, **channel)
         said = capsys.readouterr().out
         assert ("one has changed since" in said) == ((end, channel) != (0.5, {}))
-        assert "is there already" in said
+        assert "is complete" in said
 
 
-def test_a_recording_that_was_left_out_and_is_there_now(parts, data, tmp_path):
+def test_a_recording_that_was_left_out_is_dumped_once_it_exists(parts, data, tmp_path):
     sound = (data / "utt-c.wav").read_bytes()
     (data / "utt-c.wav").unlink()
     given = options(parts, data, dump_units) | dict(max_failed_utts=1, output=tmp_path / "set")
@@ -125,13 +125,13 @@ def test_another_unit_lm_is_refused(parts, other, tmp_path):
     given = dict(wav_scp=parts.wav_scp, output=tmp_path)
     tiny.command(dump, bundle=parts.bundle, **given)
     before = ark(tmp_path)
-    message = "holds entropies of another unit LM; choose another --output, or remove it"
+    message = "holds entropies of another unit LM; choose another --output, or remove this one"
     with pytest.raises(SystemExit, match=message):
         tiny.command(dump, bundle=other.bundle, **given)
     with pytest.raises(SystemExit, match=message):
         tiny.command(dump_entropies, unit_lm=other.checkpoint, output=tmp_path, **units)
     assert ark(tmp_path) == before
-    # Without the file that names the unit LM, as older versions left it.
+    # Older versions did not write the hash of the unit LM.
     (tmp_path / "unit_lm_sha256").unlink()
     tiny.command(dump, bundle=other.bundle, **given)
     tiny.command(dump, bundle=other.bundle, wav_scp=parts.wav_scp, output=tmp_path / "fresh")
@@ -171,7 +171,7 @@ def test_other_settings_of_the_spectrogram(parts, tmp_path, capsys):
 
 
 def test_a_merged_table_does_not_outlive_its_shards(parts, data, tmp_path):
-    """Its offsets would point into the new ark."""
+    """Otherwise its offsets would point into the new ark."""
     given = options(parts, data, dump) | dict(output=tmp_path / "set")
     tiny.command(dump, **given)
     tiny.command(merge_shards, output=tmp_path / "set", expect=data / "wav.scp", data=data)

@@ -132,7 +132,7 @@ def test_textgrids_say_the_same_and_are_not_made_twice(parts, tokenize, capsys, 
     (tmp_path / "utt-b.TextGrid").unlink()
     capsys.readouterr()
     tokenize(wav_scp=parts.wav_scp, format="textgrid", output=tmp_path)
-    assert "4 are there already" in capsys.readouterr().err
+    assert "4 TextGrids exist already" in capsys.readouterr().err
     assert (tmp_path / "utt-a.TextGrid").stat().st_mtime_ns == before
     assert (tmp_path / "utt-b.TextGrid").exists()
 
@@ -163,7 +163,7 @@ def test_files_and_lists_are_taken(parts, tokenize, capsys, tmp_path):
 @pytest.mark.parametrize(
     "words, options, message",
     [
-        ([], {}, "give sound files, or --wav_scp, or --list: one of them"),
+        ([], {}, "give one of these: sound files, --wav_scp, or --list"),
         (["none.wav"], {}, "none.wav: there is no file none.wav"),
         ([__file__], {}, "error: [^ ]*test_tokenize_recordings.py cannot be decoded"),
         ([__file__], dict(format="textgrid"), "--format textgrid needs --output"),
@@ -207,7 +207,7 @@ def test_a_broken_recording_in_the_middle_is_named_and_leaves_no_file(parts, tok
 
 @pytest.fixture
 def recordings(parts, tmp_path):
-    """A table of copies, of which the third is no sound."""
+    """A table of copies; the third one is not a sound."""
     table = {}
     for utt, path in read_table(parts.wav_scp).items():
         table[utt] = shutil.copy(path, tmp_path)
@@ -227,7 +227,7 @@ OUTPUTS = pytest.mark.parametrize(
 
 
 def content(path):
-    """Of a file, or of all files of a folder that are not named after it."""
+    """Content of a file, or of all files in a folder whose names do not contain the folder's."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return {p.name: p.read_bytes().replace(str(path).encode(), b"") for p in files}
 
@@ -235,7 +235,7 @@ def content(path):
 @OUTPUTS
 def test_an_error_loses_nothing_that_was_made(tokenize, recordings, tmp_path, form, name, capsys):
     given = dict(wav_scp=recordings.scp, format=form)
-    message = "error: utt-c: .*cannot be decoded.* is kept in .*partial, and the same command"
+    message = "error: utt-c: .*cannot be decoded.* are kept in .*partial, and the same command"
     with pytest.raises(SystemExit, match=message):
         tokenize(**given, output=tmp_path / name)
     assert not (tmp_path / name).exists()
@@ -243,7 +243,7 @@ def test_an_error_loses_nothing_that_was_made(tokenize, recordings, tmp_path, fo
     capsys.readouterr()
     tokenize(**given, output=tmp_path / name)
     said = capsys.readouterr().err
-    assert f"2 of 5 recordings are taken from {tmp_path / name}.partial" in said
+    assert f"{tmp_path / name}.partial has the results of 2 of 5 recordings" in said
     assert "tokenize: 3 utterances" in said
     assert not (tmp_path / f"{name}.partial").exists()
     (tmp_path / "fresh").mkdir()
@@ -264,7 +264,7 @@ def test_a_partial_file_of_other_options_or_recordings_is_not_continued(
     shutil.copy(recordings.paths["utt-e"], recordings.paths["utt-a"])
     capsys.readouterr()
     tokenize(**given)
-    assert "1 of 5 recordings are taken from" in capsys.readouterr().err
+    assert "has the results of 1 of 5 recordings" in capsys.readouterr().err
     tokenize(wav_scp=recordings.scp, format=form, output=tmp_path / "fresh")
     assert content(tmp_path / name).popitem()[1] == content(tmp_path / "fresh").popitem()[1]
 
@@ -315,26 +315,26 @@ def test_textgrids_of_other_options_bundles_or_recordings_are_refused(
     tiny.another_bundle(parts, tmp_path / "bundle", "unit_lm")
     with pytest.raises(SystemExit, match="made with another unit_lm.safetensors; choose another"):
         tokenize(**given, bundle=tmp_path / "bundle")
-    # As long as the former one.
+    # It has the same length as the former recording.
     samples = tiny.wave(9, tiny.SECONDS["utt-b"])
     soundfile.write(recordings.paths["utt-b"], samples, tiny.SAMPLE_RATE, subtype="FLOAT")
-    message = "utt-b.TextGrid is there, but .* from .*utt-b.wav as it is now; remove it"
+    message = "utt-b.TextGrid exists, but .* from the present .*utt-b.wav; remove it"
     with pytest.raises(SystemExit, match=message):
         tokenize(**given)
     assert content(tmp_path / "grids") == before
     (tmp_path / "grids/utt-b.TextGrid").unlink()
     tokenize(**given)
     tokenize(**given)
-    # Where no grid is left, the record of former ones does not matter.
+    # If no TextGrid is left, the record of former ones does not matter.
     for path in (tmp_path / "grids").glob("*.TextGrid"):
         path.unlink()
     tokenize(**given, segmenter="dp")
 
 
-def test_a_textgrid_of_somebody_else_is_left_alone(tokenize, recordings, tmp_path):
+def test_a_textgrid_without_a_record_is_not_replaced(tokenize, recordings, tmp_path):
     recordings.mend()
     (tmp_path / "utt-d.TextGrid").write_text("by hand")
-    with pytest.raises(SystemExit, match="utt-d.TextGrid is there, but .*remove it, or choose"):
+    with pytest.raises(SystemExit, match="utt-d.TextGrid exists, but .*remove it, or choose"):
         tokenize(wav_scp=recordings.scp, format="textgrid", output=tmp_path)
     assert [path.read_text() for path in tmp_path.glob("*.TextGrid")] == ["by hand"]
 
@@ -350,12 +350,12 @@ def test_a_moved_recording_keeps_its_textgrid(tokenize, recordings, tmp_path, ca
     write_table(recordings.scp, table)
     capsys.readouterr()
     tokenize(wav_scp=recordings.scp, **given)
-    assert "5 are there already" in capsys.readouterr().err
+    assert "5 TextGrids exist already" in capsys.readouterr().err
 
 
 def test_a_recording_that_is_named_twice_is_refused(tokenize, recordings, tmp_path):
     one, two = (str(recordings.paths[utt]) for utt in ("utt-a", "utt-b"))
     (tmp_path / "list").write_text(f"{one}\n{two}\n{one}\n")
     for words, options in (([one, two, one], {}), ([], dict(list=tmp_path / "list"))):
-        with pytest.raises(SystemExit, match="utt-a.wav is named twice; name each recording once"):
+        with pytest.raises(SystemExit, match="utt-a.wav is given twice; give each recording once"):
             tokenize(*words, **options)

@@ -148,7 +148,7 @@ def test_examples_are_cut_by_segments(parts, tmp_path):
     examples = find_examples(tmp_path)
     assert [(example.name, example.text) for example in examples] == [("x", "one"), ("y", "two")]
     explorer = Explorer(parts.bundle, examples=examples, max_sec=1.0)
-    sound = explorer.add_example(0)  # of a recording that is longer than max_sec
+    sound = explorer.add_example(0)  # a segment of a recording that is longer than max_sec
     assert sound.name == "x" and len(sound.waveform) == 9600
     with pytest.raises(ValueError, match="y: the segment .* within the file, which is 1.62 s long"):
         explorer.add_example(1)

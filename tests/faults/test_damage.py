@@ -70,7 +70,7 @@ def test_a_damaged_shard_is_refused_and_made_again(parts, tmp_path, module, caps
         capsys.readouterr()
         run(folder)
         told = capsys.readouterr().out
-        assert "shard 1 of" in told and "is there already" in told
+        assert "shard 1 of" in told and "is complete" in told
         assert f"shard 2 of {folder} is made again: " in told
         after = {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}
         assert after == before and after.keys() == expected.keys()

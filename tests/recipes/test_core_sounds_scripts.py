@@ -37,7 +37,7 @@ def test_the_demo_needs_no_folder_for_temporary_files(tmp_path):
 
 
 def test_no_script_needs_a_folder_for_temporary_files():
-    """`mktemp` of scripts works beside what they make: TMPDIR may be full, or not be there."""
+    """Scripts call `mktemp` beside their output, since TMPDIR may be full or missing."""
     found = subprocess.check_output(
         ["git", "grep", "-h", "mktemp", "--", "*.sh"], cwd=RECIPE.parents[1], text=True
     )

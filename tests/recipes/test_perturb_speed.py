@@ -65,7 +65,7 @@ def test_perturb_factors_are_checked(local, factors):
 
 
 @pytest.mark.parametrize("factors", ["0.9 1.0 1.1", "0.9,1.1", " 0.9  1 0.90 1.1"])
-def test_perturb_factors_as_espnet_has_them(local, factors):
+def test_perturb_factors_may_have_espnets_form(local, factors):
     expected = {"sp0.9": Fraction(9, 10), "sp1.1": Fraction(11, 10)}
     assert local["perturb_speed"].parse_factors(factors) == expected
 
@@ -106,12 +106,12 @@ def perturb_folder(tmp_path):
 def test_recordings_are_perturbed_as_the_dump_reads_them(perturb_folder, tmp_path):
     result = perturb_folder()
     assert result.returncode == 1 and "utt c: " in result.stderr
-    assert "1 recordings cannot be read, 0 are tolerated (--max_failed_utts)" in result.stderr
+    assert "1 recordings cannot be read, but --max_failed_utts allows 0" in result.stderr
     assert not (tmp_path / "out/wav.scp").exists()
     result = perturb_folder("--max_failed_utts", "1")
     assert result.returncode == 0, result.stderr
     rows = dict(line.split() for line in (tmp_path / "out/wav.scp").read_text().splitlines())
-    # The dump reads the broken original too, and lists it.
+    # The dump also reads the broken original, and lists it.
     assert list(rows) == ["a", "b", "c", "sp0.9-a", "sp0.9-b"]
     for utt in ("sp0.9-a", "sp0.9-b"):
         info = soundfile.info(rows[utt])
@@ -133,7 +133,7 @@ def test_tables_alone_are_written_again(perturb_folder, tmp_path):
     assert {path: os.stat(path).st_mtime_ns for path in audio} == audio
 
 
-def test_segments_are_perturbed_and_other_sound_is_never_taken_for_them(perturb_folder, tmp_path):
+def test_segments_are_perturbed_and_copies_are_never_mixed_up(perturb_folder, tmp_path):
     data, out = tmp_path / "data", tmp_path / "out"
     (data / "wav.scp").write_text(f"r {data}/a.wav\n")
     for name, values in {"text": "one two", "utt2spk": "a b"}.items():

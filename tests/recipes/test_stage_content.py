@@ -1,4 +1,4 @@
-"""content.sh and training.sh: keys of what stages read, and trainings that go on."""
+"""content.sh and training.sh: keys of the stages' input, and continued trainings."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ stages
 
 @pytest.fixture(autouse=True)
 def other(tmp_path):
-    """What the second stage of READING reads besides the product of the first."""
+    """Change the file that the second stage of READING reads besides that of the first."""
     (tmp_path / "other").write_text("other")
 
 
@@ -40,7 +40,7 @@ def test_a_corrected_table_runs_the_stages_that_read_it(tmp_path):
     assert bash(READING, folder=tmp_path).returncode == 0
     assert ran(tmp_path) == ["made", "used"]
     (tmp_path / "table").write_text("b")
-    # What a stage makes is not known before it has run, so the training is refused after it.
+    # The output of a stage is only known after it has run, so the training is refused after it.
     assert bash(READING, folder=tmp_path).returncode != 0
     assert ran(tmp_path) == ["made"]
     assert bash(READING, "--retrain", "true", folder=tmp_path).returncode == 0
@@ -58,13 +58,13 @@ def test_a_training_is_refused_before_its_data_are_replaced(tmp_path):
     refused = bash(script, folder=tmp_path)
     assert refused.returncode != 0 and "or use --retrain true" in refused.stderr
     assert ran(tmp_path) == [] and (tmp_path / "product").read_text() == "A"
-    # The former content finds all as it was.
+    # With the former content, everything is finished.
     (tmp_path / "table").write_text("a")
     assert bash(script, folder=tmp_path).returncode == 0
     assert ran(tmp_path) == []
 
 
-def test_what_was_finished_before_contents_were_noted_stays_finished(tmp_path):
+def test_stages_of_versions_without_content_keys_stay_finished(tmp_path):
     (tmp_path / "table").write_text("a")
     without = READING.replace("--reads table", "").replace("--uses product --reads other", "")
     bash(without, folder=tmp_path)
@@ -78,7 +78,7 @@ def test_what_was_finished_before_contents_were_noted_stays_finished(tmp_path):
     assert bash(READING, folder=tmp_path).returncode != 0
 
 
-def test_data_that_are_to_be_made_again_do_not_refuse_a_training(tmp_path):
+def test_a_training_is_not_refused_for_data_that_will_be_made_again(tmp_path):
     script = READING.replace("--reads table", "").replace("--uses product", "--reads product")
     (tmp_path / "table").write_text("a")
     bash(script, folder=tmp_path)
@@ -109,7 +109,7 @@ stages
 """
 
 
-def test_a_training_goes_on_for_more_epochs(tmp_path):
+def test_a_training_continues_for_more_epochs(tmp_path):
     assert bash(EPOCHS, folder=tmp_path).returncode == 0
     (tmp_path / "model/kept").touch()
     (tmp_path / "fail").touch()
@@ -121,7 +121,7 @@ def test_a_training_goes_on_for_more_epochs(tmp_path):
     assert bash(EPOCHS, "--epochs", "5", folder=tmp_path).returncode == 0
     fewer = bash(EPOCHS, folder=tmp_path)
     assert fewer.returncode != 0
-    assert "model holds a training with --max_epoch 5, and it is 3 now" in fewer.stderr
+    assert "model holds a training with --max_epoch 5, but this call has 3" in fewer.stderr
     assert "Give 5 or more, choose another --model_tag" in fewer.stderr
     other = bash(EPOCHS, "--epochs", "7", "--lr", "2", folder=tmp_path)
     assert other.returncode != 0 and "with other options or other data" in other.stderr
@@ -139,11 +139,11 @@ def test_a_schedule_that_ends_is_not_continued(tmp_path, per_epoch, goes_on):
     )
     result = bash(EPOCHS, "--epochs", "5", folder=tmp_path)
     assert (result.returncode == 0) == goes_on
-    assert ("its learning rate ends with the total_steps" in result.stderr) != goes_on
+    assert ("its learning rate schedule ends after the total_steps" in result.stderr) != goes_on
 
 
-def test_a_training_from_before_goes_on_too(tmp_path):
-    """Of a folder without `.epochs`, once it was seen under its own options."""
+def test_a_training_of_an_older_version_continues_too(tmp_path):
+    """A folder without `.epochs` gets the file at the first call with its own options."""
     before = EPOCHS.replace(' --epochs "$epochs" --besides "$lr"', "")
     bash(before, folder=tmp_path)
     assert not (tmp_path / "model/.epochs").exists()
@@ -170,7 +170,7 @@ def test_vocoders_are_protected_like_other_trainings(tmp_path, checkpoint):
         ("lr: 1\n", "--lr 1  --max_epoch=3 --max_epoch 5 --b 2", "5", "--lr 1 --b 2"),
     ],
 )
-def test_epochs_are_told_apart_from_other_options(tmp_path, config, args, epochs, rest):
+def test_epochs_are_separated_from_other_options(tmp_path, config, args, epochs, rest):
     (tmp_path / "x.yaml").write_text(config)
     script = f'stage=1\n. {UTILS}/stage.sh\n$1 x.yaml "$2"'
     assert bash(script, "epochs_of", args, folder=tmp_path).stdout == f"{epochs}\n"
@@ -199,12 +199,12 @@ def test_a_recording_replaced_in_place_is_noticed(tmp_path):
     paths[700].write_text("y")
     changed = state(tmp_path, "data")
     assert changed != before
-    # Also by a file with an older time.
+    # The new file may have an older mtime.
     os.utime(paths[1], (1, 1))
     assert state(tmp_path, "data") != changed
 
 
-def test_the_ark_of_an_entry_is_looked_at(tmp_path):
+def test_a_change_of_an_entrys_ark_is_noticed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "a.ark").write_text("x")
     (tmp_path / "data/wav.scp").write_text("utt a.ark:12\n")
@@ -213,7 +213,7 @@ def test_the_ark_of_an_entry_is_looked_at(tmp_path):
     assert state(tmp_path, "data") != before
 
 
-def test_a_set_of_other_recordings_is_looked_at_again(tmp_path):
+def test_a_set_with_changed_recordings_is_dumped_again(tmp_path):
     script = f'stage=1\n. {UTILS}/stage.sh\nforce=false\nbegin_set set key wav.scp "$1"'
     assert bash(script, "one", folder=tmp_path).returncode == 0
     (tmp_path / "set/shards").mkdir()
@@ -279,7 +279,7 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-def test_a_corrected_transcript_renews_the_texts_of_the_dump_alone(data):
+def test_a_corrected_transcript_only_renews_the_texts_of_the_dump(data):
     (data / "train/text").write_text("a two\n")
     assert bash(DUMPING, folder=data.parent).returncode == 0
     assert ran(data.parent) == ["merge", "train", "read"]
@@ -300,13 +300,13 @@ def test_a_recording_replaced_in_place_dumps_its_set_again(data):
     (data / "train/a.wav").write_text("noise")
     assert bash(DUMPING, folder=data.parent).returncode == 0
     assert ran(data.parent) == ["dump", "train", "used"]
-    # One that was only touched makes the same units.
+    # A recording that was only touched gives the same units.
     os.utime(data / "train/a.wav", (1, 1))
     assert bash(DUMPING, folder=data.parent).returncode == 0
     assert ran(data.parent) == ["dump", "train"]
 
 
-def test_a_dump_from_before_is_taken_and_watched_from_then_on(data):
+def test_a_dump_of_an_older_version_is_kept_and_compared_from_then_on(data):
     for name in (".recordings", ".texts", ".content"):
         (data.parent / "dump/raw/train" / name).unlink()
     for notes in (data.parent / ".stages").glob("*.contents"):

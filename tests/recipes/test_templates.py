@@ -163,13 +163,13 @@ def write_texts(folder, texts):
 def test_utterances_without_words_are_named_in_stage_1(recipe, tmp_path, script):
     texts = {"train": "a one\nb\nc  \nd two\n", "dev": "e \nf one\n", "test": "g\nh one\n"}
     write_texts(tmp_path, texts)
-    for _ in range(2):  # also once the data are finished
+    for _ in range(2):  # also after stage 1 has finished
         result = recipe(script, "--stop_stage", "1")
         assert result.returncode != 0
         assert "data/train/text: 2 utterances have no words: b c" in result.stderr
         assert "data/dev/text: 1 utterances have no words: e" in result.stderr
         assert "--skip_empty_text true" in result.stderr
-        # What is recognised in a test utterance without words is an insertion.
+        # Words that are recognised in a test utterance without words are insertions.
         assert "data/test/text" not in result.stderr
     assert recipe(script, "--stop_stage", "1", "--skip_empty_text", "true").returncode == 0
     write_texts(tmp_path, {"train": "a one\n", "dev": "f one\n"})
@@ -202,7 +202,7 @@ def test_a_recipe_without_speed_perturbation_says_so_before_stage_1(recipe, scri
         ("", ""),
     ],
 )
-def test_speed_factors_as_espnet_has_them(tmp_path, factors, chosen):
+def test_speed_factors_may_have_espnets_form(tmp_path, factors, chosen):
     (tmp_path / "local").mkdir()
     (tmp_path / "local/perturb_speed.py").touch()
     script = (

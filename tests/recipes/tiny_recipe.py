@@ -12,7 +12,7 @@ import yaml
 TEMPLATE = Path(__file__).resolve().parents[2] / "egs2" / "TEMPLATE"
 PERTURB = TEMPLATE.parent / "core_sounds/units1/local/perturb_speed.py"
 
-# Of an encoder of a few thousand weights, in epochs of two steps.
+# A training of an encoder with a few thousand weights, in epochs of two steps.
 TRAINING = {
     "batch_type": "unsorted",
     "batch_size": 4,
@@ -57,7 +57,7 @@ CONFIGS = {
 
 
 def make_recipe(folder: Path) -> Path:
-    """Folder of a recipe with three sets, whose local/data.sh leaves its data as they are."""
+    """Folder of a recipe with three sets, whose local/data.sh does not change its data."""
     for name in ("conf", "local"):
         (folder / name).mkdir(parents=True)
     (folder / "utils").symlink_to(TEMPLATE / "utils")
@@ -76,7 +76,7 @@ def make_recipe(folder: Path) -> Path:
 
 
 def run(folder: Path, script: str, *options: str) -> subprocess.CompletedProcess:
-    """A script of the templates in the recipe."""
+    """Run a script of the templates in the recipe."""
     return subprocess.run(
         ["bash", TEMPLATE / f"{script.removesuffix('.sh')}1" / script, *options],
         cwd=folder,
@@ -101,7 +101,7 @@ def correct(folder: Path, name: str, old: str, new: str) -> None:
 
 
 def replace_recording(path: Path) -> None:
-    """Other sound of the same length under the same name."""
+    """Write another sound of the same length under the same name."""
     other = tiny.wave(99, 1.0)
     import soundfile
 

@@ -1,4 +1,4 @@
-"""A voice conversion of one epoch, which tests of several files convert with."""
+"""A voice conversion model of one epoch, which several test files use."""
 
 from types import SimpleNamespace
 
@@ -35,7 +35,7 @@ CONFIG = {
 
 @pytest.fixture(scope="session")
 def trained(parts, tmp_path_factory) -> SimpleNamespace:
-    """A model of one epoch, as the recipe trains it."""
+    """A model that was trained for one epoch, as in the recipe."""
     root = tmp_path_factory.mktemp("vc")
     data = [f"{parts.dump}/wav.scp,units,kaldi_ark"]
     for what in ("mel", "pitch", "speaker"):

@@ -1,4 +1,4 @@
-"""convert_pairs: what is kept, what is made again, what is refused, and what may fail."""
+"""convert_pairs: files that are kept, made again or refused, and pairs that may fail."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from espnet_entropy.vc.pairs import Pair, write_pairs
 
 @pytest.fixture
 def convert(trained, tmp_path):
-    """Convert utt-c and utt-d into the voice of utt-a, of copies in `tmp_path`."""
+    """Convert copies of utt-c and utt-d in `tmp_path` into the voice of utt-a."""
     paths = {utt: shutil.copy(path, tmp_path) for utt, path in trained.recordings.items()}
     pairs = [
         Pair(utt, paths[utt], paths["utt-a"], f"spk{utt[-1]}", "spka", "one two")
@@ -43,14 +43,14 @@ def test_other_recordings_are_converted_again(convert, tmp_path, capsys):
     after = sounds(tmp_path / "15")
     assert after["utt-d.wav"] == before["utt-d.wav"] and after["utt-c.wav"] != before["utt-c.wav"]
     assert not (tmp_path / "15/scores.tsv").exists()
-    # The voice of both.
+    # This recording is the target voice of both pairs.
     shutil.copy(tmp_path / "utt-d.wav", tmp_path / "utt-a.wav")
     convert()
     assert "shard 1: 2 files in" in capsys.readouterr().out
     convert("fresh")
     assert sounds(tmp_path / "15") == sounds(tmp_path / "fresh")
     convert()
-    assert "all 2 files are there already" in capsys.readouterr().out
+    assert "all 2 files exist already" in capsys.readouterr().out
 
 
 def test_another_checkpoint_or_an_older_version_is_refused(trained, convert, tmp_path):
@@ -64,7 +64,7 @@ def test_another_checkpoint_or_an_older_version_is_refused(trained, convert, tmp
     for checkpoint in model.glob("valid.*.pth"):
         checkpoint.unlink()
         shutil.copy(tmp_path / "other.pth", checkpoint)
-    message = "15 holds files made with another checkpoint; name another folder, or remove"
+    message = "15 holds files made with another checkpoint; choose another folder, or remove"
     with pytest.raises(SystemExit, match=message):
         convert(model=model)
     assert sounds(tmp_path / "15") == before
@@ -100,7 +100,7 @@ def test_some_pairs_may_fail_and_are_left_out_of_the_scores(trained, convert, tm
         "1 of 2 pairs could not be converted by every system"
         in Path(tmp_path / "table.md").read_text()
     )
-    # Once it can be read, it is missing like any other.
+    # When it can be read again, its file is made like any other missing file.
     (tmp_path / "utt-d.wav").write_bytes(sound)
     convert(max_failed_utts=1)
     assert list(sounds(tmp_path / "15")) == ["utt-c.wav", "utt-d.wav"]

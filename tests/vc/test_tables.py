@@ -33,7 +33,7 @@ def test_pairs_come_back(tmp_path):
         ("\t".join(COLUMNS) + "\n", "has no pairs"),
         ("\t".join(COLUMNS) + "\na\tb\n", "line 2: 2 columns, not 6"),
         ("\t".join(COLUMNS) + "\n../a\tb\tc\td\te\tf\n", "'../a' is no name"),
-        ("\t".join(COLUMNS) + "\n" + "a\tb\tc\td\te\tf\n" * 2, "line 3: a stands there twice"),
+        ("\t".join(COLUMNS) + "\n" + "a\tb\tc\td\te\tf\n" * 2, "line 3: a occurs a second time"),
     ],
 )
 def test_refused_pairs(tmp_path, text, message):

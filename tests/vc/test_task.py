@@ -253,7 +253,7 @@ def test_pairs_scores_and_page(trained, tmp_path, capsys):
     kept = (tmp_path / "15/utt-c_to_a.wav").read_bytes()
     capsys.readouterr()
     tiny.command(convert_pairs, system=15, output=tmp_path / "15", num_steps=1, **common)
-    assert "all 2 files are there already" in capsys.readouterr().out
+    assert "all 2 files exist already" in capsys.readouterr().out
     assert (tmp_path / "15/shard.1.yaml").exists()
     with pytest.raises(SystemExit, match="holds files made with num_steps 1, not 2"):
         tiny.command(convert_pairs, system=15, output=tmp_path / "15", num_steps=2, **common)

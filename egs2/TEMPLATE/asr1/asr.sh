@@ -5,13 +5,13 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run; 8 exports the model's vectors
 force=false             # true: run finished stages again
-retrain=false           # true: begin trainings with other options or other data again
-nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
+retrain=false           # true: replace trainings whose options or data have changed
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # unreadable recordings of a set that are left out and listed
-skip_empty_text=false   # true: utterances without words are left out of training, and listed
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
+skip_empty_text=false   # true: leave out, and list, training utterances without words
 stats_nj=1              # jobs of stage 4
 seed=0
 python=python
@@ -19,28 +19,28 @@ datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
-source_args=            # the same, but only where the data come from: no reason to start over
+source_args=            # more options for data.sh; a change of these runs no stage again
 train_set=
 valid_set=
-test_sets=              # separated by blanks
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1": copies of train_set, made before the units
+test_sets=              # separated by spaces
+speed_perturb_factors=  # e.g. "0.9 1.0 1.1": add copies of train_set at these speeds
 bundle=../units1/exp/bundle
-max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz)
-max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
+max_train_frames=1000   # leave out longer training utterances (20 s at 50 Hz)
+max_short_share=0.02    # share of training utterances that may have too few segments for CTC
 token_type=bpe          # bpe or char
 nbpe=120                # vocabulary of bpe
-use_lm=false            # true: a language model of the text takes part in decoding
+use_lm=false            # true: decode with a language model of the text
 lm_config=conf/train_lm.yaml
 lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
 asr_config=conf/train_asr.yaml
-# Further options for asr_train, e.g. "--frontend_conf rate=7". They are split at blanks, and run.pl,
-# as Kaldi's, quotes only words with a blank: bash would expand a bare {a,b}. So no YAML in braces
-# here, which would need blanks: "--frontend_conf aggregator_conf.num_layers=1", or asr_config.
+# Further options for asr_train, e.g. "--frontend_conf rate=7". They are split at spaces. Like Kaldi's,
+# run.pl only quotes words with a space, so bash would expand {a,b}. Do not use YAML in braces here:
+# write "--frontend_conf aggregator_conf.num_layers=1", or use asr_config.
 asr_args=
 asr_tag=                # name of the model (default: name of asr_config, token type, seed)
 inference_config=conf/decode_asr.yaml
 inference_args=         # further options for asr_inference
-inference_rate=         # Hz, for a model of many rates (frontend_conf rate_range); its own if empty
+inference_rate=         # Hz, for a model of many rates (rate_range); empty: the model's rate
 inference_tag=          # name of the decoding (default: decode, or decode_RATEhz)
 inference_asr_model=valid.loss.best.pth
 help_message=$(
@@ -48,8 +48,8 @@ help_message=$(
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 dump, 3 token list and text language model, 4 statistics, 5 training, 6 decoding,
-7 scoring and report, and, where --stop_stage 8 asks for it, 8 the model's vectors as features.
-Finished stages are skipped, interrupted ones continued.
+7 scoring and report, and with --stop_stage 8 also 8 the model's vectors as features.
+Finished stages are skipped; interrupted stages continue.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -276,7 +276,7 @@ run_stages() {
     makes_of "${vectors_dir}/%set%/feats.scp" "${train_set}" ${decode_sets}
     # shellcheck disable=SC2086
     contents_of "${dumpdir}/raw" "${train_set}" ${decode_sets}
-    # The texts are copied from the dump.
+    # Stage 8 copies the texts from the dump.
     # shellcheck disable=SC2046,SC2086
     files_of --uses $(printf "${dumpdir}/raw/%s/text " "${train_set}" ${decode_sets})
     run_stage 8 "vectors as features" export_vectors --after "train_${tag}" \

@@ -5,13 +5,13 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run
 force=false             # true: run finished stages again
-retrain=false           # true: begin trainings with other options or other data again
-nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
+retrain=false           # true: replace trainings whose options or data have changed
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # unreadable recordings of a set that are left out and listed
-skip_empty_text=false   # true: utterances without words are left out of training, and listed
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
+skip_empty_text=false   # true: leave out, and list, training utterances without words
 stats_nj=1              # jobs of stage 4
 seed=0
 python=python
@@ -19,26 +19,26 @@ datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
-source_args=            # the same, but only where the data come from: no reason to start over
-train_set=              # folders with wav.scp, text (what is said), text.tc.LANG (translations)
+source_args=            # more options for data.sh; a change of these runs no stage again
+train_set=              # folders with wav.scp, text (transcripts), text.tc.LANG (translations)
 valid_set=
-test_sets=              # separated by blanks
+test_sets=              # separated by spaces
 src_lang=               # of the recordings, e.g. en
 tgt_lang=               # of the translations, e.g. es
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1": copies of train_set, made before the units
+speed_perturb_factors=  # e.g. "0.9 1.0 1.1": add copies of train_set at these speeds
 bundle=../units1/exp/bundle
-max_train_frames=1000   # longer training utterances are left out (20 s at 50 Hz)
-max_short_share=0.02    # of the training utterances may have fewer segments than CTC needs
-src_nbpe=120            # vocabulary of what is said
+max_train_frames=1000   # leave out longer training utterances (20 s at 50 Hz)
+max_short_share=0.02    # share of training utterances that may have too few segments for CTC
+src_nbpe=120            # vocabulary of the transcripts
 tgt_nbpe=200            # vocabulary of the translations; case and punctuation are kept
 st_config=conf/train_st.yaml
 # Further options for st_train; as for asr_train, see ../asr1/asr.sh.
 st_args=
-init_asr=               # a recogniser's checkpoint: its frontend and encoder are the start
+init_asr=               # ASR checkpoint whose frontend and encoder initialise the model
 st_tag=                 # name of the model (default: name of st_config, languages, tokens, seed)
 inference_config=conf/decode_st.yaml
 inference_args=         # further options for st_inference
-inference_rate=         # Hz, for a model of many rates (frontend_conf rate_range); its own if empty
+inference_rate=         # Hz, for a model of many rates (rate_range); empty: the model's rate
 inference_tag=          # name of the decoding (default: decode, or decode_RATEhz)
 inference_st_model=valid.acc.ave.pth
 help_message=$(
@@ -46,7 +46,7 @@ help_message=$(
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 dump, 3 pairs and token lists, 4 statistics, 5 training, 6 decoding, 7 scoring and
-report. Finished stages are skipped, interrupted ones continued.
+report. Finished stages are skipped; interrupted stages continue.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -121,7 +121,7 @@ if [ -n "${init_asr}" ]; then
     init_args=(--init_param "${init_asr}:frontend:frontend" "${init_asr}:encoder:encoder")
 fi
 
-# What the pairs of a set are selected from.
+# sources_of_pairs SET: a hash of the tables that the pairs of a set are selected from.
 sources_of_pairs() {
     content_of "${dumpdir}/raw/$1/wav.scp" "${dumpdir}/raw/$1/text" "${datadir}/$1/text.tc.${tgt_lang}"
 }
@@ -230,7 +230,7 @@ run_stages() {
     done
     token_files=("${token_dir}"/{src,tgt}/{tokens.txt,bpe.model})
     run_data_stages
-    # Those of test sets are selected again where their texts have changed, without another key.
+    # If texts of test sets have changed, their pairs are selected again under the same key.
     makes_of "${pairs_dir}/%set%/wav.scp" "${train_set}" "${valid_set}"
     files_of --reads "${datadir}"/{"${original_set}","${valid_set}"}/"text.tc.${tgt_lang}"
     run_stage 3 "pairs of ${langs}" make_pairs --after "dump_${train_set}" \

@@ -5,42 +5,42 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run
 force=false             # true: run finished stages again
-retrain=false           # true: begin trainings with other options or other data again
-nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
+retrain=false           # true: replace trainings whose options or data have changed
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
 ngpu=0                  # GPUs of a training, and of each job of stages 3 and 5 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # unreadable recordings of a set that are left out and listed
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
 seed=0
 python=python
 datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
-source_args=            # the same, but only where the data come from: no reason to start over
-train_sets=             # codebook and unit LM learn from these
-lm_valid_sets=          # the unit LM's best epoch is chosen on these
+source_args=            # more options for data.sh; a change of these runs no stage again
+train_sets=             # sets to learn the codebook and the unit LM from
+lm_valid_sets=          # sets to choose the unit LM's best epoch on
 dev_sets=
 test_sets=
-calibration_set=        # held out: thresholds are measured here
+calibration_set=        # held-out set to measure the thresholds on
 extractor=whisper
-# With blanks: run.pl, as Kaldi's, quotes a word only if it has one, and bash expands bare {a,b}.
+# The spaces are needed: like Kaldi's, run.pl only quotes words with a space, and bash expands {a,b}.
 extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"
 num_units=200
-init_bundle=            # start from this bundle: its codebook, and its unit LM trained on
-max_frames=200000       # frames that the codebook is learned from
+init_bundle=            # start from this bundle: take its codebook and train its unit LM further
+max_frames=200000       # frames to learn the codebook from
 lm_config=conf/train_lm.yaml
 lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
 report_segmenters="global relative peaks dp"
 report_sets=            # sets in the report of stage 6 (default: all)
-plot_segmenters="global dp"     # a picture each
+plot_segmenters="global dp"     # one picture for each
 rates="24 15 7"         # Hz
 help_message=$(
     cat <<EOF
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 codebook, 3 units, 4 unit language model, 5 entropies and calibration,
-6 segments and rates, 7 bundle and report. Finished stages are skipped, interrupted ones continued.
+6 segments and rates, 7 bundle and report. Finished stages are skipped; interrupted stages continue.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -85,9 +85,6 @@ prepare_data() {
     local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
-# folders_of SET...: the data folders of sets.
-folders_of() { printf "${datadir}/%s\n" "$@"; }
-
 # shellcheck disable=SC2046,SC2086
 recordings_of_codebook() { state_of_recordings $(folders_of ${train_sets}); }
 
@@ -118,7 +115,7 @@ learn_codebook() {
 
 dump_units() {
     local set key missing=""
-    # A new set is added without doing the others again: their key does not name the sets.
+    # The key does not contain the names of the sets, so a new set does not dump the others again.
     key=$({ marker stage1 && marker stage2 && echo "${num_shards}"; } | hash_of)
     for set in ${all_sets}; do
         # shellcheck disable=SC2046
@@ -134,7 +131,7 @@ dump_units() {
             -- --max_failed_utts "${max_failed_utts}"
     fi
     for set in ${all_sets}; do note_content "${dumpdir}/units/${set}"; done
-    stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets were to be done"
+    stage_summary "$(wc -w <<<"${missing}") of $(wc -w <<<"${all_sets}") sets dumped"
 }
 
 units_are_current() {
@@ -195,7 +192,7 @@ frame_rate() {
     awk '/^frame_shift_sec:/ { printf "%.17g", 1 / $2 }' "${codebook}/config.yaml"
 }
 
-# texts_of SET: a hash of what a dump copies of the set's data.
+# texts_of SET: a hash of the tables that a dump copies from the set's data.
 texts_of() { content_of "${datadir}/$1"/{text,utt2spk,text.tc}; }
 
 texts_are_current() {
@@ -212,7 +209,7 @@ dump_entropies() {
         folder=${dumpdir}/raw/${set}
         fresh "${folder}" \
             "$(_content_key "entropies_${set}" "${key}" "${dumpdir}/units/${set}/.content")"
-        # The arks stay where texts alone have changed.
+        # If only texts have changed, the arks are kept.
         if ! noted "${folder}/.texts" "$(texts_of "${set}")"; then
             rm -f "${folder}/wav.scp"
             write_whole "${folder}/.texts" "$(texts_of "${set}")"

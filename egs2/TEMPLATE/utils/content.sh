@@ -1,27 +1,28 @@
 # shellcheck shell=bash disable=SC2154
-# What stages were made from: the content of tables, and the state of recordings.
+# Hashes of the input of stages: the content of tables, and the sizes and times of recordings.
 #
-# Sourced by stage.sh. Reads its variables: stage, marker_dir, number, _looking_ahead.
+# Sourced by stage.sh. Reads its variables: stage, marker_dir, number, _looking_ahead; and datadir.
 
-# content_of FILE...: a hash of what the files hold, whatever their names; a missing one holds nothing.
+# content_of FILE...: a hash of the files' content without their names; a missing file counts as empty.
 content_of() {
     local file
     for file in "$@"; do { cat "${file}" 2>/dev/null || true; } | hash_of; done | hash_of
 }
 
-# write_whole FILE TEXT: a line that is in the file as a whole or not at all.
+# write_whole FILE TEXT: write a line, so that the file is never there with a part of it.
 write_whole() { echo "$2" >"$1.tmp" && mv "$1.tmp" "$1"; }
 
-# noted FILE TEXT: whether FILE says TEXT. What was made before there were such notes is taken as it
-# is: where FILE is missing, it is written.
+# noted FILE TEXT: whether FILE holds TEXT. A missing FILE is written and counts as equal, because results
+# of older versions have no such file.
 noted() {
     if [ ! -e "$1" ]; then write_whole "$1" "$2"; fi
     [ "$(cat "$1")" = "$2" ]
 }
 
-# _content_key NAME KEY FILE...: KEY, as long as the files hold what they held when NAME first had
-# KEY; with any other content a key of its own, so that the former content brings back the former
-# key. What was finished before there were such notes stays finished. A missing file says nothing.
+# _content_key NAME KEY FILE...: KEY as long as the files have the content that they had when NAME first had
+# KEY. Any other content gives another key, and the first content gives KEY again. NAME.contents holds the
+# first content of each key; for results of older versions it is the content at the first call. The key is
+# also KEY if one of the files is missing.
 _content_key() {
     local notes=${marker_dir}/$1.contents key=$2 file content first
     shift 2
@@ -42,8 +43,11 @@ _content_key() {
     fi
 }
 
-# tables_of FOLDER...: the tables of data folders that say what is heard: wav.scp, and where they are,
-# segments and reco2file_and_channel.
+# folders_of SET...: the data folders of sets.
+folders_of() { printf "${datadir}/%s\n" "$@"; }
+
+# tables_of FOLDER...: the tables of data folders that define the utterances' sound: wav.scp and, if they
+# exist, segments and reco2file_and_channel.
 tables_of() {
     local folder name
     for folder in "$@"; do
@@ -54,10 +58,10 @@ tables_of() {
     done
 }
 
-# state_of_recordings FOLDER...: a hash of the sizes and times of change of all recordings in the
-# wav.scp of data folders, by which one that was replaced in place is noticed. Nothing is read:
-# this runs in each call, and costs one request to the file system for each recording. Of an entry
-# `file.ark:12` it is the ark's.
+# state_of_recordings FOLDER...: a hash of the sizes and times of all recordings in the wav.scp of data
+# folders. It changes when a recording is replaced under the same path. It runs in each call and does not
+# read the recordings: it costs one request to the file system for each. For an entry `file.ark:12` it uses
+# size and times of the ark.
 state_of_recordings() {
     local folder
     for folder in "$@"; do
@@ -65,18 +69,18 @@ state_of_recordings() {
     done | state_of_files
 }
 
-# state_of_files: the same of the files that standard input lists, one a line.
+# state_of_files: the same for the files that standard input lists, one per line.
 state_of_files() {
     sort -u | tr '\n' '\0' |
-        # Many requests at once, since those of a network file system take long. Their output comes
-        # in any order.
+        # Parallel requests, since those of a network file system are slow. Their output has no fixed
+        # order.
         xargs -0 -r -n 500 -P 16 sh -c 'stat -L -c "%n %s %.Y %.Z" -- "$@" 2>/dev/null | sha256sum' sh |
         sort | hash_of
 }
 
-# begin_set FOLDER KEY PRODUCT RECORDINGS: a set's folder for work under KEY. Without PRODUCT, if the
-# state of the recordings is another one: the command that makes it looks then which of its shards
-# were made of what is there now.
+# begin_set FOLDER KEY PRODUCT RECORDINGS: prepare a set's folder for work under KEY. If RECORDINGS, the
+# state of the recordings, has changed, PRODUCT is removed; the command that makes it then finds out which
+# shards it has to make again.
 begin_set() {
     fresh "$1" "$2"
     if ! noted "$1/.recordings" "$4"; then
@@ -85,7 +89,7 @@ begin_set() {
     fi
 }
 
-# note_content FOLDER...: what the shards of sets hold, for the keys of stages that use them.
+# note_content FOLDER...: write a hash of the arks of sets, for the keys of stages that use them.
 note_content() {
     local folder
     for folder in "$@"; do
@@ -96,8 +100,7 @@ note_content() {
     done
 }
 
-# contents_of FOLDER SET...: the files that say what the sets of a dump hold, for run_stage's --uses,
-# in the array `uses`.
+# contents_of FOLDER SET...: put the files of note_content into the array `uses`, as --uses of run_stage.
 contents_of() {
     local folder=$1 set
     shift
@@ -105,7 +108,7 @@ contents_of() {
     for set in "$@"; do uses+=(--uses "${folder}/${set}/.content"); done
 }
 
-# files_of OPTION FILE...: OPTION before each file, in the array `files`.
+# files_of OPTION FILE...: put OPTION and FILE, for each file, into the array `files`.
 files_of() {
     local option=$1 file
     shift

@@ -1,11 +1,10 @@
 # shellcheck shell=bash disable=SC2154
-# Data and dump of asr.sh, st.sh and vc.sh: recordings, and what is made of them, whatever is then
-# learned.
+# Stages 1 and 2 of asr.sh, st.sh and vc.sh: data and dump.
 #
-# Reads: their options; original_set (train_set before a perturbation), decode_sets.
+# Reads: their options; original_set (train_set without speed perturbation), decode_sets.
 
-# choose_factors: speed_perturb_factors without 1.0, which the originals are, and without repetitions;
-# ends a call with bad ones.
+# choose_factors: remove 1.0 and repeated factors from speed_perturb_factors. The call ends with an error if
+# a factor is invalid, or if the recipe cannot perturb.
 choose_factors() {
     local factor chosen="" values=" 1 "
     for factor in ${speed_perturb_factors//,/ }; do
@@ -22,7 +21,7 @@ choose_factors() {
     speed_perturb_factors=${chosen# }
     if [ -n "${chosen}" ] && [ ! -e local/perturb_speed.py ]; then
         echo "$0: --speed_perturb_factors needs local/perturb_speed.py, which this recipe lacks:" \
-            "link that of ../../core_sounds/units1/local" >&2
+            "link to the file in ../../core_sounds/units1/local" >&2
         exit 2
     fi
 }
@@ -32,8 +31,8 @@ prepare_data() {
     local/data.sh --output "${datadir}" ${data_args} ${source_args}
 }
 
-# check_texts: names the utterances that nothing can be learned from, before hours go into the others.
-# A test utterance may be without words: what is recognised in it counts as inserted.
+# check_texts: refuse training and validation utterances without words before any dump or training. Test
+# utterances may have no words: words that are recognised in them count as insertions.
 check_texts() {
     local set utts found=false
     if [ "${skip_empty_text}" = true ] || [ "${stage}" -gt 2 ]; then return; fi
@@ -45,24 +44,25 @@ check_texts() {
         fi
     done
     if [ "${found}" = true ]; then
-        echo "$0: write their words, or leave them out of training and validation with" \
-            "--skip_empty_text true" >&2
+        echo "$0: add their words, or use --skip_empty_text true to leave them out of training and" \
+            "validation" >&2
         return 1
     fi
 }
 
-# Units and entropies do not depend on the calibration, whose hash config.yaml lists too.
+# dump_key_of_bundle: a hash of config.yaml without the hash of the calibration, on which units and
+# entropies do not depend.
 dump_key_of_bundle() { grep -v '^ *calibration\.yaml:' "${bundle}/config.yaml" | hash_of; }
 
-# source_of SET: the set whose data SET is made of.
+# source_of SET: the set without speed perturbation.
 source_of() {
     if [ "$1" = "${train_set}" ]; then echo "${original_set}"; else echo "$1"; fi
 }
 
-# is_learned_from SET
+# is_learned_from SET: whether it is the training or validation set.
 is_learned_from() { [ "$1" = "${train_set}" ] || [ "$1" = "${valid_set}" ]; }
 
-# texts_of SET: a hash of what a dump, and a perturbation, copies of the set's data.
+# texts_of SET: a hash of the tables that the dump and the perturbation copy from the set's data.
 texts_of() {
     local folder
     folder=${datadir}/$(source_of "$1")
@@ -70,26 +70,26 @@ texts_of() {
     if is_learned_from "$1" && [ "${skip_empty_text}" = true ]; then echo "without empty ones"; fi
 }
 
-# dump SET...: of sets that are all learned from, or none of them.
+# dump SET...: dump either training and validation sets or test sets, since --skip_empty_text applies to all.
 dump() {
     local set source key set_key folder texts missing="" renewed="" merge_options
     merge_options=(--data "${datadir}/%set%" --max_failed_utts "${max_failed_utts}")
     if is_learned_from "${1:-}"; then merge_options+=(--skip_empty_text "${skip_empty_text}"); fi
-    # A new set is added without doing the others again: their key does not name the sets.
+    # The key does not contain the names of the sets, so a new set does not dump the others again.
     key=$({ marker stage1 && dump_key_of_bundle && echo "${num_shards}"; } | hash_of)
     for set in "$@"; do
         source=$(source_of "${set}")
         folder=${dumpdir}/raw/${set}
         # shellcheck disable=SC2046
         set_key=$(_content_key "raw_${set}" "${key}" $(tables_of "${datadir}/${source}"))
-        # The perturbed copy alone depends on the factors.
+        # Only the perturbed set depends on the factors.
         if [ "${set}" != "${source}" ]; then set_key+=" ${speed_perturb_factors}"; fi
         begin_set "${folder}" "${set_key}" wav.scp "$(state_of_recordings "${datadir}/${source}")"
         texts=$(texts_of "${set}")
         if [ ! -e "${folder}/wav.scp" ]; then
             missing+=" ${set}"
         elif ! noted "${folder}/.texts" "${texts}"; then
-            # The arks stay: they do not depend on the texts.
+            # The arks are kept, since they do not depend on the texts.
             rm "${folder}/wav.scp"
             renewed+=" ${set}"
         fi
@@ -107,11 +107,11 @@ dump() {
             --expect "${datadir}/%set%/wav.scp" "${merge_options[@]}"
     fi
     for set in "$@"; do note_content "${dumpdir}/raw/${set}"; done
-    stage_summary "$(wc -w <<<"${missing}") of $# sets were to be done${renewed:+, texts of${renewed}}"
+    stage_summary "$(wc -w <<<"${missing}") of $# sets dumped${renewed:+, texts copied for${renewed}}"
 }
 
-# perturb "SET..." TABLES_ONLY: copies at other speeds, where the perturbed set is among the sets. They
-# are other waveforms, hence other units: made before the dump.
+# perturb "SET..." TABLES_ONLY: make copies at other speeds if the perturbed set is among the sets. This comes
+# before the dump, because other waveforms give other units.
 perturb() {
     if [ "${train_set}" != "${original_set}" ] && [[ " $1 " == *" ${train_set} "* ]]; then
         local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
@@ -120,8 +120,7 @@ perturb() {
     fi
 }
 
-# dumps_are_current SET...: whether the recordings are those that the dumps were made of, and the texts
-# those that were copied.
+# dumps_are_current SET...: whether recordings and texts are those that the dumps were made from.
 dumps_are_current() {
     local set folder
     for set in "$@"; do
@@ -133,11 +132,11 @@ dumps_are_current() {
     done
 }
 
-# Apart, so that a new test set leaves trained models as they are.
+# A stage apart from that of test sets, so that a new test set does not affect trained models.
 dump_for_training() { dump "${train_set}" "${valid_set}"; }
 training_dumps_are_current() { dumps_are_current "${train_set}" "${valid_set}"; }
 
-# Test sets that are not learned from, and hence not dumped already.
+# other_test_sets: test sets that the stage of training and validation sets has not dumped.
 other_test_sets() {
     local set
     for set in ${test_sets}; do
@@ -155,7 +154,7 @@ test_dumps_are_current() {
     dumps_are_current $(other_test_sets)
 }
 
-# run_training_dump [OPTIONS]: the stage that dumps the sets that are learned from.
+# run_training_dump [OPTIONS]: the stage that dumps the training and validation sets.
 run_training_dump() {
     local files folders=("${datadir}/${original_set}" "${datadir}/${valid_set}")
     makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
@@ -166,7 +165,7 @@ run_training_dump() {
         --current training_dumps_are_current "${files[@]}" "${makes[@]}"
 }
 
-# The recordings and what is made of them, whatever is then learned.
+# run_data_stages: stages 1 and 2 of asr.sh and st.sh.
 run_data_stages() {
     local files
     # shellcheck disable=SC2086
@@ -174,14 +173,14 @@ run_data_stages() {
     run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
     if [ "${_looking_ahead}" = false ]; then check_texts; fi
     run_training_dump "${speed_perturb_factors} "
-    # The sets stand in the name: models decoded on different ones do not undo each other's marker.
+    # The marker's name contains the sets, so that decoding other sets does not replace this marker.
     # shellcheck disable=SC2086
     tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
     # shellcheck disable=SC2086
     makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
-    # Their texts are not part of the key: scores alone depend on them.
+    # The texts of test sets are not part of the key, since only scores depend on them.
     # shellcheck disable=SC2046,SC2086
-    files_of --reads $(tables_of $(printf "${datadir}/%s " ${test_sets}))
+    files_of --reads $(tables_of $(folders_of ${test_sets}))
     run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
         --options "${test_sets} ${num_shards} $(dump_key_of_bundle 2>/dev/null || true)" \
         --current test_dumps_are_current "${files[@]}" "${makes[@]}"

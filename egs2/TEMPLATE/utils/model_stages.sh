@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC1091,SC2154,SC2034
-# What asr.sh, st.sh and vc.sh do alike: data and dump (data_stages.sh), lengths, decoding in jobs, the
-# report.
+# Parts that asr.sh, st.sh and vc.sh share: data and dump (data_stages.sh), lengths, decoding in jobs,
+# the report.
 #
-# Reads: their options; original_set (train_set before a perturbation), decode_sets, and
-# parse_options.sh's _called_as.
+# Reads: their options; original_set (train_set without speed perturbation), decode_sets, and
+# _called_as of parse_options.sh.
 
 # shellcheck source=utils/data_stages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/data_stages.sh"

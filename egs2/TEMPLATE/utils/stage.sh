@@ -1,17 +1,17 @@
 # shellcheck shell=bash disable=SC1091,SC2034,SC2154
 # Stages of a recipe: run once, skipped when finished, continued when interrupted.
 #
-# A finished stage leaves a marker with its key, its edition, its duration and a hash of what it has
-# made. The key is a hash of its options and of the keys and editions of the stages it builds on; a
-# stage runs again when its key has changed. Options tried by mistake do no lasting harm: the former
-# ones bring back the former keys. The edition changes where a stage that ran again under its old
-# key may have made something else: after --force true, or when the hash differs.
+# A finished stage leaves a marker with its key, its edition, its duration and a hash of its results.
+# The key is a hash of its options and of the keys and editions of the stages before it. A stage runs
+# again if its key has changed; options that were tried by mistake do no lasting harm, because the
+# former options give the former keys again. The edition changes if a stage that ran again under its
+# old key may have made something else: after --force true, or if the hash of its results differs.
 #
-# The folders a stage works in carry the key of the work begun there (`.key`), so a killed stage is
-# continued under the same key and never mixed with the rest of another one.
+# Each folder that a stage works in holds the key of that work (`.key`), so that a killed stage
+# continues under the same key, and its files are never mixed with those of another key.
 #
 # Reads: stage, stop_stage, force, retrain, marker_dir. Numbers of jobs, GPUs and threads do not
-# belong into --options: the results do not depend on them.
+# belong in --options, because the results do not depend on them.
 
 # shellcheck source=utils/content.sh
 . "$(dirname "${BASH_SOURCE[0]}")/content.sh"
@@ -38,7 +38,7 @@ elapsed() {
     if [ "$1" -lt 60 ]; then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
 }
 
-# stage_summary TEXT: what a stage wants to say in its one line.
+# stage_summary TEXT: text for the stage's last line.
 stage_summary() { _stage_said=$*; }
 
 # marker NAME: key and edition of a finished stage, for the keys of others.
@@ -50,7 +50,7 @@ marker() {
     fi
 }
 
-# _edition NAME: also of a stage that has begun again; its marker is called `.last` meanwhile.
+# _edition NAME: the edition in a stage's marker, which is called `.last` while the stage runs again.
 _edition() {
     local file
     for file in "${marker_dir}/$1.done" "${marker_dir}/$1.last"; do
@@ -61,8 +61,8 @@ _edition() {
 
 hash_of() { sha256sum | cut -c 1-64; }
 
-# conf_hash FILE...: the text of configurations, as part of a stage's options. A missing file
-# leaves its name alone: the command that needs it will say so.
+# conf_hash FILE...: names and hashes of configurations, as part of a stage's options. A missing file
+# has no hash; the command that needs it reports the error.
 conf_hash() {
     local file
     for file in "$@"; do
@@ -73,12 +73,12 @@ conf_hash() {
 # run_stage NUMBER TITLE FUNCTION [--options TEXT] [--after MARKER]... [--makes PATH]...
 #           [--reads PATH]... [--uses PATH]... [--current FUNCTION] [--marker NAME]
 #           [--training DIR [--renamed_by OPTION] [--epochs NUMBER --besides TEXT]]
-# The function finds its key in ${stage_key}. --makes: files without which the stage is not finished.
-# --reads: files from outside, and --uses: files of earlier stages, whose content is part of the key;
-# see _content_key. --current: a function that fails if the stage has to run again under its key.
-# --training: the stage trains in DIR, which is made ready for it; --renamed_by: the option that
-# gives DIR another name. --epochs: how long it trains; --besides: the options without that number,
-# since a training may be continued for more epochs.
+# The function finds its key in ${stage_key}. --makes: the stage is not finished without these files.
+# --reads: files from outside, and --uses: files of earlier stages; the content of both is part of the
+# key (see _content_key). --current: a function that fails if the stage has to run again under its key.
+# --training: the stage trains in DIR, which run_stage prepares; --renamed_by: the option that gives
+# DIR another name. --epochs: the number of epochs; --besides: the options without that number, since
+# a training may be continued for more epochs.
 run_stage() {
     local number=$1 title=$2 function=$3 options="" after=() makes=() reads=() uses=() current=true
     local name="stage${number}" training="" renamed_by=--expdir epochs="" besides=""
@@ -106,7 +106,7 @@ run_stage() {
     _stage_said=
     _lock "${name}"
     echo "stage ${number}: ${title}"
-    # Before the marker goes: what is refused leaves everything as it was.
+    # Before the marker is removed, so that a refusal changes nothing.
     if [ -n "${training}" ]; then _refuse_other "${training}"; fi
     _begin "${name}"
     if [ -n "${training}" ]; then _begin_training "${training}"; fi
@@ -118,7 +118,7 @@ run_stage() {
     echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }${took}"
 }
 
-# _read_arguments ARGUMENT...: those of run_stage, into its variables.
+# _read_arguments ARGUMENT...: set run_stage's variables from its arguments.
 _read_arguments() {
     while [ $# -gt 0 ]; do
         case "$1" in
@@ -139,7 +139,7 @@ _read_arguments() {
     done
 }
 
-# _warn_of_skipped: a stage that --stage skips may have run with other options or other data.
+# _warn_of_skipped: warn if a stage that --stage skips has run with other options or data.
 _warn_of_skipped() {
     local finished
     if [ "${_looking_ahead}" = true ]; then return; fi
@@ -156,7 +156,7 @@ _stage_key() {
     key=$(_key "$1" ${after[@]+"${after[@]}"})
     key=$(_content_key "${name}" "${key}" ${reads[@]+"${reads[@]}"})
     if [ "${_looking_ahead}" = true ]; then
-        # What earlier stages are about to make is not known yet.
+        # The files of earlier stages that will run are not known yet.
         for input in ${after[@]+"${after[@]}"}; do
             if [ -n "${_planned[${input}]:-}" ] &&
                 [ "${_planned[${input}]}" != "$(_finished_key "${input}")" ]; then uses=(); fi
@@ -184,7 +184,7 @@ _finished() {
         [ "$(_finished_key "$1")" = "${stage_key}" ]
 }
 
-# _finished_key NAME: the key that a stage has ended under; nothing if it has not.
+# _finished_key NAME: the key of a finished stage; empty if it has not finished.
 _finished_key() { head -n 1 "${marker_dir}/$1.done" 2>/dev/null || true; }
 
 # _lock NAME: one run at a time works on a stage. The lock is held by all processes of the stage, so
@@ -237,7 +237,7 @@ _finish() {
 }
 
 # check_trainings FUNCTION: go through its stages without running them, so that a training with
-# other options is refused before earlier stages have replaced what it was trained on.
+# other options is refused before earlier stages replace its data.
 check_trainings() {
     _looking_ahead=true
     "$1"

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2154
-# Folders of trainings: which of them a stage may continue, and which it must not remove.
+# Folders of trainings: which trainings a stage may continue, and which it must not remove.
 #
-# Sourced by stage.sh. Reads run_stage's variables: stage_key, renamed_by, epochs (of the training,
-# may be empty), same_training (a key of all that decides the training except its epochs).
+# Sourced by stage.sh. Reads run_stage's variables: stage_key, renamed_by, epochs (number of epochs, may be
+# empty), same_training (a key of everything that affects the training except the number of epochs).
 #
-# Beside a folder's `.key` stands `.epochs`, with same_training and the number of epochs.
+# Besides `.key`, a folder has a file `.epochs` with same_training and the number of epochs.
 
-# epochs_of CONFIG ARGS: how many epochs ESPnet trains with these options; its default is 40.
+# epochs_of CONFIG ARGS: the number of epochs that ESPnet trains with these options; its default is 40.
 epochs_of() {
     local found
     found=$({
@@ -16,14 +16,14 @@ epochs_of() {
     echo "${found:-40}"
 }
 
-# without_epochs CONFIG ARGS: the same options apart from their max_epoch, as part of --besides.
+# without_epochs CONFIG ARGS: the options without max_epoch, as part of --besides.
 without_epochs() {
     sed -E 's/(^| +)--max_epoch[= ]+[0-9]+//g; s/^ +| +$//g' <<<"$2"
     { grep -vE '^max_epoch:' "$1" 2>/dev/null || true; } | hash_of
 }
 
-# _refuse_other DIR: a training's hours are not thrown away unasked, and ESPnet would go on with it
-# under the new options without saying so.
+# _refuse_other DIR: fail if DIR holds a training with other options or data. Removing it could lose hours,
+# and ESPnet would silently continue it with the new options.
 _refuse_other() {
     if ! compgen -G "$1/checkpoint*" >/dev/null || [ "${force}" = true ] ||
         [ "${retrain:-false}" = true ] || [ "$(cat "$1/.key" 2>/dev/null)" = "${stage_key}" ] ||
@@ -31,11 +31,11 @@ _refuse_other() {
         return 0
     fi
     if _is_same_training "$1" && _schedule_ends "$1"; then
-        echo "$1 cannot be trained for ${epochs} epochs: its learning rate ends with the" \
+        echo "$1 cannot be trained for ${epochs} epochs: its learning rate schedule ends after the" \
             "total_steps of its scheduler_conf. Choose another ${renamed_by}, or use" \
             "--retrain true to remove the old training and begin again." >&2
     elif _is_same_training "$1"; then
-        echo "$1 holds a training with --max_epoch ${_trained}, and it is ${epochs} now. Give" \
+        echo "$1 holds a training with --max_epoch ${_trained}, but this call has ${epochs}. Give" \
             "${_trained} or more, choose another ${renamed_by}, or use --retrain true to remove" \
             "the old training and begin again." >&2
     else
@@ -46,16 +46,16 @@ _refuse_other() {
     return 1
 }
 
-# _is_same_training DIR: whether what is trained there differs in its epochs at most; their number
-# is then in _trained.
+# _is_same_training DIR: whether the training in DIR differs at most in its number of epochs, which is then
+# in _trained.
 _is_same_training() {
     local known
     [ -n "${epochs}" ] && [ -e "$1/.epochs" ] && read -r known _trained <"$1/.epochs" &&
         [ "${known}" = "${same_training}" ]
 }
 
-# _schedule_ends DIR: whether the schedule of a training's learning rate is too short for its epochs, as
-# ESPnet's own config there has it.
+# _schedule_ends DIR: whether the learning rate schedule in the training's config.yaml is too short for
+# ${epochs}.
 _schedule_ends() {
     awk -v epochs="${epochs}" '
         $1 == "total_steps:" { steps = $2 }
@@ -65,11 +65,12 @@ _schedule_ends() {
     ' "$1/config.yaml" 2>/dev/null
 }
 
+# _may_go_on DIR: whether the training in DIR can continue for ${epochs}.
 _may_go_on() {
     _is_same_training "$1" && [ "${epochs}" -ge "${_trained}" ] && ! _schedule_ends "$1"
 }
 
-# _begin_training DIR: a folder for the stage's training, the present one where it may go on.
+# _begin_training DIR: prepare a folder for the stage's training; keep the existing one if it can continue.
 _begin_training() {
     if [ "${force}" = false ] && _may_go_on "$1"; then
         write_whole "$1/.epochs" "${same_training} ${epochs}"
@@ -79,7 +80,7 @@ _begin_training() {
     _note_epochs "$1"
 }
 
-# _note_epochs DIR: by which a later call may continue the training for more epochs.
+# _note_epochs DIR: write `.epochs`, so that a later call can continue the training for more epochs.
 _note_epochs() {
     if [ -n "${epochs}" ] && [ ! -e "$1/.epochs" ]; then
         write_whole "$1/.epochs" "${same_training} ${epochs}"

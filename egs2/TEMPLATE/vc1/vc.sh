@@ -5,12 +5,12 @@ set -euo pipefail
 stage=1                 # first stage to run
 stop_stage=6            # last stage to run
 force=false             # true: run finished stages again
-retrain=false           # true: begin trainings with other options or other data again
-nj=$(env -u OMP_NUM_THREADS nproc)  # jobs at a time; the results do not depend on it
+retrain=false           # true: replace trainings whose options or data have changed
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
 ngpu=0                  # GPUs of a training, and of each job of stages 2 and 5 (one at most)
 num_nodes=1             # machines of a training
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # unreadable recordings of a set that are left out and listed
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
 stats_nj=1              # jobs of the statistics in stage 4
 seed=0
 python=python
@@ -18,30 +18,30 @@ datadir=data
 dumpdir=dump
 expdir=exp
 data_args=              # options for local/data.sh
-source_args=            # the same, but only where the data come from: no reason to start over
-train_set=train         # folders with wav.scp, text, utt2spk; of all voices together
+source_args=            # more options for data.sh; a change of these runs no stage again
+train_set=train         # folders with wav.scp, text, utt2spk, each for all voices together
 valid_set=dev
-pairs=                  # what is converted into whose voice (default: DATADIR/pairs.tsv)
+pairs=                  # table of utterances and target voices (default: DATADIR/pairs.tsv)
 bundle=../units1/exp/bundle
-max_train_frames=500    # longer training utterances are left out (10 s at 50 Hz)
+max_train_frames=500    # leave out longer training utterances (10 s at 50 Hz)
 vocoder=griffin_lim     # griffin_lim, train (a HiFi-GAN, stage 3), or a checkpoint's path
 vocoder_config=conf/hifigan.yaml
 vc_config=conf/train_vc.yaml
 vc_args=                # further options for vc_train; as for asr_train, see ../asr1/asr.sh
 vc_tag=                 # name of the model (default: name of vc_config, seed)
 inference_vc_model=valid.loss.ave.pth
-rates="50 24 15 7"      # segments per second of the conversions; a model of one rate takes its own
+rates="50 24 15 7"      # segments per second of the conversions; a model of one rate uses its own
 inference_args=         # further options for convert_pairs
 inference_tag=converted # name of the conversions
-judge=                  # folder of a Whisper model of CTranslate2, which writes down what it hears
+judge=                  # folder of a CTranslate2 Whisper model that transcribes the conversions
 score_args=             # further options for score_conversion
-num_examples=10         # pairs on the page
+num_examples=10         # pairs on the listening page
 help_message=$(
     cat <<EOF
 usage: $0 [--name value]...
 
 Stages: 1 data, 2 dump with spectrograms, pitch and speakers, 3 vocoder, 4 statistics and training,
-5 conversion, 6 evaluation and report. Finished stages are skipped, interrupted ones continued.
+5 conversion, 6 evaluation and report. Finished stages are skipped; interrupted stages continue.
 
 Options and defaults:
 $(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
@@ -57,13 +57,13 @@ whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_f
 . utils/jobs.sh
 . utils/model_stages.sh
 
-# Conversions read the bundle too: they start from sound.
+# Conversions read the bundle too, since they start from sound.
 need_bundle 2 4 5
 
 marker_dir=${expdir}/.stages
-original_set=${train_set}   # waveforms at other speeds would be other voices: there are no copies
+original_set=${train_set}   # no speed perturbation: it would change the voices
 speed_perturb_factors=
-skip_empty_text=false       # no text is learned from
+skip_empty_text=false       # the texts are not used in training
 pairs=${pairs:-${datadir}/pairs.tsv}
 acoustics="mel pitch speaker"
 stats_dir=${expdir}/vc_stats_${train_set}

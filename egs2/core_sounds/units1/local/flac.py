@@ -43,12 +43,12 @@ def write_flac(path: Path, wave: np.ndarray) -> None:
 
 
 def total_samples(write: Callable[[tuple], int], jobs: list[tuple], nj: int, what: str) -> int:
-    """The sum of what `write` returns of all jobs; see `run_jobs`."""
+    """The sum of the results of `write` for all jobs; see `run_jobs`."""
     return sum(run_jobs(write, jobs, nj, what))
 
 
 def run_jobs(write: Callable[[tuple], object], jobs: list[tuple], nj: int, what: str) -> list:
-    """Run `write` on all jobs in `nj` processes; returns what it has returned, in their order.
+    """Run `write` on all jobs in `nj` processes; returns its results in the order of the jobs.
 
     Raises:
         ValueError: `write` did, or a process was killed (multiprocessing.Pool would wait for ever).

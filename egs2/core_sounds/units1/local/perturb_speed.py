@@ -1,9 +1,10 @@
 #!/usr/bin/env python
-"""A data folder with speed-perturbed copies beside the originals.
+"""Write a data folder with speed-perturbed copies beside the originals.
 
-As with sox's "speed", pitch and tempo change together: the wave is resampled with an exact ratio
-and played at the old rate. Units are made from waveforms, so this comes before the dump. Recordings
-are read as the dump reads them: in any format, rate and number of channels, and cut by `segments`.
+As with sox's "speed", pitch and tempo change together: the wave is resampled by an exact ratio and
+played at the old rate. This comes before the dump, because units are made from waveforms.
+Recordings are read as the dump reads them: in any format, sample rate and number of channels, and
+cut by `segments`.
 """
 
 import argparse
@@ -36,16 +37,16 @@ def perturb(wave: np.ndarray, factor: Fraction) -> np.ndarray:
 
 
 def copy_path(output: Path, name: str, recording: Recording) -> Path:
-    """Where a copy is: a copy of anything else has another path, and is not taken for it."""
+    """Path of a copy; it contains a hash of the original's place, so copies are never mixed up."""
     origin = hashlib.sha256(repr(recording.origin).encode()).hexdigest()[:8]
     return output / "audio" / f"{name}-{origin}.flac"
 
 
 def perturb_file(job: tuple[Recording, Path, Fraction]) -> tuple[int, str]:
-    """Write one perturbed clip unless it is there and current.
+    """Write one perturbed clip unless it exists and is newer than its original.
 
     Returns:
-        Its samples, and why there is none: an error message, or "".
+        Number of samples, and the error message if the original cannot be read, else "".
     """
     recording, target, factor = job
     try:
@@ -59,15 +60,15 @@ def perturb_file(job: tuple[Recording, Path, Fraction]) -> tuple[int, str]:
 
 
 def perturb_all(jobs: list[tuple], nj: int, most: int) -> tuple[int, set[str]]:
-    """Make the clips of all jobs.
+    """Run all jobs of `perturb_file`.
 
     Args:
-        jobs: of `perturb_file`.
-        nj: processes.
-        most: recordings that may fail; the dump, which reads the originals too, lists them.
+        jobs: arguments of `perturb_file`.
+        nj: number of processes.
+        most: number of recordings that may fail; the dump reads the originals too and lists them.
 
     Returns:
-        The samples of all clips, and the utterances that have none.
+        Number of samples of all clips, and the utterances without a clip.
 
     Raises:
         ValueError: more recordings cannot be read.
@@ -81,14 +82,14 @@ def perturb_all(jobs: list[tuple], nj: int, most: int) -> tuple[int, set[str]]:
     if len(reasons) > most:
         utt, reason = next(iter(reasons.items()))
         raise ValueError(
-            f"{len(reasons)} recordings cannot be read, {most} are tolerated (--max_failed_utts): "
+            f"{len(reasons)} recordings cannot be read, but --max_failed_utts allows {most}: "
             f"utt {utt}: {reason}"
         )
     return sum(samples for samples, _ in done), set(reasons)
 
 
 def parse_factors(text: str) -> dict[str, Fraction]:
-    """ "0.9 1.0,1.1" -> `{"sp0.9": 9/10, "sp1.1": 11/10}`: 1.0 is the original."""
+    """ "0.9 1.0,1.1" -> `{"sp0.9": 9/10, "sp1.1": 11/10}`, without 1.0, the original speed."""
     factors = {}
     for name in text.replace(",", " ").split():
         try:
@@ -102,23 +103,23 @@ def parse_factors(text: str) -> dict[str, Fraction]:
         if factor != 1 and factor not in factors.values():
             factors[f"sp{name}"] = factor
     if not factors:
-        raise ValueError(f"--factors: '{text}' names no other speed than that of the originals")
+        raise ValueError(f"--factors: '{text}' has no other speed than that of the originals")
     return factors
 
 
 def write_folder(
     output: Path, tables: dict[str, dict], factors: dict, copies: dict[str, Path | str]
 ) -> None:
-    """Originals and copies, sorted as in the C locale.
+    """Write the tables of originals and copies, sorted as in the C locale.
 
-    As in Kaldi, the prefix goes before the speaker too, so that both columns of utt2spk stay
-    sorted: an utterance id starts with its speaker.
+    As in Kaldi, speakers get the prefix too. Utterance ids begin with their speaker, so both
+    columns of utt2spk stay sorted.
 
     Args:
         output: folder to write.
-        tables: of the originals, by name.
-        factors: by prefix.
-        copies: sound files by id of the copy; an utterance that could not be read has none.
+        tables: tables of the originals, by name.
+        factors: speed factors by prefix.
+        copies: sound files by id of the copy; an utterance that could not be read has no copy.
     """
     joined = {name: dict(table) for name, table in tables.items()}
     for prefix, factor in factors.items():
@@ -134,7 +135,7 @@ def write_folder(
                     joined[name][f"{prefix}-{utt}"] = value
     for new, path in copies.items():
         joined["wav.scp"][new] = str(path)
-        # Whole files of one channel.
+        # A copy is a whole file with one channel.
         if SEGMENTS in joined:
             joined[SEGMENTS][new] = f"{new} 0 -1"
         if CHANNELS in joined:
@@ -157,7 +158,7 @@ def read_tables(folder: Path, utts: Iterable[str]) -> dict[str, dict[str, str]]:
     """The tables of a data folder by name.
 
     Raises:
-        ValueError: one of them lacks an utterance, or cannot be read.
+        ValueError: a table lacks an utterance, or cannot be read.
     """
     required = ("text", "utt2spk")
     names = (*required, *(name for name in COPIED if (folder / name).exists()))
@@ -173,17 +174,17 @@ def read_tables(folder: Path, utts: Iterable[str]) -> dict[str, dict[str, str]]:
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the originals")
-    parser.add_argument("--factors", default="0.9,1.1", help="speeds, by commas or blanks")
+    parser.add_argument("--factors", default="0.9,1.1", help="speeds, with commas or spaces")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--nj", type=int, default=2, help="processes")
     parser.add_argument(
-        "--max_failed_utts", type=int, default=0, help="recordings that may have no copies"
+        "--max_failed_utts", type=int, default=0, help="number of recordings that may fail"
     )
     parser.add_argument(
         "--tables_only",
         choices=("true", "false"),
         default="false",
-        help="true: the copies are there already, and the tables are written again",
+        help="true: keep the existing copies and only write the tables again",
     )
     return parser
 
