@@ -51,8 +51,8 @@ def origin_of_dump(folder: Path | str) -> Origin:
     difference = origin.difference(linked, source)
     if difference:
         raise RefusedInput(
-            f"{folder} says that its arks were made with {difference} now; that dump was made again, "
-            f"so remove {folder}, and link or select it again"
+            f"{folder} says that its arks were made with {difference} now; that dump was made "
+            f"again, so remove {folder}, and link or select it again"
         )
     return origin
 
