@@ -8,11 +8,11 @@ import argparse
 
 import torch
 
-from espnet_entropy.bundle import Bundle, load_extractor
-from espnet_entropy.features import build_extractor
-from espnet_entropy.recordings import read_recordings
-from espnet_entropy.results_page import provenance, table
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.bundle import Bundle, load_extractor
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.report.results_page import provenance, table
+from espnet_entropy.units.features import build_extractor
 
 CHUNKS_SEC = (0.5, 1.0, 2.0, 5.0, 10.0)
 

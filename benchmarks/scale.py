@@ -14,13 +14,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import HubertConfig, HubertModel
 
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_yaml
-from espnet_entropy.encode import SegmentEncoder
-from espnet_entropy.entropy import predictive_entropies
-from espnet_entropy.results_page import insert, provenance, table
-from espnet_entropy.segment import SegmenterConfig
-from espnet_entropy.unit_lm import LlamaLM
+from espnet_entropy.aggregate.encoder import SegmentEncoder
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.lm.entropy import predictive_entropies
+from espnet_entropy.lm.unit_lm import LlamaLM
+from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.units.codebook import Codebook
 
 HOURS = (100, 960, 20_000, 1_000_000)
 SECONDS = 15.0  # of an utterance; LibriSpeech's are at most 35, MLS's 10 to 20

@@ -6,7 +6,7 @@ neither torch nor ESPnet is imported before one of them is used.
 
 import importlib
 
-from espnet_entropy import espnet_plugin
+from espnet_entropy.espnet import plugin
 
 __version__ = "0.1.0"
 
@@ -35,4 +35,4 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_MODULES])
 
 
-espnet_plugin.install()
+plugin.install()

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
-from espnet_entropy.espnet_checkpoints import TRUST, RefusedInput, trusts_pickles
-from espnet_entropy.espnet_plugin import after_import
+from espnet_entropy.espnet.checkpoints import TRUST, RefusedInput, trusts_pickles
+from espnet_entropy.espnet.plugin import after_import
 
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
 
@@ -28,7 +28,7 @@ def save_whole_files(trainer: ModuleType) -> None:
     Otherwise a training that is killed while it writes `checkpoint.pth` loses all its epochs.
     """
     torch = trainer.torch
-    from espnet_entropy.data import atomic_bytes  # slow, and only needed with a trainer
+    from espnet_entropy.data.kaldi import atomic_bytes  # slow, and only needed with a trainer
 
     save = torch.save
 
@@ -52,7 +52,7 @@ def run_no_commands(matio: ModuleType) -> None:
     @functools.wraps(open_file)
     def open_no_command(name, mode="r"):
         if isinstance(name, str) and "|" in (name.strip()[:1], name.strip()[-1:]):
-            from espnet_entropy.data import shell_command_error  # imports torch
+            from espnet_entropy.data.kaldi import shell_command_error  # imports torch
 
             raise shell_command_error(name)
         return open_file(name, mode)

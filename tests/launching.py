@@ -10,8 +10,8 @@ import tiny
 import yaml
 
 from espnet_entropy import run
-from espnet_entropy.data import write_table
-from espnet_entropy.dump import read_dump
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import write_table
 
 LAUNCHER = [sys.executable, "-m", "espnet_entropy.run"]
 PACKAGE_PARENT = str(Path(run.__file__).parents[1])

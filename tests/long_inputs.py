@@ -38,8 +38,8 @@ def random_utterance(args) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def aggregate(args) -> dict:
     """Vectors of one utterance, with gradients under --backward."""
-    from espnet_entropy.encode import SegmentEncoder
-    from espnet_entropy.segment import SegmenterConfig
+    from espnet_entropy.aggregate.encoder import SegmentEncoder
+    from espnet_entropy.segment.segmenters import SegmenterConfig
 
     conf = dict(num_layers=args.layers, conv_kernel=args.conv_kernel, dropout=0.1)
     if args.block_units:
@@ -63,7 +63,7 @@ def aggregate(args) -> dict:
 
 
 def _unit_lm(args):
-    from espnet_entropy.unit_lm import LlamaLM
+    from espnet_entropy.lm.unit_lm import LlamaLM
 
     lm = LlamaLM(args.num_units + 2, args.dim, args.layers, 4, context=args.context)
     return lm.eval()
@@ -71,7 +71,7 @@ def _unit_lm(args):
 
 def entropies(args) -> dict:
     """Entropies of one utterance offline."""
-    from espnet_entropy.entropy import predictive_entropies
+    from espnet_entropy.lm.entropy import predictive_entropies
 
     lm, (units, _, lengths) = _unit_lm(args), random_utterance(args)
     yield
@@ -81,7 +81,7 @@ def entropies(args) -> dict:
 
 def stream(args) -> dict:
     """Entropies of one utterance unit by unit."""
-    from espnet_entropy.entropy import EntropyStream
+    from espnet_entropy.lm.entropy import EntropyStream
 
     lm, (units, _, _) = _unit_lm(args), random_utterance(args)
     entropy_stream, total = EntropyStream(lm), 0.0
@@ -93,11 +93,11 @@ def stream(args) -> dict:
 
 def tokenize(args) -> dict:
     """A sound file, read and tokenized."""
-    from espnet_entropy.audio import read_audio
-    from espnet_entropy.bundle import load_extractor
-    from espnet_entropy.codebook import Codebook
-    from espnet_entropy.packing import load_trained_lm
-    from espnet_entropy.tokenizer import UnitTokenizer
+    from espnet_entropy.bundle.build import load_trained_lm
+    from espnet_entropy.bundle.bundle import load_extractor
+    from espnet_entropy.bundle.tokenizer import UnitTokenizer
+    from espnet_entropy.data.audio import read_audio
+    from espnet_entropy.units.codebook import Codebook
 
     if args.bundle:
         tokenizer = UnitTokenizer.from_bundle(args.bundle)
@@ -113,7 +113,7 @@ def tokenize(args) -> dict:
 
 def segment(args) -> dict:
     """Boundaries of one utterance by one segmenter."""
-    from espnet_entropy.segment import SegmenterConfig, find_boundaries
+    from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
     config = SegmenterConfig(args.segmenter, rate_hz=args.rate, min_rate_hz=5.0, max_segment=50)
     utterance = random_utterance(args)
@@ -124,7 +124,7 @@ def segment(args) -> dict:
 
 def calibrate(args) -> dict:
     """Thresholds of one segmenter, measured on one utterance."""
-    from espnet_entropy.calibration import calibrate as measure
+    from espnet_entropy.segment.calibration import calibrate as measure
 
     utterance = random_utterance(args)
     yield

@@ -6,7 +6,7 @@ import warnings
 import av
 import numpy as np
 
-from espnet_entropy.audio import SoundWarning, read_audio
+from espnet_entropy.data.audio import SoundWarning, read_audio
 
 FORMATS = {
     "a.wav": dict(codec="pcm_s16le", rate=16000),

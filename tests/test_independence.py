@@ -13,14 +13,14 @@ import tiny
 import tiny_models
 import torch
 
-from espnet_entropy.audio import read_audio
-from espnet_entropy.calibration import calibrate
-from espnet_entropy.data import read_table
-from espnet_entropy.dump import read_dump
-from espnet_entropy.entropy import predictive_entropies
-from espnet_entropy.segment import SegmenterConfig, find_boundaries
-from espnet_entropy.shard_rows import shard_keys
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.data.shard_rows import shard_keys
+from espnet_entropy.lm.entropy import predictive_entropies
+from espnet_entropy.segment.calibration import calibrate
+from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
 SEGMENTERS = [
     SegmenterConfig("global", rate_hz=15.0),

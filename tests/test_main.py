@@ -8,7 +8,7 @@ import tiny
 
 import espnet_entropy
 from espnet_entropy import __main__ as main
-from espnet_entropy.data import read_table
+from espnet_entropy.data.kaldi import read_table
 
 
 def test_help_lists_the_commands(capsys):

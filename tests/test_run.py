@@ -12,8 +12,8 @@ import yaml
 from launching import LAUNCHER, TOKENS, environment, execute, launch
 
 from espnet_entropy import run
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, write_table
 
 
 def test_same_bytes_as_without_it(tmp_path):
@@ -28,7 +28,7 @@ def test_same_bytes_as_without_it(tmp_path):
 SCRIPT = """
 import sys
 import beside
-import espnet_entropy.espnet_plugin as plugin
+import espnet_entropy.espnet.plugin as plugin
 print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, plugin._HookingFinder)
       for f in sys.meta_path))
 sys.exit(int(sys.argv[1]))
@@ -208,7 +208,7 @@ def train_lm(parts, folder):
 
 
 def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
-    from espnet_entropy.packing import load_trained_lm, pack_bundle
+    from espnet_entropy.bundle.build import load_trained_lm, pack_bundle
 
     checkpoint = train_lm(parts, tmp_path)
     lm = load_trained_lm(checkpoint)

@@ -11,7 +11,6 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from espnet_entropy.alignment import Interval
 from espnet_entropy.bin import (
     bundle,
     calibrate,
@@ -20,10 +19,11 @@ from espnet_entropy.bin import (
     learn_codebook,
     merge_shards,
 )
-from espnet_entropy.bundle import Bundle, file_hash
-from espnet_entropy.data import read_yaml, write_table, write_tensors, write_yaml
-from espnet_entropy.dump import read_dump
-from espnet_entropy.unit_lm import LlamaLM
+from espnet_entropy.bundle.bundle import Bundle, file_hash
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_yaml, write_table, write_tensors, write_yaml
+from espnet_entropy.evaluate.alignment import Interval
+from espnet_entropy.lm.unit_lm import LlamaLM
 
 NUM_UNITS = 12
 SAMPLE_RATE = 16000

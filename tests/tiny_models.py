@@ -6,9 +6,9 @@ import tiny
 import torch
 
 from espnet_entropy.bin import learn_codebook
-from espnet_entropy.bundle import load_extractor
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.bundle import load_extractor
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.units.codebook import Codebook
 
 
 def save_whisper(path: Path) -> Path:

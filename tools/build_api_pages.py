@@ -15,7 +15,7 @@ def public_modules() -> list[str]:
     for module in pkgutil.walk_packages(espnet_entropy.__path__, "espnet_entropy."):
         if module.name.startswith(("espnet_entropy.__main__", "espnet_entropy.bin")):
             continue  # commands: their --help says more
-        if module.name == "espnet_entropy.espnet3_dataset" and not has_espnet3():
+        if module.name == "espnet_entropy.espnet.espnet3_dataset" and not has_espnet3():
             continue
         names.append(module.name)
     return names

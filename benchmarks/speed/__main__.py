@@ -27,7 +27,7 @@ from benchmarks.speed import (  # noqa: E402
     units,
 )
 from benchmarks.speed.measure import Row, not_run  # noqa: E402
-from espnet_entropy.results_page import insert, provenance, table  # noqa: E402
+from espnet_entropy.report.results_page import insert, provenance, table  # noqa: E402
 
 # In the order of the report, with the names that stand there for what was not run at all.
 PARTS = {

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from benchmarks.speed.entropy_pass import FRAMES, NUM_UNITS, SECONDS, some_units, unit_lm
 from benchmarks.speed.measure import Row, Timing, compare, largest_difference
-from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import read_yaml
-from espnet_entropy.entropy import predictive_entropies
-from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.lm.entropy import predictive_entropies
+from espnet_entropy.segment.calibration import Calibration
 
 CONF = (
     Path(__file__).resolve().parents[2]

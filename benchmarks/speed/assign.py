@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.measure import Row, compare, seconds, time_of
-from espnet_entropy.codebook import Codebook, learn_codebook
+from espnet_entropy.units.codebook import Codebook, learn_codebook
 
 SIZES = ((16384, 768, 500), (16384, 768, 2000), (16384, 1024, 2000))  # frames, D, K
 LEARN = (20_000, 64, 100)

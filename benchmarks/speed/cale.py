@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.speed.measure import Row, compare, largest_difference, not_run, time_of
-from espnet_entropy import aggregate
-from espnet_entropy.aggregate import CALE
-from espnet_entropy.packed import Layout, attend
+from espnet_entropy.aggregate import aggregators
+from espnet_entropy.aggregate.aggregators import CALE
+from espnet_entropy.aggregate.ragged import Layout, attend
 
 DIM, HEADS, LAYERS = 256, 4, 4
 UNITS = {"30 s": 1500, "1 min": 3000, "5 min": 15_000, "1 h": 180_000}
@@ -90,7 +90,7 @@ def step(cale: CALE, batch: tuple[Tensor, ...], attention: Callable = attend) ->
     embedded = batch[0].detach().requires_grad_()
     # The vectors are normalised, so a loss of their squares would have no gradient.
     weights = torch.linspace(-1, 1, DIM, device=embedded.device, dtype=embedded.dtype)
-    with patch.object(aggregate, "attend", attention):
+    with patch.object(aggregators, "attend", attention):
         (cale(embedded, *batch[1:]) * weights).sum().backward()
     cale.zero_grad(set_to_none=True)
     return embedded.grad
@@ -104,7 +104,7 @@ def check(device: str, num_units: int) -> str:
     """
     batch, cale = batch_of(num_units, device), model(device)
     exact = copy.deepcopy(cale).double()
-    with patch.object(aggregate, "attend", dense_attend):
+    with patch.object(aggregators, "attend", dense_attend):
         expected = exact(batch[0].double(), *batch[1:])
     worst = largest_difference(cale(*batch), expected, at_most=1e-5)
     wide = (batch[0].double(), *batch[1:])
@@ -172,7 +172,7 @@ def flex_rows(device: str, cale: CALE) -> list[Row]:
         def run(with_attention, batch=batch):
             if training:
                 return step(cale, batch, with_attention)
-            with torch.no_grad(), patch.object(aggregate, "attend", with_attention):
+            with torch.no_grad(), patch.object(aggregators, "attend", with_attention):
                 return cale(*batch)
 
         try:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.measure import Row, Timing, compare, largest_difference, not_run
-from espnet_entropy.data import read_yaml
-from espnet_entropy.entropy import predictive_entropies
-from espnet_entropy.unit_lm import LlamaLM
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.lm.entropy import predictive_entropies
+from espnet_entropy.lm.unit_lm import LlamaLM
 
 SECONDS, FRAMES, NUM_UNITS = 15.0, 750, 500
 PAPERS_LM = Path(__file__).resolve().parents[2] / "egs2/TEMPLATE/units1/conf/train_lm_paper.yaml"

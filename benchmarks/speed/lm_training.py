@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.entropy_pass import NUM_UNITS, unit_lm
 from benchmarks.speed.measure import Row, largest_difference, not_run, seconds, time_of
-from espnet_entropy.unit_lm import LlamaLM
+from espnet_entropy.lm.unit_lm import LlamaLM
 
 WINDOWS, CONTEXT, MATRIX = 32, 1024, 8192
 WHAT, PEER = "unit LM training, paper's shape, bf16", "the chip's measured matrix rate"

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.measure import Row, compare
-from espnet_entropy.calibration import GRID_HZ, calibrate
-from espnet_entropy.segment import SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.segment.calibration import GRID_HZ, calibrate
+from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries, segments_of
 
 FRAME_RATE_HZ = 50.0
 Batch = tuple[Tensor, Tensor, Tensor]

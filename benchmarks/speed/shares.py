@@ -8,8 +8,8 @@ import torch
 from benchmarks.speed.asr_rates import batch_of, decoder_of, recogniser
 from benchmarks.speed.entropy_pass import NUM_UNITS, SECONDS, some_units, unit_lm
 from benchmarks.speed.measure import Row, seconds, time_of
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.entropy import predictive_entropies
+from espnet_entropy.lm.entropy import predictive_entropies
+from espnet_entropy.units.codebook import Codebook
 
 REPEATS = 3
 WHOLE = "wav to text at 15 Hz, the sum of the steps"

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.measure import Row, clock, compare, seconds, time_of
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.features import build_extractor
-from espnet_entropy.segment import SegmenterConfig
-from espnet_entropy.streaming import StreamingTokenizer
-from espnet_entropy.tokenizer import UnitTokenizer
-from espnet_entropy.unit_lm import LlamaLM
+from espnet_entropy.bundle.streaming import StreamingTokenizer
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.lm.unit_lm import LlamaLM
+from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.units.codebook import Codebook
+from espnet_entropy.units.features import build_extractor
 
 NUM_UNITS, CHUNK_SEC, PUSH_SEC = 200, 2.0, 0.1
 THRESHOLDS = torch.tensor([5.0, 0.1])

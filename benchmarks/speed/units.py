@@ -15,10 +15,10 @@ from torch import Tensor
 
 from benchmarks.speed.measure import Row, compare, seconds, time_of
 from benchmarks.speed.streams import sound
-from espnet_entropy.codebook import Codebook, learn_codebook
-from espnet_entropy.features import build_extractor
-from espnet_entropy.shards import write_shard
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data.shards import write_shard
+from espnet_entropy.units.codebook import Codebook, learn_codebook
+from espnet_entropy.units.features import build_extractor
 
 NUM_UTTS, UTT_SEC, NUM_UNITS = 6, 5.0, 100
 Corpus = dict[str, Tensor]

@@ -8,24 +8,29 @@ from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_entropy.alignment import check_alignments, read_alignments
 from espnet_entropy.bin.common import make_parser, progress, user_errors
-from espnet_entropy.boundary_report import (
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
+from espnet_entropy.evaluate.boundary_report import (
     ScoredMethod,
     references_of,
     score_method,
     score_table,
 )
-from espnet_entropy.boundary_scores import Reference
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import atomic_text
-from espnet_entropy.dump import padded_batches
-from espnet_entropy.matched_rate import match_rate, method_config, read_batches
-from espnet_entropy.plot_boundaries import plot_boundary_scores
-from espnet_entropy.recordings import read_recordings
-from espnet_entropy.segment import RATELESS
-from espnet_entropy.spectral_flux import HOP_SEC, SAMPLE_RATE, flux_boundaries, spectral_flux
+from espnet_entropy.evaluate.boundary_scores import Reference
+from espnet_entropy.evaluate.matched_rate import match_rate, method_config, read_batches
+from espnet_entropy.evaluate.spectral_flux import (
+    HOP_SEC,
+    SAMPLE_RATE,
+    flux_boundaries,
+    spectral_flux,
+)
+from espnet_entropy.report.plot_boundaries import plot_boundary_scores
+from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.segmenters import RATELESS
 
 FLUX = "spectral flux"
 

@@ -5,12 +5,12 @@ import yaml
 
 from espnet_entropy.bin.calibrate import calibrate_dump, reach
 from espnet_entropy.bin.common import add_channel_argument, make_parser, user_errors
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.dump import read_dump
-from espnet_entropy.packing import pack_bundle, recalibrate_bundle, unpack_bundle
-from espnet_entropy.recordings import read_recordings
-from espnet_entropy.segment import SegmenterConfig
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.build import pack_bundle, recalibrate_bundle, unpack_bundle
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.segment.segmenters import SegmenterConfig
 
 
 def get_parser():

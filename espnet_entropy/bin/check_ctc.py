@@ -11,11 +11,11 @@ from itertools import pairwise
 import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_table, read_yaml
-from espnet_entropy.dump import padded_batches
-from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.origin import needs_unit_lm
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.bundle.origin import needs_unit_lm
+from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.kaldi import read_table, read_yaml
+from espnet_entropy.espnet.frontend import EntropyFrontend
 
 # (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/
 # pytorch_backend/transformer/subsampling.py); what is not in this table is refused.

@@ -15,10 +15,10 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str_or_none
 
 from espnet_entropy.bin.common import user_errors
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_table, read_yaml
-from espnet_entropy.dump import read_dump
-from espnet_entropy.origin import needs_unit_lm
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.bundle.origin import needs_unit_lm
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, read_yaml
 
 LAUNCHER = "espnet_entropy.run"
 SETTINGS = ("spk2utt", "feats_type", "audio_format")  # files that are no tables of utterances

@@ -13,7 +13,7 @@ import yaml
 from espnet2.utils import config_argparse
 from tqdm import tqdm
 
-from espnet_entropy.audio import SoundWarning
+from espnet_entropy.data.audio import SoundWarning
 
 # Warnings of other libraries about their own code: category, and module that causes the warning.
 IGNORED_WARNINGS = (
@@ -89,8 +89,8 @@ def named_recordings(args) -> dict:
         ValueError: no or several of the options are given, there are no recordings, a file is
             named twice, or a file does not exist and --max_failed_utts is 0.
     """
-    from espnet_entropy.data import read_lines
-    from espnet_entropy.recordings import Recording, check_source, read_recordings
+    from espnet_entropy.data.kaldi import read_lines
+    from espnet_entropy.data.recordings import Recording, check_source, read_recordings
 
     if sum((bool(args.files), args.wav_scp is not None, args.list is not None)) != 1:
         raise ValueError("give one of these: sound files, --wav_scp, or --list")
@@ -133,7 +133,7 @@ class Failures:
 
     def write(self, path: Path | str) -> None:
         """Write them as a table; if there are none, remove an existing table."""
-        from espnet_entropy.data import write_table
+        from espnet_entropy.data.kaldi import write_table
 
         if self.reasons:
             write_table(path, self.reasons)

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import read_yaml
-from espnet_entropy.outcome import decoding_seconds, load_score, reached_rate_hz, training_minutes
-from espnet_entropy.plot_systems import plot_rates
-from espnet_entropy.results_page import insert, provenance, table
-from espnet_entropy.segment import RATELESS
-from espnet_entropy.verdicts import FEWEST_SEEDS
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.evaluate.outcome import (
+    decoding_seconds,
+    load_score,
+    reached_rate_hz,
+    training_minutes,
+)
+from espnet_entropy.evaluate.verdicts import FEWEST_SEEDS
+from espnet_entropy.report.plot_systems import plot_rates
+from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.segment.segmenters import RATELESS
 
 # Segmenters that reach a rate by entropies.
 ENTROPY_SEGMENTERS = ("global", "relative", "combined", "peaks", "dp")

@@ -17,17 +17,17 @@ from safetensors.numpy import load_file
 
 from espnet_entropy.bin.common import make_parser, mapping, user_errors
 from espnet_entropy.bin.convert_labels import parse_units
-from espnet_entropy.bundle import file_hash
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.codebook_check import (
+from espnet_entropy.bundle.build import write_codebook
+from espnet_entropy.bundle.bundle import file_hash
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.units.codebook import Codebook
+from espnet_entropy.units.codebook_check import (
     MIN_AGREEMENT,
     first_waves,
     fits_of_layers,
     measure_fit,
 )
-from espnet_entropy.data import read_table
-from espnet_entropy.features import EXTRACTORS, build_extractor
-from espnet_entropy.packing import write_codebook
+from espnet_entropy.units.features import EXTRACTORS, build_extractor
 
 
 def get_parser():

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, progress, user_errors
-from espnet_entropy.data import atomic_text, read_lines, read_table
-from espnet_entropy.dump import read_units, write_units_table
-from espnet_entropy.shards import write_shard
+from espnet_entropy.data.dump import read_units, write_units_table
+from espnet_entropy.data.kaldi import atomic_text, read_lines, read_table
+from espnet_entropy.data.shards import write_shard
 
 FORMATS = ("espnet", "textless", "km")
 

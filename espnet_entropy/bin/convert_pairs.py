@@ -6,7 +6,6 @@ model or of other settings is refused.
 
 from pathlib import Path
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import (
     Failures,
     Stopwatch,
@@ -22,9 +21,10 @@ from espnet_entropy.bin.vc_inference import (
     sampling,
     write_wave,
 )
-from espnet_entropy.bundle import FILES, identity
-from espnet_entropy.data import file_hash, read_yaml, write_yaml
-from espnet_entropy.provenance import Provenance, Source, difference, stale
+from espnet_entropy.bundle.bundle import FILES, identity
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import file_hash, read_yaml, write_yaml
+from espnet_entropy.data.provenance import Provenance, Source, difference, stale
 from espnet_entropy.vc.convert import Converted, VoiceConverter
 from espnet_entropy.vc.pairs import Pair, failed_path, read_pairs
 

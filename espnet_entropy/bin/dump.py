@@ -11,9 +11,9 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bin.dump_units import dump_shard
-from espnet_entropy.bundle import FILES, identity
-from espnet_entropy.shards import write_codebook_hash, write_unit_lm_hash
-from espnet_entropy.tokenizer import Tokens, UnitTokenizer
+from espnet_entropy.bundle.bundle import FILES, identity
+from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
+from espnet_entropy.data.shards import write_codebook_hash, write_unit_lm_hash
 
 
 def get_parser():

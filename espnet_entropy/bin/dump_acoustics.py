@@ -14,11 +14,11 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.data import write_table
-from espnet_entropy.provenance import Provenance
-from espnet_entropy.recordings import read_recordings
-from espnet_entropy.shard_rows import read_rows
-from espnet_entropy.shards import failed_path, is_whole, write_shard
+from espnet_entropy.data.kaldi import write_table
+from espnet_entropy.data.provenance import Provenance
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.data.shard_rows import read_rows
+from espnet_entropy.data.shards import failed_path, is_whole, write_shard
 from espnet_entropy.vc.acoustics import ACOUSTICS
 from espnet_entropy.vc.mel import MelConfig
 

@@ -13,19 +13,19 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import FILES, identity, read_description
-from espnet_entropy.dump import read_units_entry
-from espnet_entropy.entropy import predictive_entropies
-from espnet_entropy.origin import Origin, origin_of_dump
-from espnet_entropy.packing import load_trained_lm, unit_lm_hash
-from espnet_entropy.provenance import Provenance, Source
-from espnet_entropy.shard_rows import read_rows
-from espnet_entropy.shards import (
+from espnet_entropy.bundle.build import load_trained_lm, unit_lm_hash
+from espnet_entropy.bundle.bundle import FILES, identity, read_description
+from espnet_entropy.bundle.origin import Origin, origin_of_dump
+from espnet_entropy.data.dump import read_units_entry
+from espnet_entropy.data.provenance import Provenance, Source
+from espnet_entropy.data.shard_rows import read_rows
+from espnet_entropy.data.shards import (
     is_whole,
     write_codebook_hash,
     write_shard,
     write_unit_lm_hash,
 )
+from espnet_entropy.lm.entropy import predictive_entropies
 
 
 def get_parser():

@@ -14,18 +14,18 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.bundle import FILES, identity
-from espnet_entropy.data import write_table
-from espnet_entropy.provenance import Provenance
-from espnet_entropy.recordings import read_recordings
-from espnet_entropy.shard_rows import read_rows
-from espnet_entropy.shards import (
+from espnet_entropy.bundle.bundle import FILES, identity
+from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
+from espnet_entropy.data.kaldi import write_table
+from espnet_entropy.data.provenance import Provenance
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.data.shard_rows import read_rows
+from espnet_entropy.data.shards import (
     failed_path,
     is_whole,
     write_codebook_hash,
     write_shard,
 )
-from espnet_entropy.tokenizer import Tokens, UnitTokenizer
 
 
 def get_parser():

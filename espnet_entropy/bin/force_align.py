@@ -11,7 +11,6 @@ from dataclasses import astuple
 from multiprocessing import get_context
 from pathlib import Path
 
-from espnet_entropy.alignment import Alignments, Interval, read_ctm, write_ctm
 from espnet_entropy.bin.common import (
     Stopwatch,
     add_channel_argument,
@@ -19,15 +18,16 @@ from espnet_entropy.bin.common import (
     progress,
     user_errors,
 )
-from espnet_entropy.data import atomic_text, read_table, write_table
-from espnet_entropy.force_align import (
+from espnet_entropy.data.kaldi import atomic_text, read_table, write_table
+from espnet_entropy.data.provenance import Provenance, Source, stale
+from espnet_entropy.data.recordings import Recording, read_recordings
+from espnet_entropy.evaluate.alignment import Alignments, Interval, read_ctm, write_ctm
+from espnet_entropy.evaluate.force_align import (
     SAMPLE_RATE,
     compare_words,
     sphinx_aligner,
     whisper_aligner,
 )
-from espnet_entropy.provenance import Provenance, Source, stale
-from espnet_entropy.recordings import Recording, read_recordings
 
 # Number of utterances in a part; an interrupted run makes its current part again.
 PART_SIZE = 100

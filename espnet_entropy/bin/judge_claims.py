@@ -11,10 +11,10 @@ import yaml
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bin.score import check_same_ids, count_errors, read_text
-from espnet_entropy.outcome import decoding_seconds, training_minutes
-from espnet_entropy.plot_systems import plot_differences
-from espnet_entropy.results_page import insert, provenance, table
-from espnet_entropy.verdicts import Difference, paired_difference, verdict
+from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
+from espnet_entropy.evaluate.verdicts import Difference, paired_difference, verdict
+from espnet_entropy.report.plot_systems import plot_differences
+from espnet_entropy.report.results_page import insert, provenance, table
 
 HEADER = ["claim", "compared", "seeds", "difference in WER, points (95 %)", "by seed",
           "training time", "decoding time", "verdict"]  # fmt: skip

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from espnet_entropy.bin.common import Failures, progress
-from espnet_entropy.data import atomic_text
-from espnet_entropy.provenance import Journal, fingerprint
-from espnet_entropy.recordings import Recording
+from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.data.provenance import Journal, fingerprint
+from espnet_entropy.data.recordings import Recording
 
 
 def write_lines(

@@ -12,10 +12,10 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.codebook import learn_codebook
-from espnet_entropy.features import EXTRACTORS, build_extractor
-from espnet_entropy.packing import write_codebook
-from espnet_entropy.recordings import read_recordings
+from espnet_entropy.bundle.build import write_codebook
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.units.codebook import learn_codebook
+from espnet_entropy.units.features import EXTRACTORS, build_extractor
 
 
 def get_parser():

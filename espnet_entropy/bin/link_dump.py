@@ -6,8 +6,8 @@ Tables are copied, because the recipe's stage 4 writes into them; arks stay wher
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import atomic_text, read_table, write_table
-from espnet_entropy.shards import copy_hashes
+from espnet_entropy.data.kaldi import atomic_text, read_table, write_table
+from espnet_entropy.data.shards import copy_hashes
 
 NEEDED = ("wav.scp", "text", "utt2spk", "spk2utt", "utt2num_samples")
 SETTINGS = ("feats_type", "audio_format")

@@ -1,15 +1,15 @@
 """Check that a dump's shards are all there and make one table of them."""
 
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import (
+from espnet_entropy.data.dump import (
     write_arrays_table,
     write_espnet_layout,
     write_features_layout,
     write_units_table,
 )
-from espnet_entropy.recordings import read_utterances
-from espnet_entropy.shards import Entry, merge_shards, read_failed, times_path
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.recordings import read_utterances
+from espnet_entropy.data.shards import Entry, merge_shards, read_failed, times_path
 
 
 def get_parser():

@@ -31,9 +31,9 @@ def main(cmd=None):
 def run(args) -> None:
     """Tokenize the recording and draw it."""
     # Seconds, which --help need not wait for.
-    from espnet_entropy.plot import plot_segmentation
-    from espnet_entropy.recordings import Recording
-    from espnet_entropy.segmented import Segmentation
+    from espnet_entropy.bundle.segmented import Segmentation
+    from espnet_entropy.data.recordings import Recording
+    from espnet_entropy.report.plot import plot_segmentation
 
     segmentation = Segmentation.from_bundle(
         args.bundle,

@@ -2,14 +2,14 @@
 
 import torch
 
-from espnet_entropy.alignment import Interval, read_ctm
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.calibration import Calibration
-from espnet_entropy.dump import read_dump
-from espnet_entropy.origin import origin_of_dump
-from espnet_entropy.plot import plot_segmentation
-from espnet_entropy.recordings import read_recordings
-from espnet_entropy.segment import SegmenterConfig, find_boundaries
+from espnet_entropy.bundle.origin import origin_of_dump
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.evaluate.alignment import Interval, read_ctm
+from espnet_entropy.report.plot import plot_segmentation
+from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
 SAMPLE_RATE = 16000
 

@@ -56,10 +56,10 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write the report."""
+    """Write the page."""
     # Seconds, which --help need not wait for.
-    from espnet_entropy.data import atomic_text
-    from espnet_entropy.report import make_page
+    from espnet_entropy.data.kaldi import atomic_text
+    from espnet_entropy.report.page import make_page
 
     makers = dict(units=units_report, asr=model_report, st=model_report, vc=vc_report)
     title, lead, sections = makers[args.recipe](args)
@@ -69,11 +69,11 @@ def run(args) -> None:
 
 
 def units_report(args) -> tuple[str, str, list]:
-    """Title, lead and sections of a bundle's report."""
-    from espnet_entropy.bundle import Bundle
-    from espnet_entropy.records import read_epochs
-    from espnet_entropy.report import Section, not_run
-    from espnet_entropy.report_sections import (
+    """Title, lead and sections of a bundle's page."""
+    from espnet_entropy.bundle.bundle import Bundle
+    from espnet_entropy.report.page import Section, not_run
+    from espnet_entropy.report.records import read_epochs
+    from espnet_entropy.report.sections import (
         pictures_of,
         rates_section,
         tables_of,
@@ -108,12 +108,12 @@ def units_report(args) -> tuple[str, str, list]:
 
 
 def model_report(args) -> tuple[str, str, list]:
-    """Title, lead and sections of a recogniser's or translator's report."""
-    from espnet_entropy import report, report_sections
-    from espnet_entropy.checkpoint import read_frontend_conf
-    from espnet_entropy.outcome import decoding_seconds, training_minutes
-    from espnet_entropy.report import Section
-    from espnet_entropy.report_sections import load_scores, score_rows, segments_section, told
+    """Title, lead and sections of a recogniser's or translator's page."""
+    from espnet_entropy.data.checkpoint import read_frontend_conf
+    from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
+    from espnet_entropy.report import page, sections
+    from espnet_entropy.report.page import Section
+    from espnet_entropy.report.sections import load_scores, score_rows, segments_section, told
 
     model, dump = Path(args.model), Path(args.dump)
     decoded = {name: model / f"{args.inference_tag}_{name}" for name in args.sets}
@@ -142,19 +142,19 @@ def model_report(args) -> tuple[str, str, list]:
     minutes, seconds = training_minutes(model), decoding_seconds(model, args.inference_tag)
     times = f"{minutes:.1f} minutes of training, {seconds:.0f} s of decoding without loading."
     note = "In brackets: 95 % intervals, bootstrap over utterances. " + times
-    results = [report.table(score_rows(scores, rates_hz)), report.paragraph(note, "note")]
+    results = [page.table(score_rows(scores, rates_hz)), page.paragraph(note, "note")]
     known = next((score for score in scores.values() if score), {})
     results += [
-        report.preformatted(known[key]["signature"]) for key in ("bleu", "chrf") if key in known
+        page.preformatted(known[key]["signature"]) for key in ("bleu", "chrf") if key in known
     ]
-    sections = [Section("Results", results), report_sections.training_section(model)]
+    sections = [Section("Results", results), sections.training_section(model)]
     for name in dict.fromkeys((args.sets[0], last)):
         references, hypotheses = dump / name / args.text, decoded[name] / "text"
         if args.recipe == "st":
             source = dump / name / args.source_text if args.source_text else None
-            parts = report_sections.translated_examples(references, hypotheses, source)
+            parts = sections.translated_examples(references, hypotheses, source)
         else:
-            parts = report_sections.recognised_examples(references, hypotheses)
+            parts = sections.recognised_examples(references, hypotheses)
         sections.append(Section(f"Sentences of {name}", parts))
     if encoder is not None:
         scp = Path(args.data) / args.sets[0] / "wav.scp"
@@ -167,8 +167,8 @@ def model_report(args) -> tuple[str, str, list]:
 
 def _rates(args, model: Path, dump: Path) -> tuple:
     """The model's encoder, and segments per second of the sets that are dumped."""
-    from espnet_entropy.checkpoint import load_frontend
-    from espnet_entropy.outcome import encoder_rate_hz
+    from espnet_entropy.data.checkpoint import load_frontend
+    from espnet_entropy.evaluate.outcome import encoder_rate_hz
 
     sets = [name for name in args.sets if (dump / name / "wav.scp").is_file()]
     dumps = [dump / name for name in sets]
@@ -177,30 +177,30 @@ def _rates(args, model: Path, dump: Path) -> tuple:
 
 
 def vc_report(args) -> tuple[str, str, list]:
-    """Title, lead and sections of a voice conversion's report."""
+    """Title, lead and sections of a voice conversion's page."""
     import os
 
-    from espnet_entropy import report
-    from espnet_entropy.data import read_yaml
-    from espnet_entropy.outcome import training_minutes
-    from espnet_entropy.report_sections import tables_of, training_section
+    from espnet_entropy.data.kaldi import read_yaml
+    from espnet_entropy.evaluate.outcome import training_minutes
+    from espnet_entropy.report import page
+    from espnet_entropy.report.sections import tables_of, training_section
 
     model, results = Path(args.model), Path(args.results)
     parts = tables_of(results / "table.md")
     if (results / "table.md").is_file():
         text = (results / "table.md").read_text(encoding="utf-8")
         notes = [line for line in text.splitlines() if line and not line.startswith("|")]
-        parts += [report.paragraph(note, "note") for note in notes]
+        parts += [page.paragraph(note, "note") for note in notes]
     page = results / "listen.html"
     if page.is_file():
         where = os.path.relpath(page, Path(args.output).parent)
-        parts.append(report.link(where, "Listen to source, prompt and results side by side"))
+        parts.append(page.link(where, "Listen to source, prompt and results side by side"))
     bundle = None
     if (model / "config.yaml").is_file():
         conf = read_yaml(model / "config.yaml").get("frontend_conf") or {}
         bundle = Path(conf["bundle"]) if conf.get("bundle") else None
     lead = f"{model.name}: {training_minutes(model):.0f} minutes of training."
-    sections = [report.Section("Results", parts), training_section(model)]
+    sections = [page.Section("Results", parts), training_section(model)]
     args.files = [model / "config.yaml", model / args.model_file, *args.files]
     configs = [model / "config.yaml", *args.configs]
     return _finished(args, "Voice conversion", lead, sections, bundle, configs)
@@ -208,7 +208,7 @@ def vc_report(args) -> tuple[str, str, list]:
 
 def _finished(args, title, lead, sections, bundle, configs) -> tuple[str, str, list]:
     """With what all reports end."""
-    from espnet_entropy.report_sections import configuration_section, origin_section
+    from espnet_entropy.report.sections import configuration_section, origin_section
 
     origin = origin_section(
         called_as=args.called_as,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import atomic_text, read_yaml
-from espnet_entropy.outcome import training_minutes
-from espnet_entropy.results_page import commit, cpu_model, table
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import atomic_text, read_yaml
+from espnet_entropy.evaluate.outcome import training_minutes
+from espnet_entropy.report.results_page import commit, cpu_model, table
 from espnet_entropy.vc.listening_page import Example, Sound, make_page
 from espnet_entropy.vc.mel import MelConfig
 from espnet_entropy.vc.pairs import Pair, read_pairs, without_failed

@@ -5,19 +5,19 @@ from pathlib import Path
 import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.calibration import Calibration
-from espnet_entropy.data import atomic_text
-from espnet_entropy.dump import padded_batches
-from espnet_entropy.metrics import segment_rate
-from espnet_entropy.origin import origin_of_dump
-from espnet_entropy.segment import (
+from espnet_entropy.bundle.origin import origin_of_dump
+from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.evaluate.metrics import segment_rate
+from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.segmenters import (
     CALIBRATED,
     THRESHOLD_NAMES,
     SegmenterConfig,
     find_boundaries,
     segments_of,
 )
-from espnet_entropy.timing import segment_times
+from espnet_entropy.segment.timing import segment_times
 
 
 def get_parser():

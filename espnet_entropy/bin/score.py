@@ -14,7 +14,7 @@ import jiwer
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import atomic_text, read_table
+from espnet_entropy.data.kaldi import atomic_text, read_table
 
 # What each line of a file in another format looks like; its first word would be taken for an id.
 OTHER_FORMATS = {

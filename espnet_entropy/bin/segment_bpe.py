@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
-from espnet_entropy.bpe import UnitBpe, learn_bpe
-from espnet_entropy.data import file_hash, write_bytes
-from espnet_entropy.dump import read_dump, read_units, write_espnet_layout
-from espnet_entropy.shards import (
+from espnet_entropy.data.dump import read_dump, read_units, write_espnet_layout
+from espnet_entropy.data.kaldi import file_hash, write_bytes
+from espnet_entropy.data.shards import (
     UNIT_LM_HASH,
     read_codebook_hash,
     write_codebook_hash,
     write_shard,
     write_unit_lm_hash,
 )
+from espnet_entropy.units.bpe import UnitBpe, learn_bpe
 
 
 def get_parser():

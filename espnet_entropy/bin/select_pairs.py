@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.pairs import select_pairs
-from espnet_entropy.shards import CODEBOOK_HASH, UNIT_LM_HASH
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.pairs import select_pairs
+from espnet_entropy.data.shards import CODEBOOK_HASH, UNIT_LM_HASH
 
 # What `dump/raw/SET` has a line of for each utterance.
 TABLES = ("text", "utt2spk", "utt2num_samples", "wav.scp")

@@ -4,8 +4,8 @@ ESPnet's inference commands take a model's config as a file: --asr_train_config 
 """
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data import read_yaml, write_yaml
-from espnet_entropy.rates import check_two_rates
+from espnet_entropy.data.kaldi import read_yaml, write_yaml
+from espnet_entropy.segment.rates import check_two_rates
 
 
 def get_parser():

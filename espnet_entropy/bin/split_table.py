@@ -1,7 +1,7 @@
 """Cut a table into the rows of each shard, so that each job only reads its own rows."""
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.shard_rows import write_rows
+from espnet_entropy.data.shard_rows import write_rows
 
 
 def get_parser():

@@ -59,7 +59,7 @@ def run(args) -> None:
         raise ValueError(f"--format {args.format} needs --output, a folder")
     recordings = named_recordings(args)
     # Seconds, which --help need not wait for.
-    from espnet_entropy.segmented import Segmentation
+    from espnet_entropy.bundle.segmented import Segmentation
 
     segmentation = Segmentation.from_bundle(
         args.bundle,
@@ -81,7 +81,7 @@ def run(args) -> None:
 
 def settings_of(args) -> dict:
     """Settings and models that the results depend on."""
-    from espnet_entropy.bundle import identity
+    from espnet_entropy.bundle.bundle import identity
 
     names = ("segmenter", "on_change", "rate", "lead", "format")
     return identity(args.bundle) | {name: getattr(args, name) for name in names}
@@ -128,7 +128,7 @@ def write_lines(args, recordings, made: Made, line_of) -> None:
 
 def text_line(name: str, done) -> str:
     """`name 12:3 7:1 | 88:2`."""
-    from espnet_entropy.timing import runs_of
+    from espnet_entropy.segment.timing import runs_of
 
     segments = (
         " ".join(f"{unit}:{frames}" for unit, frames in runs_of(segment.units))
@@ -162,8 +162,8 @@ def json_line(name: str, done) -> str:
 
 def write_textgrids(args, recordings, made: Made) -> None:
     """--format textgrid: one file per recording, named after it."""
-    from espnet_entropy.provenance import Journal, fingerprint
-    from espnet_entropy.textgrid import write_textgrid
+    from espnet_entropy.data.provenance import Journal, fingerprint
+    from espnet_entropy.data.textgrid import write_textgrid
 
     folder = Path(args.output)
     targets = {name: folder / f"{Path(name).name}.TextGrid" for name in recordings}
@@ -198,7 +198,7 @@ def write_textgrids(args, recordings, made: Made) -> None:
 
 def tiers_of(done) -> dict[str, list[tuple[float, float, str]]]:
     """`segments` and `units`, the latter without repetitions."""
-    from espnet_entropy.timing import runs_of
+    from espnet_entropy.segment.timing import runs_of
 
     units, start = [], 0
     for unit, frames in runs_of(done.units.tolist()):
@@ -214,8 +214,8 @@ def write_arks(args, recordings, made: Made) -> None:
     import numpy as np
 
     from espnet_entropy.bin.kept_lines import kept_lines
-    from espnet_entropy.data import write_table
-    from espnet_entropy.shards import write_shard
+    from espnet_entropy.data.kaldi import write_table
+    from espnet_entropy.data.shards import write_shard
 
     spaced = [name for name in recordings if len(name.split()) != 1]
     if spaced:

@@ -22,7 +22,7 @@ from espnet_entropy.bin.common import (
     user_errors,
 )
 from espnet_entropy.bin.kept_lines import write_lines
-from espnet_entropy.data import file_hash, read_yaml
+from espnet_entropy.data.kaldi import file_hash, read_yaml
 
 
 def get_parser():
@@ -56,7 +56,7 @@ def run(args) -> None:
     decoding = {} if args.inference_config is None else read_yaml(args.inference_config)
     if args.bpemodel is not None:
         decoding["bpemodel"] = args.bpemodel
-    from espnet_entropy.speech2text import Speech2Text
+    from espnet_entropy.espnet.speech2text import Speech2Text
 
     own = inspect.signature(Speech2Text).parameters
     for name in decoding:
@@ -87,8 +87,8 @@ def run(args) -> None:
 
 def settings_of(args, decoding: dict) -> dict:
     """Settings and models that the lines depend on."""
-    from espnet_entropy.bundle import identity
-    from espnet_entropy.checkpoint import read_frontend_conf
+    from espnet_entropy.bundle.bundle import identity
+    from espnet_entropy.data.checkpoint import read_frontend_conf
 
     bundle = args.bundle or read_frontend_conf(args.model_config)["bundle"]
     files = ("model_config", "model_file", "lm_config", "lm_file")

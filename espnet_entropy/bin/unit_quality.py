@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.alignment import SILENCE, frame_labels
 from espnet_entropy.bin.boundary_scores import add_alignment_arguments, read_checked
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.boundary_report import references_of
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import atomic_text
-from espnet_entropy.dump import padded_batches
-from espnet_entropy.matched_rate import boundaries_at, method_config, read_batches
-from espnet_entropy.results_page import table
-from espnet_entropy.segment import RATELESS
-from espnet_entropy.unit_quality import bitrates, codebook_use, joint_counts, phone_quality
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.evaluate.alignment import SILENCE, frame_labels
+from espnet_entropy.evaluate.boundary_report import references_of
+from espnet_entropy.evaluate.matched_rate import boundaries_at, method_config, read_batches
+from espnet_entropy.evaluate.unit_quality import bitrates, codebook_use, joint_counts, phone_quality
+from espnet_entropy.report.results_page import table
+from espnet_entropy.segment.segmenters import RATELESS
 
 METHODS = ("dense", "dedup", "dp", "peaks", "global", "uniform")
 

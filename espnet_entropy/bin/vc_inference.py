@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.bin.common import Stopwatch, make_parser, usable_device, user_errors
-from espnet_entropy.data import atomic_bytes
+from espnet_entropy.data.kaldi import atomic_bytes
 from espnet_entropy.vc.convert import VoiceConverter
 from espnet_entropy.vc.flow import SOLVERS
 

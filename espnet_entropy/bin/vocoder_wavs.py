@@ -6,9 +6,9 @@ import soundfile
 
 from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
 from espnet_entropy.bin.vc_inference import write_wave
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.provenance import Journal, fingerprint
-from espnet_entropy.recordings import Recording, read_recordings
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.provenance import Journal, fingerprint
+from espnet_entropy.data.recordings import Recording, read_recordings
 from espnet_entropy.vc.mel import MelConfig
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.audio import read_audio
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_table
-from espnet_entropy.recordings import Recording, read_recordings
-from espnet_entropy.segment import CALIBRATED, RATELESS, SEGMENTERS, SegmenterConfig
-from espnet_entropy.segmented import Segmentation, Segmented
-from espnet_entropy.tokenizer import Tokens, UnitTokenizer
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.bundle.segmented import Segmentation, Segmented
+from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.data.recordings import Recording, read_recordings
+from espnet_entropy.segment.segmenters import CALIBRATED, RATELESS, SEGMENTERS, SegmenterConfig
 
 # Uploads are opened as these and nothing else: FFmpeg's playlists would open what they name.
 CONTAINERS = "wav w64 aiff au caf flac ogg mp3 aac matroska webm mov mp4 m4a 3gp amr asf".split()

@@ -19,11 +19,11 @@ import numpy as np
 from aiohttp import web
 
 from espnet_entropy.bin.tokenize_recordings import json_line, tiers_of
+from espnet_entropy.bundle.segmented import Segmented
+from espnet_entropy.data.textgrid import write_textgrid
 from espnet_entropy.explore.engine import Explorer, Sound, spectrogram
 from espnet_entropy.explore.guard import middleware
 from espnet_entropy.explore.words import align_words
-from espnet_entropy.segmented import Segmented
-from espnet_entropy.textgrid import write_textgrid
 
 PARTS = {
     "page.html": "text/html",

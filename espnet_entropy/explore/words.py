@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from espnet_entropy.force_align import sphinx_aligner
+from espnet_entropy.evaluate.force_align import sphinx_aligner
 
 
 def align_words(waveform: np.ndarray, text: str) -> list[tuple[float, float, str]]:

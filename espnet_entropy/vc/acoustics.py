@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from espnet_entropy.recordings import Recording
+from espnet_entropy.data.recordings import Recording
 from espnet_entropy.vc import speaker
 from espnet_entropy.vc.mel import MelConfig, log_mel
 from espnet_entropy.vc.pitch import track_pitch

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from espnet_entropy.encode import Encoded
+from espnet_entropy.aggregate.encoder import Encoded
 
 
 def _of_segments(values: Tensor, encoded: Encoded) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
-from espnet_entropy.batch import valid_mask
+from espnet_entropy.data.batch import valid_mask
 from espnet_entropy.vc import prosody as prosody_values
 from espnet_entropy.vc.content import ContentDecoder, expand, positions, segment_means
 from espnet_entropy.vc.dit import DiT

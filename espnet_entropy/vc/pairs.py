@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from espnet_entropy.data import atomic_text, read_table
+from espnet_entropy.data.kaldi import atomic_text, read_table
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from espnet_entropy.batch import valid_mask
+from espnet_entropy.data.batch import valid_mask
 
 # Values a unit.
 DIM = 3

@@ -9,7 +9,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 
-from espnet_entropy.data import read_yaml
+from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.vc.judges import normalize
 from espnet_entropy.vc.pairs import Pair
 

@@ -14,7 +14,7 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 from torch import Tensor
 
-from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.vc.mel import MelConfig, fit_frames
 from espnet_entropy.vc.model import ConversionModel
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from espnet_entropy.checkpoint import load_state, load_weights_only
-from espnet_entropy.data import read_yaml
+from espnet_entropy.data.checkpoint import load_state, load_weights_only
+from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.vc.mel import MelConfig, griffin_lim
 
 # MelConfig's fields under parallel_wavegan's names.

@@ -3,8 +3,8 @@
 import tiny
 from table import case, ends_with
 
-from espnet_entropy.alignment import Interval, write_ctm
 from espnet_entropy.bin import boundary_scores, unit_quality
+from espnet_entropy.evaluate.alignment import Interval, write_ctm
 
 MODULES = dict(boundary_scores=boundary_scores, unit_quality=unit_quality)
 

@@ -7,7 +7,7 @@ from table import case, ends_with, written
 
 from espnet_entropy import run  # noqa: F401  (its import guards kaldiio)
 from espnet_entropy.bin import bundle
-from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.data.kaldi import read_yaml, write_yaml
 
 
 def copy_config(folder, parts):

@@ -9,7 +9,6 @@ import soundfile
 import tiny
 from table import case, ends_with, written
 
-from espnet_entropy import data
 from espnet_entropy.bin import (
     bundle,
     calibrate,
@@ -22,8 +21,9 @@ from espnet_entropy.bin import (
     tokenize_recordings,
     transcribe,
 )
-from espnet_entropy.shards import write_shard
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data import kaldi
+from espnet_entropy.data.shards import write_shard
 
 # calibrate
 
@@ -54,9 +54,9 @@ for _name, _matrix in (
     @case(f"calibrate: {_name}", None)
     def _(folder, parts, matrix=_matrix):
         entries = write_shard(folder, 1, [("utt", matrix)])
-        data.write_table(folder / "wav.scp", {"utt": entries["utt"].where})
+        kaldi.write_table(folder / "wav.scp", {"utt": entries["utt"].where})
         ends_with(calibrate, dump=folder, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
-        assert data.read_yaml(folder / "c.yaml")
+        assert kaldi.read_yaml(folder / "c.yaml")
 
 
 # convert_kmeans import
@@ -131,7 +131,7 @@ for _command in ("verify", "info", "unpack"):
 def _(folder, parts):
     paths = [f"{parts.data}/utt-{letter}.wav" for letter in "bcdea"]
     table = dict(zip(sorted(tiny.SECONDS), paths, strict=True))
-    data.write_table(folder / "w.scp", table)
+    kaldi.write_table(folder / "w.scp", table)
     given = dict(bundle=parts.bundle, dump=parts.dump, wav_scp=folder / "w.scp")
     ends_with(bundle, "verify", **given)
 
@@ -157,9 +157,9 @@ def _(folder, parts):
 @case("bundle: a unit LM that cannot be", r"config\.yaml, unit_lm: [^$]*copy the whole")
 def _(folder, parts):
     shutil.copytree(parts.bundle, folder / "b")
-    config = data.read_yaml(folder / "b/config.yaml")
+    config = kaldi.read_yaml(folder / "b/config.yaml")
     config["unit_lm"]["num_heads"] = 5
-    data.write_yaml(folder / "b/config.yaml", config)
+    kaldi.write_yaml(folder / "b/config.yaml", config)
     UnitTokenizer.from_bundle(folder / "b")
 
 
@@ -235,7 +235,7 @@ def _(folder, parts):
     ends_with(tokenize_recordings, *words, **given, max_failed_utts=1)
     names = [json.loads(line)["name"] for line in (folder / "all.json").read_text().splitlines()]
     assert names == [str(path) for path in good]
-    assert list(data.read_table(folder / "all.json.failed_utts")) == [str(folder / "empty.wav")]
+    assert list(kaldi.read_table(folder / "all.json.failed_utts")) == [str(folder / "empty.wav")]
 
 
 @case("tokenizer: very long sound", None)

@@ -6,9 +6,9 @@ import tiny
 import yaml
 from table import case, ends_with, written
 
-from espnet_entropy import data
 from espnet_entropy.bin import dump_entropies, dump_units, merge_shards
-from espnet_entropy.shards import shard_paths, write_shard
+from espnet_entropy.data import kaldi
+from espnet_entropy.data.shards import shard_paths, write_shard
 
 # dump_units: the table of recordings, and the options
 
@@ -36,7 +36,7 @@ RECORDINGS = {
 def units_of(folder, parts, **options):
     given = dict(wav_scp=parts.wav_scp, codebook=parts.codebook, output=folder / "units")
     ends_with(dump_units, **given | options)
-    return data.read_table(shard_paths(folder / "units", 1)[1])
+    return kaldi.read_table(shard_paths(folder / "units", 1)[1])
 
 
 for _name, (_content, _message) in RECORDINGS.items():
@@ -51,7 +51,7 @@ for _name, (_content, _message) in RECORDINGS.items():
         except ValueError:
             assert not shard_paths(folder / "units", 1)[1].exists()
             raise
-        assert utts == sorted(data.read_table(folder / "w.scp"))
+        assert utts == sorted(kaldi.read_table(folder / "w.scp"))
 
 
 def recorded(folder, samples, rate=16000):
@@ -76,7 +76,7 @@ for _name, (_samples, _rate, _message) in SOUNDS.items():
     @case(f"dump_units: sound, {_name}", _message)
     def _(folder, parts, samples=_samples, rate=_rate):
         table = units_of(folder, parts, wav_scp=recorded(folder, samples, rate))
-        assert len(data.read_matrix(table["utt-a"])) == 25
+        assert len(kaldi.read_matrix(table["utt-a"])) == 25
 
 
 @case("dump_units: a broken recording with --max_failed_utts 1", None)
@@ -223,7 +223,7 @@ for _name, (_changes, _message) in SETS.items():
             # ESPnet knows a set by this file.
             assert not (folder / "d/wav.scp").exists()
             raise
-        assert list(data.read_table(folder / "d/wav.scp")) == ["utt0", "utt1"]
+        assert list(kaldi.read_table(folder / "d/wav.scp")) == ["utt0", "utt1"]
 
 
 for _num_shards, _message in ((0, "num_shards is 0"), (-1, "num_shards is -1"), (2, r"units\.2\.")):

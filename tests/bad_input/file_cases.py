@@ -6,8 +6,8 @@ import kaldiio
 import numpy as np
 from table import case
 
-from espnet_entropy import data, dump
-from espnet_entropy.shards import merge_shards, write_shard
+from espnet_entropy.data import dump, kaldi
+from espnet_entropy.data.shards import merge_shards, write_shard
 
 # Tables
 
@@ -35,14 +35,14 @@ for _name, (_content, _message) in TABLES.items():
     def _(folder, parts, content=_content):
         if content is not None:
             (folder / "t.scp").write_bytes(content)
-        table = data.read_table(folder / "t.scp")
+        table = kaldi.read_table(folder / "t.scp")
         assert all(not value.endswith("\r") for value in table.values())
 
 
 @case("table: a folder", "t.scp cannot be read")
 def _(folder, parts):
     (folder / "t.scp").mkdir()
-    data.read_table(folder / "t.scp")
+    kaldi.read_table(folder / "t.scp")
 
 
 # YAML
@@ -66,7 +66,7 @@ for _name, (_content, _message) in YAMLS.items():
     def _(folder, parts, content=_content):
         if content is not None:
             (folder / "x.yaml").write_bytes(content)
-        data.read_yaml(folder / "x.yaml")
+        kaldi.read_yaml(folder / "x.yaml")
 
 
 # Arks
@@ -84,7 +84,7 @@ for _cut in (1, 10, 100, 200, -6):
         entry = ark(folder, np.ones((30, 2), np.float32))
         content = (folder / "a.ark").read_bytes()
         (folder / "a.ark").write_bytes(content[: len(content) - cut if cut > 0 else -cut])
-        data.read_matrix(entry)
+        kaldi.read_matrix(entry)
 
 
 ENTRIES = {
@@ -104,7 +104,7 @@ for _name, (_entry, _message) in ENTRIES.items():
     @case(f"ark entry: {_name}", _message)
     def _(folder, parts, entry=_entry):
         ark(folder, np.ones((30, 2), np.float32))
-        data.read_matrix(entry.format(folder))
+        kaldi.read_matrix(entry.format(folder))
 
 
 CONTENTS = {
@@ -120,7 +120,7 @@ for _name, _content in CONTENTS.items():
     @case(f"ark content: {_name}", r"a\.ark:0 cannot be read")
     def _(folder, parts, content=_content):
         (folder / "a.ark").write_bytes(content)
-        data.read_matrix(f"{folder}/a.ark:0")
+        kaldi.read_matrix(f"{folder}/a.ark:0")
 
 
 # Dumps
@@ -128,7 +128,7 @@ for _name, _content in CONTENTS.items():
 
 def dumped(folder, *arrays, **tables):
     entries = write_shard(folder, 1, [(f"utt{n}", array) for n, array in enumerate(arrays)])
-    data.write_table(folder / "wav.scp", {utt: entry.where for utt, entry in entries.items()})
+    kaldi.write_table(folder / "wav.scp", {utt: entry.where for utt, entry in entries.items()})
     return folder
 
 
@@ -160,8 +160,8 @@ def _(folder, parts):
 
 @case("dump: recordings without text", r"text lacks 1 utterances \(utt1")
 def _(folder, parts):
-    data.write_table(folder / "data/utt2spk", {"utt0": "a", "utt1": "a"})
-    data.write_table(folder / "data/text", {"utt0": "words"})
+    kaldi.write_table(folder / "data/utt2spk", {"utt0": "a", "utt1": "a"})
+    kaldi.write_table(folder / "data/text", {"utt0": "words"})
     table = write_shard(folder / "d", 1, [("utt0", GOOD), ("utt1", GOOD)])
     dump.write_espnet_layout(folder / "d", table, folder / "data")
 
@@ -170,15 +170,15 @@ def _(folder, parts):
 def _(folder, parts):
     names = {"utt0": "a", "utt1": "a"}
     for name in ("utt2spk", "text"):
-        data.write_table(folder / "data" / name, names)
+        kaldi.write_table(folder / "data" / name, names)
     table = write_shard(folder / "d", 1, [("utt0", GOOD)])
     dump.write_espnet_layout(folder / "d", table, folder / "data")
-    assert list(data.read_table(folder / "d/text")) == ["utt0"]
+    assert list(kaldi.read_table(folder / "d/text")) == ["utt0"]
 
 
 @case("dump: no speakers", "utt2spk cannot be read")
 def _(folder, parts):
-    data.write_table(folder / "data/text", {"utt0": "words"})
+    kaldi.write_table(folder / "data/text", {"utt0": "words"})
     table = write_shard(folder / "d", 1, [("utt0", GOOD)])
     dump.write_espnet_layout(folder / "d", table, folder / "data")
 

@@ -10,12 +10,12 @@ import torch
 import yaml
 from table import case, written
 
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.espnet_checks import check_source_tokens
-from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.segment import SegmenterConfig, find_boundaries
-from espnet_entropy.shards import read_codebook_hash, write_codebook_hash
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data.shards import read_codebook_hash, write_codebook_hash
+from espnet_entropy.espnet.checks import check_source_tokens
+from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
 # Settings of a model
 

@@ -9,10 +9,10 @@ import tiny
 from dump_cases import units_of
 from table import case, ends_with, written
 
-from espnet_entropy import data
 from espnet_entropy.bin import convert_labels, merge_shards, split_table, tokenize_recordings
 from espnet_entropy.bin import transcribe as transcribe_command
-from espnet_entropy.recordings import read_recordings
+from espnet_entropy.data import kaldi
+from espnet_entropy.data.recordings import read_recordings
 
 # Segments: utt-a is 1.3 s long, utt-b 0.7 s
 
@@ -52,7 +52,7 @@ for _name, (_content, _message) in SEGMENTS.items():
         shutil.copy(parts.wav_scp, folder / "wav.scp")
         written(folder / "segments", content)
         utts = list(units_of(folder, parts, wav_scp=folder / "wav.scp"))
-        assert utts == list(data.read_table(folder / "segments"))
+        assert utts == list(kaldi.read_table(folder / "segments"))
 
 
 @case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it again, or remove it")
@@ -89,7 +89,7 @@ for _name, _options, _table, _message in (
     def _(folder, parts, options=_options, table=_table):
         waves = [tiny.wave(1, 0.5), tiny.wave(2, 0.5)]
         soundfile.write(folder / "two.wav", np.stack(waves, 1), 16000, subtype="FLOAT")
-        data.write_table(folder / "wav.scp", dict.fromkeys("ab", folder / "two.wav"))
+        kaldi.write_table(folder / "wav.scp", dict.fromkeys("ab", folder / "two.wav"))
         if table is not None:
             written(folder / "reco2file_and_channel", table)
         units_of(folder, parts, wav_scp=folder / "wav.scp", **options)
@@ -173,7 +173,7 @@ ENTRIES = {
 
 
 def entry_of(entry, folder, parts):
-    ark = data.read_table(parts.units / "units.scp")["utt-a"].partition(":")[0]
+    ark = kaldi.read_table(parts.units / "units.scp")["utt-a"].partition(":")[0]
     return entry.format(folder=folder, data=parts.data, units=ark)
 
 
@@ -246,5 +246,5 @@ for _name, _content, _options, _message in (
         labels = written(folder / "labels", content)
         output = folder / "units"
         ends_with(convert_labels, "import", labels=labels, num_units=9, output=output, **options)
-        (entry,) = data.read_table(output / "units.scp").values()
-        assert data.read_matrix(entry).tolist() == [7, 7, 7]
+        (entry,) = kaldi.read_table(output / "units.scp").values()
+        assert kaldi.read_matrix(entry).tolist() == [7, 7, 7]

@@ -7,8 +7,8 @@ import sounds
 import tiny
 from table import case
 
-from espnet_entropy import audio
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data import audio
 
 # Sound files
 

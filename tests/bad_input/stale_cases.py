@@ -5,7 +5,6 @@ import shutil
 import tiny
 from table import case, ends_with, written
 
-from espnet_entropy import data
 from espnet_entropy.bin import (
     bundle,
     dump,
@@ -16,13 +15,14 @@ from espnet_entropy.bin import (
     segment_bpe,
     tokenize_recordings,
 )
-from espnet_entropy.shards import CODEBOOK_HASH, made_from_path, shard_paths
+from espnet_entropy.data import kaldi
+from espnet_entropy.data.shards import CODEBOOK_HASH, made_from_path, shard_paths
 
 
 def copied(folder, parts):
     """A wav.scp of copies of the recordings."""
-    table = {u: shutil.copy(p, folder) for u, p in data.read_table(parts.wav_scp).items()}
-    data.write_table(folder / "wav.scp", table)
+    table = {u: shutil.copy(p, folder) for u, p in kaldi.read_table(parts.wav_scp).items()}
+    kaldi.write_table(folder / "wav.scp", table)
     return folder / "wav.scp"
 
 
@@ -143,4 +143,4 @@ def _(folder, parts):
     (folder / "d/shards").mkdir(parents=True)
     written(folder / "d/shards/rows.1", f"utt-x {folder}/x.wav\n")
     ends_with(dump_units, wav_scp=parts.wav_scp, codebook=parts.codebook, output=folder / "d")
-    assert len(data.read_table(shard_paths(folder / "d", 1)[1])) == len(tiny.SECONDS)
+    assert len(kaldi.read_table(shard_paths(folder / "d", 1)[1])) == len(tiny.SECONDS)

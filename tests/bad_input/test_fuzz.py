@@ -13,11 +13,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from espnet_entropy import audio, data, dump
-from espnet_entropy.calibration import Calibration
-from espnet_entropy.checkpoint import read_checkpoint
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.data import audio, dump, kaldi
+from espnet_entropy.data.checkpoint import read_checkpoint
+from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.units.codebook import Codebook
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 40))
 fuzz = settings(
@@ -26,10 +26,10 @@ fuzz = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 READERS = {
-    "table": data.read_table,
-    "yaml": data.read_yaml,
+    "table": kaldi.read_table,
+    "yaml": kaldi.read_yaml,
     "units.scp": lambda path: list(dump.read_units(path)),
-    "ark": lambda path: data.read_matrix(f"{path}:0"),
+    "ark": lambda path: kaldi.read_matrix(f"{path}:0"),
     "audio": lambda path: audio.read_audio(path, 16000),
     "codebook": Codebook.load,
     "calibration": Calibration.load,
@@ -64,8 +64,8 @@ def test_random_bytes(tmp_path, name, start, rest):
 @pytest.fixture(scope="module")
 def real_files(parts):
     """A file of each kind that is read well."""
-    recording = data.read_table(parts.wav_scp)["utt-a"]
-    entry = data.read_table(parts.dump / "wav.scp")["utt-a"]
+    recording = kaldi.read_table(parts.wav_scp)["utt-a"]
+    entry = kaldi.read_table(parts.dump / "wav.scp")["utt-a"]
     return {
         "table": parts.wav_scp,
         "units.scp": parts.units / "units.scp",

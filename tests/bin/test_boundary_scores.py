@@ -6,11 +6,11 @@ import matplotlib.image
 import pytest
 import tiny
 
-from espnet_entropy.alignment import write_ctm
 from espnet_entropy.bin import boundary_scores, unit_quality
-from espnet_entropy.dump import read_dump
-from espnet_entropy.segmented import Segmentation
-from espnet_entropy.textgrid import write_textgrid
+from espnet_entropy.bundle.segmented import Segmentation
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.textgrid import write_textgrid
+from espnet_entropy.evaluate.alignment import write_ctm
 
 
 @pytest.fixture(scope="module")

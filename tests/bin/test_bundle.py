@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from espnet_entropy.bin import bundle
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
-from espnet_entropy.segment import SegmenterConfig
-from espnet_entropy.shards import write_codebook_hash, write_shard
-from espnet_entropy.tokenizer import UnitTokenizer
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.bundle.tokenizer import UnitTokenizer
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.shards import write_codebook_hash, write_shard
+from espnet_entropy.segment.segmenters import SegmenterConfig
 
 
 def write_dump(folder, arrays):

@@ -4,9 +4,9 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import calibrate as command
-from espnet_entropy.calibration import Calibration, calibrate
-from espnet_entropy.dump import load_padded_dump
-from espnet_entropy.origin import origin_of_dump
+from espnet_entropy.bundle.origin import origin_of_dump
+from espnet_entropy.data.dump import load_padded_dump
+from espnet_entropy.segment.calibration import Calibration, calibrate
 
 
 def test_calibrate(parts, tmp_path, capsys):

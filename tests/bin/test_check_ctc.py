@@ -8,7 +8,7 @@ import torch
 from espnet2.asr.encoder.transformer_encoder import Conv2dSubsampling, TransformerEncoder
 
 from espnet_entropy.bin import check_ctc
-from espnet_entropy.data import read_table, read_yaml, write_table, write_yaml
+from espnet_entropy.data.kaldi import read_table, read_yaml, write_table, write_yaml
 
 # The module of these classes moved in ESPnet 202609.
 subsampling = sys.modules[Conv2dSubsampling.__module__]

@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import check_recipe, link_dump
-from espnet_entropy.data import read_table, read_yaml, write_table, write_yaml
+from espnet_entropy.data.kaldi import read_table, read_yaml, write_table, write_yaml
 
 CALL = {
     "--stage": "5",

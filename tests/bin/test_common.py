@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from espnet_entropy.bin import common
-from espnet_entropy.data import atomic_text
+from espnet_entropy.data.kaldi import atomic_text
 
 COMMANDS = [
     "bundle",
@@ -124,7 +124,7 @@ def test_known_warnings_of_libraries_are_ignored(recwarn, caplog):
 def test_all_other_warnings_are_shown(caplog):
     shown = [
         (UserWarning, "espnet2.enh.layers.uses2_swin"),
-        (FutureWarning, "espnet_entropy.audio"),
+        (FutureWarning, "espnet_entropy.data.audio"),
         (UserWarning, "torch.nn.utils.weight_norm"),
         (RuntimeWarning, "pyworld"),
     ]

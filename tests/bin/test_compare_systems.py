@@ -7,9 +7,9 @@ import tiny
 import torch
 
 from espnet_entropy.bin import compare_systems
-from espnet_entropy.data import write_yaml
-from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.outcome import load_score, reached_rate_hz
+from espnet_entropy.data.kaldi import write_yaml
+from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
 
 SEGMENTERS = dict(dense="dense", uniform10="uniform", global10="global", dp10="dp")
 

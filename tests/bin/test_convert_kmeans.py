@@ -13,9 +13,9 @@ from sklearn.cluster import MiniBatchKMeans
 from transformers import HubertModel
 
 from espnet_entropy.bin import convert_kmeans, dump_units, learn_codebook
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_matrix, read_table, read_yaml, write_table
-from espnet_entropy.features import MfccExtractor
+from espnet_entropy.data.kaldi import read_matrix, read_table, read_yaml, write_table
+from espnet_entropy.units.codebook import Codebook
+from espnet_entropy.units.features import MfccExtractor
 
 MFCC = dict(extractor="mfcc", extractor_conf="{num_mel: 20, num_ceps: 5, deltas: false}")
 

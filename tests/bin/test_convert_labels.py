@@ -5,8 +5,8 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import convert_labels
-from espnet_entropy.data import read_table
-from espnet_entropy.dump import read_units
+from espnet_entropy.data.dump import read_units
+from espnet_entropy.data.kaldi import read_table
 
 
 def to_units(folder, text, num_units=500, **options):

@@ -5,7 +5,7 @@ import shutil
 import tiny
 
 from espnet_entropy.bin import dump, merge_shards
-from espnet_entropy.shards import shard_paths
+from espnet_entropy.data.shards import shard_paths
 
 
 def test_one_pass_equals_two(parts, tmp_path):

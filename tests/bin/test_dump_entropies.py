@@ -9,8 +9,8 @@ import reference
 import tiny
 
 from espnet_entropy.bin import dump_entropies
-from espnet_entropy.dump import read_dump, read_units
-from espnet_entropy.shards import CODEBOOK_HASH, shard_paths, write_shard
+from espnet_entropy.data.dump import read_dump, read_units
+from espnet_entropy.data.shards import CODEBOOK_HASH, shard_paths, write_shard
 
 
 def add(parts, output, **options):

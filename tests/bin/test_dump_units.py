@@ -5,9 +5,9 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import dump_units, merge_shards
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_units
-from espnet_entropy.shards import shard_paths
+from espnet_entropy.data.dump import read_units
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.shards import shard_paths
 
 
 def dump(parts, output, num_shards=1, shard=1, wav_scp=None):

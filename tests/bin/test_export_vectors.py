@@ -8,9 +8,9 @@ import tiny
 import torch
 
 from espnet_entropy.bin import export_vectors, merge_shards
-from espnet_entropy.data import read_table, write_yaml
-from espnet_entropy.dump import read_dump
-from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, write_yaml
+from espnet_entropy.espnet.frontend import EntropyFrontend
 
 CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, output_size=8)
 

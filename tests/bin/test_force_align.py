@@ -7,10 +7,10 @@ import pytest
 import soundfile
 import tiny
 
-from espnet_entropy.alignment import Interval, read_ctm, write_ctm
 from espnet_entropy.bin import force_align
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.force_align import Aligned
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.evaluate.alignment import Interval, read_ctm, write_ctm
+from espnet_entropy.evaluate.force_align import Aligned
 
 
 def halves(waveform: np.ndarray, text: str) -> Aligned:

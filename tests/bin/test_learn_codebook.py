@@ -5,11 +5,11 @@ import shutil
 import pytest
 import tiny
 
-from espnet_entropy import packing
 from espnet_entropy.bin import learn_codebook
-from espnet_entropy.bundle import load_extractor
-from espnet_entropy.codebook import Codebook
-from espnet_entropy.data import read_yaml
+from espnet_entropy.bundle import build
+from espnet_entropy.bundle.bundle import load_extractor
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.units.codebook import Codebook
 
 
 def learn(parts, output, **options):
@@ -57,7 +57,7 @@ def test_a_kill_leaves_no_mixture_of_two_codebooks(parts, tmp_path, monkeypatch)
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(packing, "write_yaml", killed)
+    monkeypatch.setattr(build, "write_yaml", killed)
     with pytest.raises(KeyboardInterrupt):
         learn(parts, folder, seed=1)
     with pytest.raises(ValueError, match="codebook/config.yaml cannot be read"):

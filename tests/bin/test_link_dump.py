@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from espnet_entropy.bin import link_dump
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, write_table
 
 
 @pytest.fixture

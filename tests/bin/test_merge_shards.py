@@ -6,8 +6,8 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import merge_shards
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.shards import write_shard
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.shards import write_shard
 
 
 def test_missing_shards_and_changed_data(parts, tmp_path):

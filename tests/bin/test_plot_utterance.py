@@ -4,7 +4,7 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import plot_utterance
-from espnet_entropy.data import read_table, write_table
+from espnet_entropy.data.kaldi import read_table, write_table
 
 
 def draw(parts, output, **options):

@@ -8,9 +8,9 @@ import tiny
 import torch
 
 from espnet_entropy.bin import plot_bundle, report, report_segments
-from espnet_entropy.data import read_table, write_table, write_yaml
-from espnet_entropy.frontend import EntropyFrontend
-from espnet_entropy.outcome import encoder_rate_hz
+from espnet_entropy.data.kaldi import read_table, write_table, write_yaml
+from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.evaluate.outcome import encoder_rate_hz
 
 EPOCHS = "INFO: 1epoch results: [train] loss=2.500, [valid] loss=1.250, cer_ctc=0.500\n"
 

@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import calibrate, report_segments
-from espnet_entropy.dump import read_dump
+from espnet_entropy.data.dump import read_dump
 
 
 def test_segments_and_rates(parts, tmp_path, capsys):

@@ -4,10 +4,10 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import check_recipe, select_pairs
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
-from espnet_entropy.origin import Origin, origin_of_dump
-from espnet_entropy.shards import UNIT_LM_HASH
+from espnet_entropy.bundle.origin import Origin, origin_of_dump
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.shards import UNIT_LM_HASH
 
 
 @pytest.fixture

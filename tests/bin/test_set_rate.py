@@ -3,7 +3,7 @@
 import pytest
 
 from espnet_entropy.bin import set_rate
-from espnet_entropy.data import read_yaml, write_yaml
+from espnet_entropy.data.kaldi import read_yaml, write_yaml
 
 CONF = dict(num_units=12, segmenter="dp", rate=15, rate_range=[7, 50])
 

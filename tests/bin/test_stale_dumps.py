@@ -8,9 +8,9 @@ import soundfile
 import tiny
 
 from espnet_entropy.bin import dump, dump_acoustics, dump_entropies, dump_units, merge_shards
-from espnet_entropy.bundle import Bundle
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.shards import (
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.shards import (
     made_from_path,
     read_codebook_hash,
     read_unit_lm_hash,

@@ -13,8 +13,8 @@ import soundfile
 import tiny
 
 from espnet_entropy.bin import tokenize_recordings
-from espnet_entropy.data import read_table, write_table
-from espnet_entropy.dump import read_dump
+from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.kaldi import read_table, write_table
 
 OPTIONS = dict(segmenter="peaks", rate=10)
 

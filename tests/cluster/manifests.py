@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.data import write_table
-from espnet_entropy.dump import write_units_table
-from espnet_entropy.shard_rows import read_rows, write_rows
-from espnet_entropy.shards import merge_shards, write_shard
+from espnet_entropy.data.dump import write_units_table
+from espnet_entropy.data.kaldi import write_table
+from espnet_entropy.data.shard_rows import read_rows, write_rows
+from espnet_entropy.data.shards import merge_shards, write_shard
 
 
 def measure(folder: Path, num_utts: int, num_shards: int) -> None:

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 import tiny
 
-from espnet_entropy.audio import read_audio
-from espnet_entropy.data import read_table
+from espnet_entropy.bundle.segmented import Segmentation
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.explore.engine import MOST_COLUMNS, Explorer, find_examples, spectrogram
-from espnet_entropy.segmented import Segmentation
 
 
 @pytest.mark.parametrize(

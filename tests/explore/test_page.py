@@ -10,8 +10,8 @@ import tiny
 pytest.importorskip("aiohttp")
 import browser  # noqa: E402
 
+from espnet_entropy.bundle.segmented import Segmentation  # noqa: E402
 from espnet_entropy.explore import server  # noqa: E402
-from espnet_entropy.segmented import Segmentation  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     browser.CHROMIUM is None,

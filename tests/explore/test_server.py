@@ -12,7 +12,7 @@ import tiny
 
 aiohttp = pytest.importorskip("aiohttp")
 from espnet_entropy.bin import explore  # noqa: E402
-from espnet_entropy.data import read_table  # noqa: E402
+from espnet_entropy.data.kaldi import read_table  # noqa: E402
 from espnet_entropy.explore import guard, server  # noqa: E402
 
 SOUND = {"Content-Type": "application/octet-stream"}

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from espnet_entropy.alignment import Interval
-from espnet_entropy.audio import read_audio
-from espnet_entropy.data import read_table
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.evaluate.alignment import Interval
 
 pytest.importorskip("pocketsphinx")
+from espnet_entropy.evaluate.force_align import Aligned  # noqa: E402
 from espnet_entropy.explore import words  # noqa: E402
 from espnet_entropy.explore.words import align_words  # noqa: E402
-from espnet_entropy.force_align import Aligned  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS1 = Path(os.environ.get("CORE_SOUNDS_UNITS1", ROOT / "egs2/core_sounds/units1"))

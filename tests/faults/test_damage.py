@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import dump, dump_entropies, dump_units, merge_shards
-from espnet_entropy.shards import shard_paths
+from espnet_entropy.data.shards import shard_paths
 
 
 def cut_to(share):

@@ -10,8 +10,8 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import dump_entropies, dump_units, merge_shards
-from espnet_entropy.dump import read_dump, read_units
-from espnet_entropy.shards import shard_paths
+from espnet_entropy.data.dump import read_dump, read_units
+from espnet_entropy.data.shards import shard_paths
 
 # Files of more than some bytes cannot be written: to a program the same as a full disk.
 SMALL_DISK = """

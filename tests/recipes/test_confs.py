@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from espnet_entropy.data import read_yaml
-from espnet_entropy.unit_lm import LlamaLM
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.lm.unit_lm import LlamaLM
 
 CONF = Path(__file__).resolve().parents[2] / "egs2/TEMPLATE/units1/conf/train_lm_paper.yaml"
 

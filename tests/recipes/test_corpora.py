@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_entropy.audio import read_audio
-from espnet_entropy.data import read_table
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.vc.pairs import read_pairs
 
 ROOT = Path(__file__).resolve().parents[2]

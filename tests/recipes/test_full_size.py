@@ -19,8 +19,8 @@ import yaml
 from launching import launch, prepare_speech, same_data
 from tiny_models import save_hubert
 
-from espnet_entropy.data import read_matrix, read_table, read_yaml
-from espnet_entropy.dump import read_units
+from espnet_entropy.data.dump import read_units
+from espnet_entropy.data.kaldi import read_matrix, read_table, read_yaml
 
 EGS2 = Path(__file__).resolve().parents[2] / "egs2"
 CONFIGS = [

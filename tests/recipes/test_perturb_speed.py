@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from espnet_entropy.recordings import read_recordings
+from espnet_entropy.data.recordings import read_recordings
 
 soundfile = pytest.importorskip("soundfile")
 

@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import link_dump
-from espnet_entropy.data import read_table, write_table, write_yaml
+from espnet_entropy.data.kaldi import read_table, write_table, write_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from espnet_entropy.data import read_table
+from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.vc.pairs import COLUMNS, read_pairs
 
 EGS2 = Path(__file__).resolve().parents[2] / "egs2"

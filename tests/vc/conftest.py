@@ -7,7 +7,7 @@ import tiny
 import yaml
 
 from espnet_entropy.bin import dump_acoustics, merge_shards, vc_train
-from espnet_entropy.data import read_table
+from espnet_entropy.data.kaldi import read_table
 
 CONFIG = {
     "frontend": "entropy",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from espnet_entropy.encode import Encoded
+from espnet_entropy.aggregate.encoder import Encoded
 from espnet_entropy.vc.content import ContentDecoder, expand, positions, segment_means
 from espnet_entropy.vc.prosody import prosody
 

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from espnet_entropy.bin import convert_pairs, report_conversion, score_conversion
-from espnet_entropy.data import read_table, read_yaml, write_yaml
+from espnet_entropy.data.kaldi import read_table, read_yaml, write_yaml
 from espnet_entropy.vc.pairs import Pair, write_pairs
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_entropy.frontend import EntropyFrontend
+from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.vc.model import PROSODY, ConversionModel, Utterance
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from espnet_entropy.bin.score_conversion import COLUMNS as COLUMNS_OF_SCORES
-from espnet_entropy.data import write_yaml
+from espnet_entropy.data.kaldi import write_yaml
 from espnet_entropy.vc.judges import normalize
 from espnet_entropy.vc.listening_page import Example, Sound, make_page
 from espnet_entropy.vc.mel import MelConfig

@@ -17,7 +17,7 @@ from espnet_entropy.bin import (
     score_conversion,
     vc_inference,
 )
-from espnet_entropy.data import read_matrix, read_table, read_yaml
+from espnet_entropy.data.kaldi import read_matrix, read_table, read_yaml
 from espnet_entropy.vc.convert import VoiceConverter, contrasted
 from espnet_entropy.vc.mel import MelConfig, log_mel
 from espnet_entropy.vc.pairs import Pair, write_pairs

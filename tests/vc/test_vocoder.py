@@ -12,9 +12,9 @@ import torch
 import yaml
 from launching import LAUNCHER, execute
 
-from espnet_entropy.audio import read_audio
 from espnet_entropy.bin import dump_acoustics, merge_shards, vocoder_wavs
-from espnet_entropy.data import read_table, write_table
+from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.vc.mel import MelConfig, log_mel
 from espnet_entropy.vc.vocoder import find_checkpoint, load_vocoder
 

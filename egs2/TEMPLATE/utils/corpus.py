@@ -10,7 +10,7 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from espnet_entropy.data import write_table
+from espnet_entropy.data.kaldi import write_table
 
 MAX_MISSING = 0.01  # of the clips that the transcripts name
 

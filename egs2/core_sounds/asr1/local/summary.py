@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from espnet_entropy.bin.score import read_text
-from espnet_entropy.outcome import load_score, reached_rate_hz
+from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -5,9 +5,9 @@ import argparse
 from pathlib import Path
 
 from espnet_entropy.bin.compare_systems import spread
-from espnet_entropy.data import read_yaml
-from espnet_entropy.outcome import load_score
-from espnet_entropy.results_page import insert, provenance, table
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.evaluate.outcome import load_score
+from espnet_entropy.report.results_page import insert, provenance, table
 
 
 def scores(args: argparse.Namespace, model: str, decoding: str, set_name: str) -> list[dict]:

@@ -5,9 +5,9 @@ import argparse
 import re
 from pathlib import Path
 
-from espnet_entropy.data import read_yaml
-from espnet_entropy.outcome import load_score, reached_rate_hz
-from espnet_entropy.results_page import insert, provenance, table
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
+from espnet_entropy.report.results_page import insert, provenance, table
 
 # What run_stage prints at the end of a stage, run now or "done before".
 STAGE = re.compile(r"stage (\d+): ([^:]+): .*?(?:(\d+) min )?(\d+) s")

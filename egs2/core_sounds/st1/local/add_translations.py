@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from espnet_entropy.data import read_table, write_table
+from espnet_entropy.data.kaldi import read_table, write_table
 
 SETS = ("train", "dev", "test")
 COPIED = ("text", "utt2spk", "spk2utt", "utt2dur", "utt2prompt", "wav.scp")

@@ -18,8 +18,8 @@ import numpy as np
 from flac import RATE, is_current, run_jobs, write_atomically, write_flac
 from scipy.signal import resample_poly
 
-from espnet_entropy.data import read_table
-from espnet_entropy.recordings import CHANNELS, SEGMENTS, Recording, read_recordings
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.data.recordings import CHANNELS, SEGMENTS, Recording, read_recordings
 
 COPIED = ("text.tc", "utt2dur", "utt2prompt")
 TRANSLATIONS = "text.tc.*"  # copied too; not every utterance has one

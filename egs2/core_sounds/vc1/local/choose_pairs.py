@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet_entropy.data import read_table
+from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.vc.pairs import Pair, write_pairs
 
 PROMPT_SEC = (2.0, 8.0)

@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet_entropy.data import read_table, write_table
+from espnet_entropy.data.kaldi import read_table, write_table
 
 TABLES = ("wav.scp", "text", "utt2spk", "utt2dur")
 

@@ -5,9 +5,9 @@ import argparse
 from pathlib import Path
 
 from espnet_entropy.bin.compare_systems import spread
-from espnet_entropy.data import read_yaml
-from espnet_entropy.outcome import training_minutes
-from espnet_entropy.results_page import insert, provenance, table
+from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.evaluate.outcome import training_minutes
+from espnet_entropy.report.results_page import insert, provenance, table
 from espnet_entropy.vc.pairs import read_pairs
 from espnet_entropy.vc.summary import Summary, summarize
 

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet_entropy.data import read_table
+from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.vc.pairs import Pair, write_pairs
 
 SECONDS = (3.0, 10.0)

@@ -1,0 +1,1 @@
+"""The bundle on disk, and what turns recordings into units and segments with it."""

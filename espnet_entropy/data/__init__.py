@@ -1,0 +1,1 @@
+"""File formats: tables, arks, sound files, dumps, checkpoints."""

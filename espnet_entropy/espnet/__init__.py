@@ -1,0 +1,1 @@
+"""The package inside ESPnet: plug-in, frontends, data set, decoding."""

@@ -1,0 +1,131 @@
+"""Checks of the data of ESPnet's trainings and decoding commands.
+
+A frontend only sees arrays: it does not know which dump they come from, or which token list its
+ids belong to. This module does not import torch before it makes a check.
+"""
+
+import argparse
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterable
+from types import ModuleType
+
+from espnet_entropy.espnet.checkpoints import RefusedInput
+
+
+def check_first(task: type, name: str, check: Callable[[argparse.Namespace], None]) -> None:
+    """Let a class method of an ESPnet task check its arguments before it runs."""
+    method = getattr(task, name).__func__
+
+    @functools.wraps(method)
+    def checked(cls, args):
+        try:
+            check(args)
+        except ValueError as error:
+            raise RefusedInput(error) from error
+        return method(cls, args)
+
+    setattr(task, name, classmethod(checked))
+
+
+def check_training_data(args: argparse.Namespace) -> None:
+    """Refuse dumps that were made with another bundle than that of the frontend.
+
+    Args:
+        args: arguments of an ESPnet training, including those of its YAML.
+
+    Raises:
+        ValueError: the codebook differs, or the unit LM of a model that depends on it.
+    """
+    conf = getattr(args, "frontend_conf", None) or {}
+    if getattr(args, "frontend", None) != "entropy" or not os.path.isdir(conf.get("bundle") or ""):
+        return
+    from espnet_entropy.bundle.bundle import Bundle
+    from espnet_entropy.bundle.origin import needs_unit_lm
+
+    bundle = Bundle.open(conf["bundle"])
+    data = [*args.train_data_path_and_name_and_type, *args.valid_data_path_and_name_and_type]
+    for folder in _folders(data):
+        bundle.check_dump(folder, needs_unit_lm=needs_unit_lm(**conf))
+
+
+def check_decoded_data(options: dict) -> None:
+    """Refuse dumps that were made with another bundle than the model.
+
+    Args:
+        options: arguments of one of ESPnet's decoding commands, by name.
+
+    Raises:
+        ValueError: the codebook differs, or the unit LM of a model that depends on it.
+    """
+    files = [file for name, file in options.items() if name.endswith("_model_file") and file]
+    from espnet_entropy.bundle.origin import check_origin, origin_of_dump, origins_in
+    from espnet_entropy.data.checkpoint import read_checkpoint
+
+    for file in files:
+        try:
+            origins = origins_in(read_checkpoint(file))
+        except ValueError:
+            continue  # not a model, or a pickle that the user allows to be executed
+        for folder in _folders(options.get("data_path_and_name_and_type", ())):
+            for known in origins:
+                check_origin(known, folder, origin_of_dump(folder), model=file)
+
+
+def check_source_tokens(args: argparse.Namespace) -> None:
+    """Refuse a source token list of the MT task whose token ids are not unit ids.
+
+    Args:
+        args: arguments of an MT model; `src_token_list` is a file or a list.
+
+    Raises:
+        ValueError: the list is not 0 .. K-1, `<unk>`, `<sos/eos>`.
+    """
+    if args.frontend != "entropy" or args.src_token_list is None:
+        return
+    from espnet_entropy.bundle.build import check_unit_tokens
+
+    tokens, name = args.src_token_list, "the source token list"
+    if isinstance(tokens, str):
+        with open(tokens, encoding="utf-8") as file:
+            tokens, name = [line.rstrip() for line in file], tokens
+    check_unit_tokens(list(tokens), name)
+
+
+def _folders(data: Iterable[tuple[str, str, str]]) -> list[str]:
+    return sorted({os.path.dirname(path) for path, *_ in data})
+
+
+def _in_trainings(module: ModuleType) -> None:
+    check_first(module.AbsTask, "main_worker", check_training_data)
+
+
+def _in_mt(module: ModuleType) -> None:
+    check_first(module.MTTask, "build_model", check_source_tokens)
+
+
+def _in_decoding(module: ModuleType) -> None:
+    inference = module.inference
+
+    @functools.wraps(inference)
+    def checked(*values, **options):
+        check_decoded_data(inspect.signature(inference).bind_partial(*values, **options).arguments)
+        return inference(*values, **options)
+
+    module.inference = checked
+
+
+DECODING = (
+    "asr_inference",
+    "asr_inference_k2",
+    "asr_inference_maskctc",
+    "asr_inference_streaming",
+    "mt_inference",
+    "slu_inference",
+    "st_inference",
+    "st_inference_streaming",
+)
+# ESPnet module -> function that adds checks to it right after its import.
+CHECKS = {"espnet2.tasks.abs_task": _in_trainings, "espnet2.tasks.mt": _in_mt}
+CHECKS |= {f"espnet2.bin.{name}": _in_decoding for name in DECODING}

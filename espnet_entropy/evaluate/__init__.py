@@ -1,0 +1,1 @@
+"""Measures of units, boundaries and trained models."""

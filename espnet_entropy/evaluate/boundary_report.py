@@ -1,0 +1,176 @@
+"""Boundaries of several methods scored on one set: all figures of a method in one row."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from espnet_entropy.evaluate.alignment import Alignments
+from espnet_entropy.evaluate.boundary_scores import (
+    CHANCES,
+    TOLERANCES_SEC,
+    BoundaryScores,
+    Reference,
+    bootstrap_f1,
+    chance_counts,
+    count_set,
+    offset_scan,
+    reference_of,
+    scores_of,
+)
+from espnet_entropy.report.results_page import table
+
+OFFSETS_SEC = np.arange(-10, 11) / 100
+HEADER = (
+    "method",
+    "level",
+    "tolerance ms",
+    "segments/s",
+    "in speech",
+    "precision",
+    "recall",
+    "F1 (95 %)",
+    "OS",
+    "R-value",
+    "random F1",
+    "uniform F1",
+    "shifted F1",
+    "best F1 at offset ms",
+)
+
+
+@dataclass(frozen=True)
+class ScoredMethod:
+    """One method at one rate against one level of a set's alignments.
+
+    Attributes:
+        set_name: of the set.
+        method: its name.
+        level: `phones` or `words`.
+        rate_hz: aimed at inside speech; None if the method has none.
+        overall_hz: segments per second over everything.
+        speech_hz: boundaries per second inside speech.
+        tolerance_sec: of a match.
+        scores: of the set.
+        interval: 95 % of F1 over utterances; None for a single one.
+        chance_f1: of as many boundaries an utterance, by the names of CHANCES.
+        offsets_sec, offset_f1: F1 after all boundaries were moved, hypothesis later for positive.
+    """
+
+    set_name: str
+    method: str
+    level: str
+    rate_hz: float | None
+    overall_hz: float | None
+    speech_hz: float
+    tolerance_sec: float
+    scores: BoundaryScores
+    interval: tuple[float, float] | None
+    chance_f1: dict[str, float]
+    offsets_sec: list[float]
+    offset_f1: list[float]
+
+    @property
+    def best_offset(self) -> tuple[float, float]:
+        """(F1, offset in seconds) where F1 is highest, the smallest such move."""
+        best = max(self.offset_f1)
+        places = [o for o, f1 in zip(self.offsets_sec, self.offset_f1, strict=True) if f1 == best]
+        return best, min(places, key=abs)
+
+    def as_json(self) -> dict:
+        """Plain values, the derived ones among them."""
+        derived = ("precision", "recall", "f1", "over_segmentation", "r_value")
+        values = asdict(self)
+        values["scores"] |= {name: getattr(self.scores, name) for name in derived}
+        return values
+
+
+def references_of(
+    alignments: Alignments, durations_sec: Mapping[str, float]
+) -> dict[str, Reference]:
+    """References of the utterances in which somebody speaks, in the order of the alignments.
+
+    Raises:
+        ValueError: nobody speaks in any.
+    """
+    made = {u: reference_of(intervals, durations_sec[u]) for u, intervals in alignments.items()}
+    spoken = {utt: reference for utt, reference in made.items() if reference is not None}
+    if not spoken:
+        raise ValueError(
+            f"{len(made)} aligned utterances hold silence alone: the references are empty; give "
+            "alignments of speech"
+        )
+    return spoken
+
+
+def score_method(
+    references: Mapping[str, Reference],
+    times: Mapping[str, np.ndarray],
+    *,
+    frame_rate_hz: float,
+    seed: int = 0,
+    **names,
+) -> list[ScoredMethod]:
+    """Everything about one method's boundaries, a row a tolerance.
+
+    Args:
+        references: of the utterances to be scored.
+        times: (n,) ascending seconds of each of them, and perhaps of others.
+        frame_rate_hz: of the grid that the times are on.
+        seed: of chance levels and interval.
+        names: set_name, method, level, rate_hz, overall_hz of the rows.
+
+    Raises:
+        ValueError: no reference has a boundary.
+    """
+    ordered = list(references.values())
+    hypotheses = [times[utt] for utt in references]
+    seconds = sum(reference.seconds for reference in ordered)
+    rows = []
+    for tolerance in TOLERANCES_SEC:
+        counts = count_set(ordered, hypotheses, tolerance)
+        chance_f1 = {}
+        for chance in CHANCES:
+            options = dict(chance=chance, frame_rate_hz=frame_rate_hz, seed=seed)
+            chance_f1[chance] = scores_of(
+                chance_counts(ordered, hypotheses, tolerance, **options)
+            ).f1
+        rows.append(
+            ScoredMethod(
+                **names,
+                speech_hz=float(counts[:, 2].sum()) / seconds,
+                tolerance_sec=tolerance,
+                scores=scores_of(counts),
+                interval=bootstrap_f1(counts, seed),
+                chance_f1=chance_f1,
+                offsets_sec=OFFSETS_SEC.tolist(),
+                offset_f1=offset_scan(ordered, hypotheses, tolerance, OFFSETS_SEC).tolist(),
+            )
+        )
+    return rows
+
+
+def score_table(rows: list[ScoredMethod]) -> str:
+    """Markdown, a line a row."""
+    return table([list(HEADER), *map(_cells, rows)])
+
+
+def _cells(row: ScoredMethod) -> list[str]:
+    scores, (best, offset) = row.scores, row.best_offset
+    interval = " (one utterance)"
+    if row.interval is not None:
+        interval = f" ({row.interval[0]:.2f}-{row.interval[1]:.2f})"
+    return [
+        row.method if row.rate_hz is None else f"{row.method} {row.rate_hz:g} Hz",
+        row.level,
+        f"{1000 * row.tolerance_sec:.0f}",
+        "-" if row.overall_hz is None else f"{row.overall_hz:.1f}",
+        f"{row.speech_hz:.1f}",
+        f"{scores.precision:.2f}",
+        f"{scores.recall:.2f}",
+        f"{scores.f1:.2f}{interval}",
+        f"{100 * scores.over_segmentation:.0f} %",
+        f"{scores.r_value:.2f}",
+        *(f"{row.chance_f1[chance]:.2f}" for chance in CHANCES),
+        f"{best:.2f} at {1000 * offset:+.0f}",
+    ]

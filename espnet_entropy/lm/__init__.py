@@ -1,0 +1,1 @@
+"""Units to predictive entropies: the unit language model."""

@@ -1,0 +1,1 @@
+"""Entropies to segment boundaries at a calibrated rate."""

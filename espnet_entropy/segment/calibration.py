@@ -1,0 +1,300 @@
+"""Thresholds for target rates, measured on held-out units.
+
+A calibration is a grid per method of reached rates against thresholds; the threshold for a rate
+between two grid points is interpolated. It needs entropies only, never the unit LM.
+"""
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from espnet_entropy.bundle.origin import Origin
+from espnet_entropy.data.batch import valid_mask
+from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.segment.segmenters import (
+    CALIBRATED,
+    NEVER,
+    THRESHOLD_NAMES,
+    SegmenterConfig,
+    find_boundaries,
+    score,
+    with_rate,
+)
+
+Batch = tuple[Tensor, Tensor, Tensor]  # units, entropies, lengths
+
+GRID_HZ = tuple(range(2, 50))
+# dp costs a pass over the frames per trial, so its grid is coarser.
+GRIDS_HZ = {"dp": (5, 7, 10, 12, 15, 18, 21, 24, 28, 33, 38, 43, 49)}
+# Farther beside the aim than this, a method has run out of frames at which to fire.
+REACH_HZ = 0.25
+DEFAULT_METHODS = (
+    ("global", False),
+    ("global", True),
+    ("relative", False),
+    ("relative", True),
+    ("combined", False),
+    ("combined", True),
+    ("peaks", False),
+    ("peaks", True),
+    ("dp", False),
+    ("dp", True),
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Grids of reached rates against thresholds.
+
+    Attributes:
+        num_units: K of the codebook it was measured with.
+        frame_rate_hz: units per second.
+        held_out: what it was measured on (free keys: dump, utterances, hours; codebook and unit_lm,
+            the sha256 that the dump names, None where it names none).
+        methods: method name -> {"rate_hz": [...], "global_nats": [...], ...}, rates ascending.
+        gap_cost: that of dp's grids; files that do not name it were measured with the default.
+    """
+
+    num_units: int
+    frame_rate_hz: float
+    held_out: dict
+    methods: dict[str, dict[str, list[float]]]
+    gap_cost: float = SegmenterConfig.gap_cost
+
+    def check_origin(self, path: object, other: Origin, name: object) -> None:
+        """Refuse units or entropies of other parts than those that were measured.
+
+        Args:
+            path: of this calibration, for the message.
+            other: hashes of the codebook and unit LM that it is used with.
+            name: of their dump or bundle.
+
+        Raises:
+            ValueError: a hash differs; hashes that are not known are not compared.
+        """
+        known = Origin(self.held_out.get("codebook"), self.held_out.get("unit_lm"))
+        difference = known.difference(other, name)
+        if difference:
+            raise ValueError(
+                f"{path} was measured with {difference}; calibrate again on a dump that was made "
+                "with the same codebook and unit LM"
+            )
+
+    def thresholds(self, config: SegmenterConfig) -> Tensor:
+        """Thresholds for `config.rate_hz`.
+
+        Returns:
+            (2,) float32, nats, as THRESHOLD_NAMES; 0 where the segmenter reads none.
+
+        Raises:
+            ValueError: the method was not calibrated, or with another gap_cost; it has no rate, or
+                cannot reach it.
+        """
+        thresholds = torch.zeros(len(THRESHOLD_NAMES))
+        if config.segmenter not in CALIBRATED:
+            return thresholds
+        if config.method not in self.methods:
+            raise ValueError(
+                f"{config.method!r} is not in the calibration ({', '.join(self.methods)}); "
+                "run the command `calibrate` again"
+            )
+        if config.segmenter == "dp" and config.gap_cost != self.gap_cost:
+            raise ValueError(
+                f"gap_cost is {config.gap_cost}, but {config.method!r} was calibrated with "
+                f"{self.gap_cost}; set that, or calibrate again with --gap_cost {config.gap_cost}"
+            )
+        grid = self.methods[config.method]
+        rates = torch.tensor(grid["rate_hz"], dtype=torch.float64)
+        if config.rate_hz is None:
+            raise ValueError(f"{config.method!r} needs a rate in Hz (or a threshold in nats)")
+        if not len(rates):
+            raise ValueError(f"{config.method!r} reached no rate on the held-out set")
+        # What was aimed at lies inside, though the grid holds what was reached, just beside.
+        if not rates[0] - REACH_HZ <= config.rate_hz <= rates[-1] + REACH_HZ:
+            raise ValueError(
+                f"rate {config.rate_hz} Hz is outside of what {config.method!r} reached on the "
+                f"held-out set: {rates[0]:.1f} to {rates[-1]:.1f} Hz"
+            )
+        for name in CALIBRATED[config.segmenter]:
+            values = torch.tensor(grid[name], dtype=torch.float64)
+            index = THRESHOLD_NAMES.index(name)
+            thresholds[index] = _interpolate(config.rate_hz, rates, values)
+        return thresholds
+
+    def save(self, path: Path | str) -> None:
+        """Write YAML."""
+        with atomic_text(path) as file:
+            yaml.safe_dump(vars(self), file, sort_keys=False, default_flow_style=None, width=100)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Calibration":
+        """Read YAML.
+
+        Raises:
+            ValueError: the file is missing or no calibration.
+        """
+        try:
+            made = cls(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+            for method, grid in made.methods.items():
+                _check_grid(method, grid)
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OverflowError,
+            yaml.YAMLError,
+        ) as error:
+            raise ValueError(f"{path} is no calibration ({error}); calibrate again") from error
+        return made
+
+
+def _check_grid(method: str, grid: dict[str, list[float]]) -> None:
+    """Raise ValueError unless a method's columns are numbers of equal count by ascending rates."""
+    names = ["rate_hz", *CALIBRATED.get(method.removesuffix("+on_change"), ())]
+    if set(grid) != set(names):
+        raise ValueError(f"{method} has the columns {', '.join(grid)}, not {', '.join(names)}")
+    columns = torch.tensor([grid[name] for name in names], dtype=torch.float64)
+    if not columns.isfinite().all() or (columns[0].diff() <= 0).any():
+        raise ValueError(f"the columns of {method} are not finite numbers by ascending rates")
+
+
+def calibrate(
+    batches: Sequence[Batch],
+    *,
+    num_units: int,
+    frame_rate_hz: float,
+    held_out: dict,
+    methods: tuple[tuple[str, bool], ...] = DEFAULT_METHODS,
+    gap_cost: float = SegmenterConfig.gap_cost,
+) -> Calibration:
+    """Measure thresholds against rates on a held-out set.
+
+    Args:
+        batches: units (B, T) int64, entropies (B, T) float32 in nats and lengths (B,) int64
+            frames of each. How utterances are grouped into batches changes nothing; those of
+            similar length waste the least on padding.
+        num_units: K.
+        frame_rate_hz: units per second.
+        held_out: description kept in the result.
+        methods: (segmenter, on_change) pairs.
+        gap_cost: of dp, see `SegmenterConfig`.
+
+    Returns:
+        The calibration; the rates in it are those reached, not those aimed at. Rates that a
+        method cannot reach are left out.
+
+    Raises:
+        ValueError: frame_rate_hz or gap_cost is out of range.
+    """
+    anything = SegmenterConfig(frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
+    seconds = sum(int(lengths.sum()) for *_, lengths in batches) / frame_rate_hz
+    grids = {}
+    for segmenter, on_change in methods:
+        config = replace(anything, segmenter=segmenter, on_change=on_change, rate_hz=1.0)
+        ranked = _ranked_scores(batches, config)
+        points = {}
+        for rate_hz in GRIDS_HZ.get(segmenter, GRID_HZ):
+            aimed = with_rate(config, float(rate_hz))
+            thresholds = _threshold_for_rate(batches, ranked, aimed, seconds)
+            if thresholds is None:
+                continue
+            reached = _count_reached(batches, ranked, aimed, thresholds) / seconds
+            if abs(reached - rate_hz) < REACH_HZ:
+                points[round(reached, 4)] = [round(v, 6) for v in thresholds.tolist()]
+        rates = sorted(points)
+        grids[config.method] = {"rate_hz": rates} | {
+            name: [points[rate][THRESHOLD_NAMES.index(name)] for rate in rates]
+            for name in CALIBRATED[segmenter]
+        }
+    return Calibration(num_units, frame_rate_hz, held_out, grids, gap_cost)
+
+
+def _ranked_scores(batches: Sequence[Batch], config: SegmenterConfig) -> list[Tensor]:
+    """For each threshold the scores of all frames at which it may fire, descending."""
+    candidates: list[list[Tensor]] = [[] for _ in CALIBRATED[config.segmenter]]
+    for units, entropies, lengths in batches:
+        masked = entropies.masked_fill(~valid_mask(lengths, units.shape[1]), NEVER)
+        for scores, found in zip(score(units, masked, config), candidates, strict=True):
+            found.append(scores[scores > NEVER])
+    # NumPy sorts float32 several times faster than torch does.
+    ranked = (np.sort(torch.cat(found).cpu().numpy())[::-1] for found in candidates)
+    return [torch.from_numpy(values.astype(np.float64)) for values in ranked]
+
+
+def _count_reached(batches, ranked, config: SegmenterConfig, thresholds: Tensor) -> int:
+    """Segments with these thresholds; read off the ranking where there is one threshold."""
+    if config.segmenter in ("combined", "dp"):
+        return _count_segments(batches, config, thresholds)
+    (name,), (scores,) = CALIBRATED[config.segmenter], ranked
+    threshold = float(thresholds[THRESHOLD_NAMES.index(name)])
+    above = bisect.bisect_left(range(len(scores)), True, key=lambda i: scores[i] <= threshold)
+    return sum(len(lengths) for *_, lengths in batches) + above
+
+
+def _count_segments(batches: Sequence[Batch], config: SegmenterConfig, thresholds: Tensor) -> int:
+    return sum(int(find_boundaries(*batch, config, thresholds).sum()) for batch in batches)
+
+
+def _threshold_for_rate(batches, ranked, config, seconds) -> Tensor | None:
+    """(2,) thresholds with which the rate comes nearest to config.rate_hz; None if out of reach."""
+    utterances = sum(len(lengths) for *_, lengths in batches)
+    wanted = round(config.rate_hz * seconds) - utterances
+    if wanted < 0 or not all(map(len, ranked)):
+        return None
+    if config.segmenter not in ("combined", "dp"):
+        if wanted > len(ranked[0]):
+            return None
+        return _as_buffer(config, [_midpoint(ranked[0], wanted)])
+    return _bisect(batches, config, ranked, wanted + utterances)
+
+
+def _bisect(batches, config, ranked, num_segments) -> Tensor:
+    """For dp and combined, whose counts are not read off a ranking: halve a range of ranks.
+
+    combined takes both thresholds at the same quantile of their scores.
+    """
+
+    def at(quantile: float) -> Tensor:
+        if config.segmenter == "dp":
+            span = (ranked[0][-1] - 10.0, ranked[0][0] + 10.0)
+            return _as_buffer(config, [float(span[1] + quantile * (span[0] - span[1]))])
+        return _as_buffer(config, [_midpoint(r, round(quantile * len(r))) for r in ranked])
+
+    low, high = 0.0, 1.0
+    for _ in range(24 if config.segmenter == "combined" else 14):
+        middle = (low + high) / 2
+        count = _count_segments(batches, config, at(middle))
+        low, high = (middle, high) if count < num_segments else (low, middle)
+    return at(high)
+
+
+def _midpoint(ranked: Tensor, count: int) -> float:
+    """A value that `count` of the descending values exceed, midway between its neighbours."""
+    above = ranked[count - 1] if count > 0 else ranked[0] + 1.0
+    below = ranked[count] if count < len(ranked) else ranked[-1] - 1.0
+    return float((above + below) / 2)
+
+
+def _as_buffer(config: SegmenterConfig, values: list[float]) -> Tensor:
+    thresholds = torch.zeros(len(THRESHOLD_NAMES))
+    for name, value in zip(CALIBRATED[config.segmenter], values, strict=True):
+        thresholds[THRESHOLD_NAMES.index(name)] = value
+    return thresholds
+
+
+def _interpolate(x: float, xs: Tensor, ys: Tensor) -> float:
+    """y at x between its neighbours; at the nearest end beyond them."""
+    x = min(max(x, float(xs[0])), float(xs[-1]))
+    right = int(torch.searchsorted(xs, torch.tensor(x, dtype=torch.float64)).clamp(1, len(xs) - 1))
+    left = right - 1
+    if len(xs) == 1 or xs[right] == xs[left]:
+        return float(ys[left])
+    weight = (x - xs[left]) / (xs[right] - xs[left])
+    return float(ys[left] + weight * (ys[right] - ys[left]))

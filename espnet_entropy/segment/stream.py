@@ -1,0 +1,140 @@
+"""Boundaries while units arrive: those of `segment.find_boundaries` on the whole recording."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from espnet_entropy.segment.segmenters import (
+    SegmenterConfig,
+    cut_long_segments,
+    drawn_frames,
+    even_frames,
+    every_frames,
+    find_boundaries,
+)
+
+# Segmenters that decide about a unit from it and those before it; peaks needs the next one too.
+LOOKAHEAD_FRAMES = {
+    "global": 0,
+    "relative": 0,
+    "combined": 0,
+    "peaks": 1,
+    "dense": 0,
+    "dedup": 0,
+    "fixed": 0,
+    "uniform": 0,
+    "random": 0,
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Units of one stream that nothing will change any more.
+
+    Attributes:
+        first_frame: number of the first of them since the stream began.
+        units: (n,) int64.
+        entropies: (n,) float32, nats; None where there is no unit LM.
+        boundaries: (n,) bool, True where a segment starts; None without a segmenter.
+    """
+
+    first_frame: int
+    units: Tensor
+    entropies: Tensor | None
+    boundaries: Tensor | None
+
+
+class SegmentStream:
+    """A segmenter for one stream. Memory is that of two units, and of what one call brings.
+
+    Args:
+        config: of a segmenter in LOOKAHEAD_FRAMES.
+        thresholds: (2,) float, nats, as `segment.THRESHOLD_NAMES`; needed by calibrated segmenters.
+
+    Raises:
+        ValueError: a segmenter or a min_rate_hz that need the whole recording.
+    """
+
+    def __init__(self, config: SegmenterConfig, thresholds: Tensor | None = None):
+        if config.segmenter not in LOOKAHEAD_FRAMES:
+            raise ValueError(
+                f"segmenter {config.segmenter!r} needs the whole recording; those that work while "
+                f"it arrives are {', '.join(LOOKAHEAD_FRAMES)}"
+            )
+        if config.min_rate_hz is not None:
+            raise ValueError(
+                f"min_rate_hz {config.min_rate_hz} ranks the frames of the whole recording; leave "
+                "it out while audio arrives"
+            )
+        self.config, self.thresholds = config, thresholds
+        self.lookahead = LOOKAHEAD_FRAMES[config.segmenter] + config.lead
+        self._first = 0  # number of the first unit about which nothing was said yet
+        self._open = 0  # frames since the last boundary, modulo max_segment
+        self._prefix = torch.zeros(1, 1, dtype=torch.int64)
+        # The unit before `_first`, if there is one, and those that wait for the next.
+        self._units = torch.zeros(0, dtype=torch.int64)
+        self._entropies = torch.zeros(0)
+
+    def __call__(self, units: Tensor, entropies: Tensor, *, last: bool = False) -> Finished:
+        """What becomes final with the next units.
+
+        Args:
+            units: (n,) int64, n at least 0.
+            entropies: (n,) float32, nats.
+            last: the recording ends with them, so nothing waits any longer.
+
+        Raises:
+            ValueError: the two differ in shape, or a threshold is missing.
+        """
+        if units.dim() != 1 or units.shape != entropies.shape:
+            raise ValueError(
+                f"units {tuple(units.shape)} and entropies {tuple(entropies.shape)}, but must be "
+                "of one stream and one shape, (n,)"
+            )
+        units = torch.cat([self._units.to(units.device), units])
+        entropies = torch.cat([self._entropies.to(entropies.device), entropies])
+        before = min(self._first, 1)
+        until = len(units) - (0 if last else self.lookahead)
+        boundaries = self._boundaries(units, entropies, slice(before, max(until, before)))
+        first, count = self._first, len(boundaries)
+        keep = max(before + count - 1, 0)
+        # Copies, or one unit would keep the memory of all that came with it.
+        self._units, self._entropies = units[keep:].clone(), entropies[keep:].clone()
+        self._first += count
+        final = slice(before, before + count)
+        return Finished(first, units[final], entropies[final], boundaries)
+
+    def _boundaries(self, units: Tensor, entropies: Tensor, wanted: slice) -> Tensor:
+        if wanted.start >= wanted.stop:
+            return torch.zeros(0, dtype=torch.bool, device=units.device)
+        found = self._uncut(units, entropies, wanted)
+        if self._first == 0:
+            found[0] = True
+        if self.config.max_segment is None:
+            return found
+        # As many frames without a boundary as the last segment has, so that it is cut on.
+        open_segment = found.new_zeros(self._open)
+        joined = torch.cat([open_segment, found])
+        joined[0] = True
+        last = int(joined.nonzero()[-1])
+        joined_cut = cut_long_segments(joined[None], self.config.max_segment)[0]
+        self._open = (len(joined) - last) % self.config.max_segment
+        return joined_cut[len(open_segment) :]
+
+    def _uncut(self, units: Tensor, entropies: Tensor, wanted: slice) -> Tensor:
+        """Before max_segment: by the frames' numbers, or from a unit and its neighbours."""
+        count = wanted.stop - wanted.start
+        frames = torch.arange(self._first, self._first + count, device=units.device)
+        if self.config.segmenter == "fixed":
+            return every_frames(frames, self.config)
+        if self.config.segmenter == "uniform":
+            return even_frames(frames, self.config)
+        if self.config.segmenter == "random":
+            prefix = self._prefix.to(units.device)
+            drawn, self._prefix = drawn_frames(units[None, wanted], frames, prefix, self.config)
+            return drawn[0]
+        near = replace(self.config, max_segment=None)
+        lengths = torch.tensor([len(units)], device=units.device)
+        thresholds = self.thresholds
+        return find_boundaries(units[None], entropies[None], lengths, near, thresholds)[0, wanted]

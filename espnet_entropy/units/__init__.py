@@ -1,0 +1,1 @@
+"""Waveforms to units: frame features and k-means."""

@@ -1,0 +1,65 @@
+"""Rows of the report, and the picture of them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from espnet_entropy.evaluate.alignment import Interval
+from espnet_entropy.evaluate.boundary_report import references_of, score_method, score_table
+from espnet_entropy.report.plot_boundaries import plot_boundary_scores
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Two utterances of four phones, found one frame late."""
+    alignments = {
+        utt: [Interval(0.2 * n, 0.2 * (n + 1), "abcd"[n]) for n in range(4)] for utt in "xy"
+    }
+    references = references_of(alignments, dict.fromkeys("xy", 0.8))
+    times = {utt: np.array([0.22, 0.42, 0.62]) + (utt == "y") * 0.02 for utt in "xyz"}
+    names = dict(set_name="dev", method="dp", level="phones", rate_hz=4.0, overall_hz=5.0)
+    return score_method(references, times, frame_rate_hz=50.0, **names)
+
+
+def test_rows_by_hand(rows):
+    narrow, wide = rows
+    assert (narrow.tolerance_sec, wide.tolerance_sec) == (0.02, 0.04)
+    # Of x all three are within 20 ms, of y within 40 ms.
+    assert narrow.scores.f1 == 0.5 and wide.scores.f1 == 1
+    assert narrow.interval == (0.0, 1.0)
+    # The region is that of 0.02 to 0.78 s, six boundaries in two of them.
+    assert narrow.speech_hz == pytest.approx(6 / 1.52)
+    assert narrow.best_offset == (1.0, pytest.approx(-0.02))
+    assert wide.best_offset == (1.0, 0.0)
+    assert set(narrow.chance_f1) == {"random", "uniform", "shift"}
+    json.dumps(narrow.as_json())
+    assert narrow.as_json()["scores"]["recall"] == 0.5
+
+
+def test_table(rows):
+    lines = score_table([rows[0], replace(rows[1], rate_hz=None, overall_hz=None)]).splitlines()
+    assert len(lines) == 4 and {line.count("|") for line in lines} == {15}
+    assert (
+        "| dp 4 Hz | phones | 20 | 5.0 | 3.9 | 0.50 | 0.50 | 0.50 (0.00-1.00) | 0 % |" in lines[2]
+    )
+    assert lines[2].endswith("| 1.00 at -20 |")
+    assert lines[3].startswith("| dp | phones | 40 | - |")
+
+
+def test_silence_alone_is_no_reference():
+    with pytest.raises(ValueError, match="1 aligned utterances hold silence alone"):
+        references_of({"x": [Interval(0.0, 1.0, "sil")]}, {"x": 1.0})
+    # An utterance of silence among others is left out.
+    spoken = {"x": [Interval(0.0, 1.0, "sil")], "y": [Interval(0.0, 1.0, "a")]}
+    assert list(references_of(spoken, {"x": 1.0, "y": 1.0})) == ["y"]
+
+
+def test_picture(rows, tmp_path):
+    plot_boundary_scores(tmp_path / "new/a.png", rows, 4.0)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
+    with pytest.raises(ValueError, match="no method was scored at 5 Hz"):
+        plot_boundary_scores(tmp_path / "b.png", rows, 5.0)
+    with pytest.raises(ValueError, match="the picture is a PNG"):
+        plot_boundary_scores(tmp_path / "b.pdf", rows, 4.0)
