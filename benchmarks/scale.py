@@ -19,7 +19,7 @@ from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.lm.entropy import predictive_entropies
 from espnet_entropy.lm.unit_lm import LlamaLM
 from espnet_entropy.report.results_page import insert, provenance, table
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.units.codebook import Codebook
 
 HOURS = (100, 960, 20_000, 1_000_000)

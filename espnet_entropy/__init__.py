@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 
 # Public names and their modules, imported when they are first used.
 _MODULES = {
-    "Bundle": "bundle",
-    "EntropyFrontend": "frontend",
-    "SegmentEncoder": "encode",
-    "Segmentation": "segmented",
-    "SegmenterConfig": "segment",
-    "Speech2Text": "speech2text",
-    "UnitTokenizer": "tokenizer",
+    "Bundle": "bundle.bundle",
+    "EntropyFrontend": "espnet.frontend",
+    "SegmentEncoder": "aggregate.encoder",
+    "Segmentation": "bundle.segmented",
+    "SegmenterConfig": "segment.boundaries",
+    "Speech2Text": "espnet.speech2text",
+    "UnitTokenizer": "bundle.tokenizer",
 }
 __all__ = sorted(_MODULES)
 

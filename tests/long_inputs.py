@@ -39,7 +39,7 @@ def random_utterance(args) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def aggregate(args) -> dict:
     """Vectors of one utterance, with gradients under --backward."""
     from espnet_entropy.aggregate.encoder import SegmentEncoder
-    from espnet_entropy.segment.segmenters import SegmenterConfig
+    from espnet_entropy.segment.boundaries import SegmenterConfig
 
     conf = dict(num_layers=args.layers, conv_kernel=args.conv_kernel, dropout=0.1)
     if args.block_units:
@@ -113,7 +113,7 @@ def tokenize(args) -> dict:
 
 def segment(args) -> dict:
     """Boundaries of one utterance by one segmenter."""
-    from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
+    from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 
     config = SegmenterConfig(args.segmenter, rate_hz=args.rate, min_rate_hz=5.0, max_segment=50)
     utterance = random_utterance(args)

@@ -19,8 +19,8 @@ from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.data.shard_rows import shard_keys
 from espnet_entropy.lm.entropy import predictive_entropies
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.segment.calibration import calibrate
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
 SEGMENTERS = [
     SegmenterConfig("global", rate_hz=15.0),

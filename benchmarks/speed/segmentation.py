@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.measure import Row, compare
-from espnet_entropy.segment.calibration import GRID_HZ, calibrate
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.segment.calibration import calibrate
+from espnet_entropy.segment.segmenters import EVERY_HZ
 
 FRAME_RATE_HZ = 50.0
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -47,7 +48,7 @@ def loop_calibration(entropies: list[list[float]], lengths: list[int]) -> list[t
     candidates.sort(reverse=True)
     seconds = sum(lengths) / FRAME_RATE_HZ
     points = []
-    for rate_hz in GRID_HZ:
+    for rate_hz in EVERY_HZ:
         wanted = round(rate_hz * seconds) - len(lengths)
         if not 0 < wanted < len(candidates):
             continue
@@ -124,7 +125,7 @@ def rows(device: str) -> list[Row]:
         device=device,
         repeats=1,
     )
-    note = f"{million}, {len(GRID_HZ)} rates: {timing}; from stored entropies, the LM is not run"
+    note = f"{million}, {len(EVERY_HZ)} rates: {timing}; from stored entropies, the LM is not run"
     found.append(
         Row(
             "calibration (global)",

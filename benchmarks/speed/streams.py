@@ -9,7 +9,7 @@ from benchmarks.speed.measure import Row, clock, compare, seconds, time_of
 from espnet_entropy.bundle.streaming import StreamingTokenizer
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.lm.unit_lm import LlamaLM
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.units.codebook import Codebook
 from espnet_entropy.units.features import build_extractor
 

@@ -9,18 +9,15 @@ from torch import Tensor, nn
 
 from espnet_entropy.aggregate.aggregators import AGGREGATORS
 from espnet_entropy.data.batch import check_unit_range, valid_mask
-from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.rates import GRID_POINTS, check_rate_range, draw_rate, rate_grid
-from espnet_entropy.segment.segmenters import (
-    CALIBRATED,
-    SEGMENTERS,
-    THRESHOLD_NAMES,
+from espnet_entropy.segment.boundaries import (
     SegmenterConfig,
     check_number,
     find_boundaries,
     segments_of,
-    with_rate,
 )
+from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.rates import GRID_POINTS, check_rate_range, draw_rate, rate_grid
+from espnet_entropy.segment.segmenters import SEGMENTERS, THRESHOLD_NAMES
 
 # Frames; longer segments share one vector.
 MAX_DURATION = 32
@@ -157,7 +154,7 @@ class SegmentEncoder(nn.Module):
             # A calibration ends below the frame rate, where hardly a unit is left to merge.
             most = self.segmenter.frame_rate_hz - 1
             for row, rate_hz in zip(self._grid, self._grid_hz, strict=True):
-                row.copy_(calibration.thresholds(with_rate(self.segmenter, min(rate_hz, most))))
+                row.copy_(calibration.thresholds(self.segmenter.at_rate(min(rate_hz, most))))
         self._record_of_settings.copy_(torch.tensor(list(self._made_for().values())))
 
     def set_rate(self, rate_hz: float) -> None:
@@ -177,7 +174,7 @@ class SegmentEncoder(nn.Module):
         low, high = self.rate_range_hz
         if not low <= rate_hz <= high:
             raise ValueError(f"rate {rate_hz:g} Hz is outside of the model's, {low:g} to {high:g}")
-        self.segmenter = with_rate(self.segmenter, rate_hz)
+        self.segmenter = self.segmenter.at_rate(rate_hz)
 
     def find_boundaries(
         self, units: Tensor, entropies: Tensor, lengths: Tensor, *, rate_hz: float | None = None
@@ -194,7 +191,7 @@ class SegmentEncoder(nn.Module):
         if not self.rate_range_hz:
             return find_boundaries(units, entropies, lengths, self.segmenter, self.thresholds)
         rate_hz = rate_hz or self.segmenter.rate_hz
-        config = with_rate(self.segmenter, rate_hz)
+        config = self.segmenter.at_rate(rate_hz)
         if rate_hz > config.frame_rate_hz - 0.5:
             config = replace(config, segmenter="dense", on_change=False)
         return find_boundaries(units, entropies, lengths, config, self._thresholds_at(rate_hz))
@@ -209,7 +206,7 @@ class SegmentEncoder(nn.Module):
             "rate_hz": 0.0 if given or self.rate_range_hz else config.rate_hz or 0.0,
             "threshold_given": float(given),
             "threshold_nats": self.threshold_nats if given else 0.0,
-            "gap_cost": config.gap_cost if config.segmenter == "dp" else 0.0,
+            "gap_cost": config.gap_cost if config.kind.has_gap_cost else 0.0,
         }
         if self.rate_range_hz:
             settings |= zip(("lowest_hz", "highest_hz"), self.rate_range_hz, strict=True)
@@ -302,7 +299,7 @@ def _check_record(encoder: SegmentEncoder, incompatible_keys) -> None:
     """
     made_for, found = encoder._made_for(), encoder._record_of_settings
     # NaN: nothing is known yet, which encode() refuses. Segmenters without thresholds read none.
-    if found.isnan().any() or encoder.segmenter.segmenter not in CALIBRATED:
+    if found.isnan().any() or not encoder.segmenter.kind.thresholds:
         return
     # Averages of checkpoints are rounded.
     if torch.allclose(found.cpu().float(), torch.tensor(list(made_for.values())), rtol=1e-5):

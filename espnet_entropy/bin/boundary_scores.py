@@ -21,7 +21,7 @@ from espnet_entropy.evaluate.boundary_report import (
     score_table,
 )
 from espnet_entropy.evaluate.boundary_scores import Reference
-from espnet_entropy.evaluate.matched_rate import match_rate, method_config, read_batches
+from espnet_entropy.evaluate.matched_rate import at_rates, match_rate, read_batches
 from espnet_entropy.evaluate.spectral_flux import (
     HOP_SEC,
     SAMPLE_RATE,
@@ -29,8 +29,8 @@ from espnet_entropy.evaluate.spectral_flux import (
     spectral_flux,
 )
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
+from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.segmenters import RATELESS
 
 FLUX = "spectral flux"
 
@@ -92,8 +92,7 @@ def run(args) -> None:
     data = read_set(args, bundle.frame_rate_hz)
     methods = args.methods or [*calibration.methods, "uniform", "dedup"]
     rows, notes = [], []
-    jobs = [(m, r) for r in args.rates for m in methods if m not in RATELESS]
-    jobs += [(method, None) for method in methods if method in RATELESS]
+    jobs = at_rates(methods, args.rates)
     for method, rate_hz in progress(jobs, data.name):
         try:
             rows += score_segmenter(args, data, calibration, method, rate_hz)
@@ -139,7 +138,9 @@ def score_segmenter(
     args, data: _Set, calibration: Calibration, method: str, rate_hz: float | None
 ) -> list[ScoredMethod]:
     """Rows of a method; the rate is matched on the first level's utterances."""
-    config = method_config(method, rate_hz, calibration, calibration.frame_rate_hz)
+    config = SegmenterConfig.of_method(
+        method, rate_hz, frame_rate_hz=calibration.frame_rate_hz, gap_cost=calibration.gap_cost
+    )
     try:
         made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
     except ValueError as error:

@@ -10,7 +10,7 @@ from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.recordings import read_recordings
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
 
 
 def get_parser():

@@ -9,8 +9,8 @@ from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.origin import origin_of_dump
 from espnet_entropy.data.batch import check_unit_range
 from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration, calibrate
-from espnet_entropy.segment.segmenters import SegmenterConfig
 
 
 def get_parser():

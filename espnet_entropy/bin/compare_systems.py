@@ -19,10 +19,8 @@ from espnet_entropy.evaluate.outcome import (
 from espnet_entropy.evaluate.verdicts import FEWEST_SEEDS
 from espnet_entropy.report.plot_systems import plot_rates
 from espnet_entropy.report.results_page import insert, provenance, table
-from espnet_entropy.segment.segmenters import RATELESS
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
-# Segmenters that reach a rate by entropies.
-ENTROPY_SEGMENTERS = ("global", "relative", "combined", "peaks", "dp")
 # Segmenters that do not use entropies -> kind of baseline.
 BASELINES = {
     "dense": "dense",
@@ -138,14 +136,14 @@ def cells(row: Row, args: argparse.Namespace) -> list[str]:
 
 def of_rate(system: System, rate_hz: float) -> bool:
     """Whether a system was trained for this rate, or its segmenter has no rate to choose."""
-    if system.segmenter in RATELESS:
+    if not SEGMENTERS[system.segmenter].has_rate:
         return True
     return system.config["frontend_conf"].get("rate") == rate_hz
 
 
 def by_entropy(system: System, rate_hz: float) -> bool:
     """Whether a system has an entropy segmenter at this rate."""
-    return system.segmenter in ENTROPY_SEGMENTERS and of_rate(system, rate_hz)
+    return bool(SEGMENTERS[system.segmenter].thresholds) and of_rate(system, rate_hz)
 
 
 def shared_seeds(systems: list[System], args: argparse.Namespace) -> list[str]:

@@ -37,8 +37,8 @@ def run(args) -> None:
     from espnet_entropy.bundle.bundle import Bundle
     from espnet_entropy.data.dump import padded_batches
     from espnet_entropy.report.pictures import plot_segment_lengths, plot_thresholds
+    from espnet_entropy.segment.boundaries import SegmenterConfig
     from espnet_entropy.segment.calibration import Calibration
-    from espnet_entropy.segment.segmenters import SegmenterConfig
 
     if (args.bundle is None) == (args.calibration is None):
         raise ValueError("give --bundle or --calibration, one of them")
@@ -84,7 +84,7 @@ def run(args) -> None:
 
 def lengths_of(batches: list, config, thresholds) -> np.ndarray:
     """(S,) frames of all segments in the batches of a dump."""
-    from espnet_entropy.segment.segmenters import find_boundaries, segments_of
+    from espnet_entropy.segment.boundaries import find_boundaries, segments_of
 
     found = []
     for _, *batch in batches:

@@ -8,8 +8,8 @@ from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import Interval, read_ctm
 from espnet_entropy.report.plot import plot_segmentation
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
 SAMPLE_RATE = 16000
 

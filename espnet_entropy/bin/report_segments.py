@@ -9,14 +9,14 @@ from espnet_entropy.bundle.origin import origin_of_dump
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.evaluate.metrics import segment_rate
-from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.segmenters import (
-    CALIBRATED,
-    THRESHOLD_NAMES,
+from espnet_entropy.segment.boundaries import (
+    ON_CHANGE,
     SegmenterConfig,
     find_boundaries,
     segments_of,
 )
+from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.segmenters import SEGMENTERS, THRESHOLD_NAMES
 from espnet_entropy.segment.timing import segment_times
 
 
@@ -50,10 +50,9 @@ def run(args) -> None:
         batches = list(padded_batches(folder))
         for segmenter in args.segmenter:
             for rate_hz in args.rates:
-                on_change = args.on_change == "true" and segmenter in CALIBRATED
-                config = SegmenterConfig(
-                    segmenter,
-                    on_change,
+                on_change = args.on_change == "true" and SEGMENTERS[segmenter].thresholds
+                config = SegmenterConfig.of_method(
+                    segmenter + (ON_CHANGE if on_change else ""),
                     rate_hz,
                     frame_rate_hz=calibration.frame_rate_hz,
                     gap_cost=calibration.gap_cost,
@@ -84,8 +83,7 @@ def report(args, folder, batches, config: SegmenterConfig, calibration: Calibrat
                 file.write(f"{utt} {start:.2f} {end:.2f}\n")
     rate = segment_rate(torch.cat(list(segments.values())), config.frame_rate_hz)
     used = ", ".join(
-        f"{thresholds[THRESHOLD_NAMES.index(key)]:.3f}"
-        for key in CALIBRATED.get(config.segmenter, ())
+        f"{thresholds[THRESHOLD_NAMES.index(key)]:.3f}" for key in config.kind.thresholds
     )
     return name + f"| {used or '-'} | {rate.rate_hz:.2f} | {100 * rate.single_share:.0f} % |"
 

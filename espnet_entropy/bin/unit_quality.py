@@ -13,10 +13,10 @@ from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.evaluate.alignment import SILENCE, frame_labels
 from espnet_entropy.evaluate.boundary_report import references_of
-from espnet_entropy.evaluate.matched_rate import boundaries_at, method_config, read_batches
+from espnet_entropy.evaluate.matched_rate import at_rates, boundaries_at, read_batches
 from espnet_entropy.evaluate.unit_quality import bitrates, codebook_use, joint_counts, phone_quality
 from espnet_entropy.report.results_page import table
-from espnet_entropy.segment.segmenters import RATELESS
+from espnet_entropy.segment.boundaries import SegmenterConfig
 
 METHODS = ("dense", "dedup", "dp", "peaks", "global", "uniform")
 
@@ -92,10 +92,11 @@ def measure_rates(
         Rows, and what could not be measured since a method does not come to a rate.
     """
     calibration, rows, notes = bundle.calibration(), [], []
-    jobs = [(m, None) for m in args.methods if m in RATELESS]
-    jobs += [(m, r) for r in args.rates for m in args.methods if m not in RATELESS]
+    jobs = at_rates(args.methods, args.rates)
     for method, rate_hz in jobs:
-        config = method_config(method, rate_hz, calibration, bundle.frame_rate_hz)
+        config = SegmenterConfig.of_method(
+            method, rate_hz, frame_rate_hz=bundle.frame_rate_hz, gap_cost=calibration.gap_cost
+        )
         try:
             made = boundaries_at(batches, references, config, calibration)
         except ValueError as error:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from espnet_entropy.data.shards import read_codebook_hash, read_unit_lm_hash
 from espnet_entropy.espnet.checkpoints import RefusedInput
-from espnet_entropy.segment.segmenters import CALIBRATED
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # Stands for the bytes of an unknown hash in a model's record. NaN would make equal models differ.
 UNKNOWN = -1.0
@@ -69,7 +69,7 @@ def _dump_of_arks(folder: Path | str) -> Path:
 
 def needs_unit_lm(segmenter: str = "global", min_rate: float | None = None, **_) -> bool:
     """Whether the segments of a model with this `frontend_conf` depend on the unit LM."""
-    return segmenter in CALIBRATED or min_rate is not None
+    return bool(SEGMENTERS[segmenter].thresholds) or min_rate is not None
 
 
 class OriginRecord(nn.Module):

@@ -10,8 +10,8 @@ from torch import Tensor
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
 from espnet_entropy.data.recordings import Recording
-from espnet_entropy.segment.segmenters import (
-    RATELESS,
+from espnet_entropy.segment.boundaries import (
+    ON_CHANGE,
     SegmenterConfig,
     find_boundaries,
     segments_of,
@@ -88,10 +88,9 @@ class Segmentation:
         """
         bundle = Bundle.open(folder)
         calibration = bundle.calibration()
-        config = SegmenterConfig(
-            segmenter,
-            on_change,
-            None if segmenter in RATELESS else rate_hz,
+        config = SegmenterConfig.of_method(
+            segmenter + (ON_CHANGE if on_change else ""),
+            rate_hz,
             frame_rate_hz=bundle.frame_rate_hz,
             gap_cost=calibration.gap_cost,
             lead=lead,

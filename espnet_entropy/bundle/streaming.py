@@ -12,7 +12,7 @@ from torch import Tensor
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.audio import MAX_PEAK
 from espnet_entropy.lm.entropy import EntropyStream
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.stream import Finished, SegmentStream
 from espnet_entropy.units.chunks import pieces_of
 

@@ -1,4 +1,4 @@
-"""A dump as a data set of espnet3: `data_src: espnet_entropy.espnet.espnet3_dataset` in its YAML."""
+"""A dump as a data set of espnet3: `data_src: espnet_entropy.espnet3_dataset` in its YAML."""
 
 from pathlib import Path
 

@@ -11,7 +11,8 @@ from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.origin import OriginRecord, needs_unit_lm
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.batch import valid_mask
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 
 class EntropyFrontend(AbsFrontend):
@@ -65,21 +66,23 @@ class EntropyFrontend(AbsFrontend):
         super().__init__()
         if unit_init not in ("centroids", "random"):
             raise ValueError(f"unit_init is {unit_init!r}, but must be centroids or random")
-        if threshold is not None and segmenter not in ("global", "relative", "peaks"):
-            raise ValueError(f"threshold works with global, relative and peaks, not {segmenter}")
         if threshold is not None and rate is not None:
             raise ValueError(
                 f"rate {rate} Hz and threshold {threshold} nats are given, but one follows from "
                 "the other; leave one out (rate: null)"
             )
+        config = SegmenterConfig(
+            segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost, lead
+        )
+        if threshold is not None and not config.kind.by_rank:
+            names = ", ".join(name for name, kind in SEGMENTERS.items() if kind.by_rank)
+            raise ValueError(f"threshold works with {names}, not with {segmenter}")
         self.bundle = bundle
         self.extractor_path = extractor_path
         self.encoder = SegmentEncoder(
             num_units,
             output_size,
-            SegmenterConfig(
-                segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost, lead
-            ),
+            config,
             rate_range_hz=rate_range,
             threshold_nats=threshold,
             aggregator=aggregator,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.segmenters import CALIBRATED, SEGMENTERS
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 
 class UnitTextFrontend(AbsFrontend):
@@ -39,7 +39,7 @@ class UnitTextFrontend(AbsFrontend):
         **conf,
     ):
         super().__init__()
-        needless = [name for name in SEGMENTERS if name not in CALIBRATED]
+        needless = [name for name, kind in SEGMENTERS.items() if not kind.thresholds]
         if segmenter not in needless:
             raise ValueError(
                 f"segmenter {segmenter!r} reads entropies, but the MT task has none (its source is "

@@ -102,6 +102,30 @@ class _LazyLoader(_HookedLoader):
         module.__getattr__ = load
 
 
+# Names of modules that configurations written by users contain -> where the modules are.
+PUBLIC_MODULES = {
+    "espnet_entropy.espnet3_dataset": "espnet_entropy.espnet.espnet3_dataset",
+    "espnet_entropy.frontend": "espnet_entropy.espnet.frontend",
+}
+
+
+class _PublicModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports the modules of PUBLIC_MODULES under both names, as one module."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname in PUBLIC_MODULES:
+            return importlib.util.spec_from_loader(fullname, self)
+        return None
+
+    def create_module(self, spec):
+        module = importlib.import_module(PUBLIC_MODULES[spec.name])
+        self.own_spec = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = self.own_spec  # the import has set that of the other name
+
+
 class _HookingFinder(importlib.abc.MetaPathFinder):
     def __init__(self):
         self.searching = set()
@@ -142,3 +166,5 @@ def install() -> None:
         after_import(module, register)
     for module, check in CHECKS.items():
         after_import(module, check)
+    if not any(isinstance(finder, _PublicModules) for finder in sys.meta_path):
+        sys.meta_path.append(_PublicModules())

@@ -19,7 +19,7 @@ from espnet_entropy.data.checkpoint import read_frontend_conf
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
 from espnet_entropy.data.recordings import Recording
 from espnet_entropy.espnet.frontend import EntropyFrontend
-from espnet_entropy.segment.segmenters import segments_of
+from espnet_entropy.segment.boundaries import segments_of
 from espnet_entropy.segment.timing import Segment, timed_segments
 
 # Options of ESPnet's decoding that are arguments of their own here.

@@ -4,21 +4,16 @@ A calibration's rates count the silences too, in which methods differ: one that 
 would be scored with more boundaries in speech than another of the same rate.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from espnet_entropy.evaluate.boundary_scores import Reference, within
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, parse_method
 from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.segmenters import (
-    NEEDS_RATE,
-    RATELESS,
-    SegmenterConfig,
-    find_boundaries,
-    with_rate,
-)
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # utterances, units (B, T) int64, entropies (B, T) float32, lengths (B,) int64
 NamedBatch = tuple[list[str], Tensor, Tensor, Tensor]
@@ -43,24 +38,11 @@ class MatchedBoundaries:
     overall_hz: float
 
 
-def method_config(
-    method: str, rate_hz: float | None, calibration: Calibration, frame_rate_hz: float
-) -> SegmenterConfig:
-    """The settings of a method by its name in calibrations, such as `peaks+on_change`.
-
-    Raises:
-        ValueError: no such method, or a rate that the frames do not have.
-    """
-    segmenter, plus, change = method.partition("+")
-    if plus and change != "on_change":
-        raise ValueError(f"method {method!r}: behind the + may stand on_change alone")
-    return SegmenterConfig(
-        segmenter,
-        bool(plus),
-        None if segmenter in RATELESS else rate_hz,
-        frame_rate_hz=frame_rate_hz,
-        gap_cost=calibration.gap_cost,
-    )
+def at_rates(methods: Iterable[str], rates_hz: Iterable[float]) -> list[tuple[str, float | None]]:
+    """Each method at each rate in Hz; methods that have no rate once, with None, at the end."""
+    has_rate = {method: SEGMENTERS[parse_method(method)[0]].has_rate for method in methods}
+    at = [(method, rate) for rate in rates_hz for method in has_rate if has_rate[method]]
+    return at + [(method, None) for method in has_rate if not has_rate[method]]
 
 
 def boundaries_at(
@@ -123,7 +105,7 @@ def match_rate(
     wanted, best = config.rate_hz, None
     rate_hz = min(max(wanted, low), high)
     for _ in range(_STEPS):
-        made = boundaries_at(batches, references, with_rate(config, rate_hz), calibration)
+        made = boundaries_at(batches, references, config.at_rate(rate_hz), calibration)
         if best is None or abs(made.speech_hz - wanted) < abs(best.speech_hz - wanted):
             best = made
         if abs(best.speech_hz - wanted) < ENOUGH_HZ:
@@ -140,7 +122,7 @@ def match_rate(
 
 def _reach(config: SegmenterConfig, calibration: Calibration) -> tuple[float, float]:
     """Rates in Hz between which the method can be set."""
-    if config.segmenter in NEEDS_RATE and config.segmenter != "dp":
+    if config.kind.needs_rate and not config.kind.thresholds:
         return 0.5, config.frame_rate_hz
     calibration.thresholds(config)  # says what is wrong, if the rate is out of reach
     rates = calibration.methods[config.method]["rate_hz"]

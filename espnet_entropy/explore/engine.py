@@ -15,7 +15,8 @@ from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
 from espnet_entropy.data.audio import read_audio
 from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.data.recordings import Recording, read_recordings
-from espnet_entropy.segment.segmenters import CALIBRATED, RATELESS, SEGMENTERS, SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # Uploads are opened as these and nothing else: FFmpeg's playlists would open what they name.
 CONTAINERS = "wav w64 aiff au caf flac ogg mp3 aac matroska webm mov mp4 m4a 3gp amr asf".split()
@@ -157,10 +158,9 @@ class Explorer:
             if grid["rate_hz"]
         ]
         found.sort(key=lambda method: not method["name"].startswith("dp"))
-        for name in SEGMENTERS:
-            if name not in CALIBRATED and name != "stored":
-                rateless = name in RATELESS
-                limits = (None, None) if rateless else (1.0, self.frame_rate_hz)
+        for name, kind in SEGMENTERS.items():
+            if not kind.thresholds and name != "stored":
+                limits = (1.0, self.frame_rate_hz) if kind.has_rate else (None, None)
                 found.append(dict(name=name, min_hz=limits[0], max_hz=limits[1]))
         return found
 
@@ -174,18 +174,12 @@ class Explorer:
         Raises:
             ValueError: there is no such method, or it does not reach this rate.
         """
-        segmenter, _, on_change = method.partition("+")
-        if segmenter == "stored" or on_change not in ("", "on_change"):
-            raise ValueError(f"there is no method {method!r} for recordings")
-        if segmenter in CALIBRATED and -0.5 < rate_hz - self.frame_rate_hz <= 0:
-            segmenter, on_change = "dense", ""
-        config = SegmenterConfig(
-            segmenter,
-            bool(on_change),
-            None if segmenter in RATELESS else rate_hz,
-            frame_rate_hz=self.frame_rate_hz,
-            gap_cost=self.calibration.gap_cost,
-        )
+        if method == "stored":
+            raise ValueError("method 'stored' segments dumps that hold boundaries, not recordings")
+        settings = dict(frame_rate_hz=self.frame_rate_hz, gap_cost=self.calibration.gap_cost)
+        config = SegmenterConfig.of_method(method, rate_hz, **settings)
+        if config.kind.thresholds and -0.5 < rate_hz - self.frame_rate_hz <= 0:
+            config = SegmenterConfig.of_method("dense", **settings)
         return Segmentation(self.tokenizer, config, self.calibration.thresholds(config))
 
     def segmented(self, sound: Sound, method: str, rate_hz: float) -> Segmented:

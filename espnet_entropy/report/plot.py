@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
 
 
 def pyplot_for(output: Path | str):

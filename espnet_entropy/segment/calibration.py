@@ -17,34 +17,18 @@ from torch import Tensor
 from espnet_entropy.bundle.origin import Origin
 from espnet_entropy.data.batch import valid_mask
 from espnet_entropy.data.kaldi import atomic_text
-from espnet_entropy.segment.segmenters import (
-    CALIBRATED,
-    NEVER,
-    THRESHOLD_NAMES,
-    SegmenterConfig,
-    find_boundaries,
-    score,
-    with_rate,
-)
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
+from espnet_entropy.segment.segmenters import NEVER, SEGMENTERS, THRESHOLD_NAMES, score
 
 Batch = tuple[Tensor, Tensor, Tensor]  # units, entropies, lengths
 
-GRID_HZ = tuple(range(2, 50))
-# dp costs a pass over the frames per trial, so its grid is coarser.
-GRIDS_HZ = {"dp": (5, 7, 10, 12, 15, 18, 21, 24, 28, 33, 38, 43, 49)}
 # Farther beside the aim than this, a method has run out of frames at which to fire.
 REACH_HZ = 0.25
-DEFAULT_METHODS = (
-    ("global", False),
-    ("global", True),
-    ("relative", False),
-    ("relative", True),
-    ("combined", False),
-    ("combined", True),
-    ("peaks", False),
-    ("peaks", True),
-    ("dp", False),
-    ("dp", True),
+DEFAULT_METHODS = tuple(
+    (name, on_change)
+    for name, segmenter in SEGMENTERS.items()
+    if segmenter.thresholds
+    for on_change in (False, True)
 )
 
 
@@ -58,7 +42,7 @@ class Calibration:
         held_out: what it was measured on (free keys: dump, utterances, hours; codebook and unit_lm,
             the sha256 that the dump names, None where it names none).
         methods: method name -> {"rate_hz": [...], "global_nats": [...], ...}, rates ascending.
-        gap_cost: that of dp's grids; files that do not name it were measured with the default.
+        gap_cost: of the segmenters that read one; the default in files that do not name it.
     """
 
     num_units: int
@@ -97,14 +81,14 @@ class Calibration:
                 cannot reach it.
         """
         thresholds = torch.zeros(len(THRESHOLD_NAMES))
-        if config.segmenter not in CALIBRATED:
+        if not config.kind.thresholds:
             return thresholds
         if config.method not in self.methods:
             raise ValueError(
                 f"{config.method!r} is not in the calibration ({', '.join(self.methods)}); "
                 "run the command `calibrate` again"
             )
-        if config.segmenter == "dp" and config.gap_cost != self.gap_cost:
+        if config.kind.has_gap_cost and config.gap_cost != self.gap_cost:
             raise ValueError(
                 f"gap_cost is {config.gap_cost}, but {config.method!r} was calibrated with "
                 f"{self.gap_cost}; set that, or calibrate again with --gap_cost {config.gap_cost}"
@@ -121,7 +105,7 @@ class Calibration:
                 f"rate {config.rate_hz} Hz is outside of what {config.method!r} reached on the "
                 f"held-out set: {rates[0]:.1f} to {rates[-1]:.1f} Hz"
             )
-        for name in CALIBRATED[config.segmenter]:
+        for name in config.kind.thresholds:
             values = torch.tensor(grid[name], dtype=torch.float64)
             index = THRESHOLD_NAMES.index(name)
             thresholds[index] = _interpolate(config.rate_hz, rates, values)
@@ -200,8 +184,8 @@ def calibrate(
         config = replace(anything, segmenter=segmenter, on_change=on_change, rate_hz=1.0)
         ranked = _ranked_scores(batches, config)
         points = {}
-        for rate_hz in GRIDS_HZ.get(segmenter, GRID_HZ):
-            aimed = with_rate(config, float(rate_hz))
+        for rate_hz in config.kind.grid_hz:
+            aimed = config.at_rate(float(rate_hz))
             thresholds = _threshold_for_rate(batches, ranked, aimed, seconds)
             if thresholds is None:
                 continue
@@ -211,14 +195,14 @@ def calibrate(
         rates = sorted(points)
         grids[config.method] = {"rate_hz": rates} | {
             name: [points[rate][THRESHOLD_NAMES.index(name)] for rate in rates]
-            for name in CALIBRATED[segmenter]
+            for name in config.kind.thresholds
         }
     return Calibration(num_units, frame_rate_hz, held_out, grids, gap_cost)
 
 
 def _ranked_scores(batches: Sequence[Batch], config: SegmenterConfig) -> list[Tensor]:
     """For each threshold the scores of all frames at which it may fire, descending."""
-    candidates: list[list[Tensor]] = [[] for _ in CALIBRATED[config.segmenter]]
+    candidates: list[list[Tensor]] = [[] for _ in config.kind.thresholds]
     for units, entropies, lengths in batches:
         masked = entropies.masked_fill(~valid_mask(lengths, units.shape[1]), NEVER)
         for scores, found in zip(score(units, masked, config), candidates, strict=True):
@@ -230,9 +214,9 @@ def _ranked_scores(batches: Sequence[Batch], config: SegmenterConfig) -> list[Te
 
 def _count_reached(batches, ranked, config: SegmenterConfig, thresholds: Tensor) -> int:
     """Segments with these thresholds; read off the ranking where there is one threshold."""
-    if config.segmenter in ("combined", "dp"):
+    if not config.kind.by_rank:
         return _count_segments(batches, config, thresholds)
-    (name,), (scores,) = CALIBRATED[config.segmenter], ranked
+    (name,), (scores,) = config.kind.thresholds, ranked
     threshold = float(thresholds[THRESHOLD_NAMES.index(name)])
     above = bisect.bisect_left(range(len(scores)), True, key=lambda i: scores[i] <= threshold)
     return sum(len(lengths) for *_, lengths in batches) + above
@@ -248,7 +232,7 @@ def _threshold_for_rate(batches, ranked, config, seconds) -> Tensor | None:
     wanted = round(config.rate_hz * seconds) - utterances
     if wanted < 0 or not all(map(len, ranked)):
         return None
-    if config.segmenter not in ("combined", "dp"):
+    if config.kind.by_rank:
         if wanted > len(ranked[0]):
             return None
         return _as_buffer(config, [_midpoint(ranked[0], wanted)])
@@ -256,19 +240,21 @@ def _threshold_for_rate(batches, ranked, config, seconds) -> Tensor | None:
 
 
 def _bisect(batches, config, ranked, num_segments) -> Tensor:
-    """For dp and combined, whose counts are not read off a ranking: halve a range of ranks.
+    """Thresholds of a segmenter whose counts are not read off a ranking, by bisection.
 
-    combined takes both thresholds at the same quantile of their scores.
+    A single threshold is a price between the ends of the scores; two thresholds are taken at the
+    same quantile of their scores.
     """
+    has_price = len(ranked) == 1
 
     def at(quantile: float) -> Tensor:
-        if config.segmenter == "dp":
+        if has_price:
             span = (ranked[0][-1] - 10.0, ranked[0][0] + 10.0)
             return _as_buffer(config, [float(span[1] + quantile * (span[0] - span[1]))])
         return _as_buffer(config, [_midpoint(r, round(quantile * len(r))) for r in ranked])
 
     low, high = 0.0, 1.0
-    for _ in range(24 if config.segmenter == "combined" else 14):
+    for _ in range(14 if has_price else 24):
         middle = (low + high) / 2
         count = _count_segments(batches, config, at(middle))
         low, high = (middle, high) if count < num_segments else (low, middle)
@@ -284,7 +270,7 @@ def _midpoint(ranked: Tensor, count: int) -> float:
 
 def _as_buffer(config: SegmenterConfig, values: list[float]) -> Tensor:
     thresholds = torch.zeros(len(THRESHOLD_NAMES))
-    for name, value in zip(CALIBRATED[config.segmenter], values, strict=True):
+    for name, value in zip(config.kind.thresholds, values, strict=True):
         thresholds[THRESHOLD_NAMES.index(name)] = value
     return thresholds
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from espnet_entropy.segment.segmenters import RATELESS, SegmenterConfig, check_number, with_rate
+from espnet_entropy.segment.boundaries import SegmenterConfig, check_number
 
 # Rates for which a model of many rates holds thresholds.
 GRID_POINTS = 32
@@ -14,12 +14,12 @@ def check_rate_range(
     """Raise ValueError unless a model of this segmenter can have these rates, in Hz."""
     low, high = check_two_rates(rate_range_hz)
     for rate_hz in (low, high):
-        with_rate(segmenter, rate_hz)  # which refuses what is out of range
+        segmenter.at_rate(rate_hz)  # which refuses what is out of range
     if not low < high:
         raise ValueError(f"rate_range is {rate_range_hz}, but must ascend")
     if threshold_nats is not None:
         raise ValueError("a threshold gives one rate; leave out either it or the rate_range")
-    if segmenter.segmenter in RATELESS:
+    if not segmenter.kind.has_rate:
         raise ValueError(f"segmenter {segmenter.segmenter!r} has one rate, and no rate_range")
     if segmenter.rate_hz is None or not low <= segmenter.rate_hz <= high:
         raise ValueError(

@@ -1,31 +1,12 @@
-"""Boundaries while units arrive: those of `segment.find_boundaries` on the whole recording."""
+"""Boundaries while units arrive: the same as `find_boundaries` gives for the whole recording."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from espnet_entropy.segment.segmenters import (
-    SegmenterConfig,
-    cut_long_segments,
-    drawn_frames,
-    even_frames,
-    every_frames,
-    find_boundaries,
-)
-
-# Segmenters that decide about a unit from it and those before it; peaks needs the next one too.
-LOOKAHEAD_FRAMES = {
-    "global": 0,
-    "relative": 0,
-    "combined": 0,
-    "peaks": 1,
-    "dense": 0,
-    "dedup": 0,
-    "fixed": 0,
-    "uniform": 0,
-    "random": 0,
-}
+from espnet_entropy.segment.boundaries import SegmenterConfig, cut_long_segments, find_boundaries
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 
 @dataclass(frozen=True)
@@ -49,18 +30,19 @@ class SegmentStream:
     """A segmenter for one stream. Memory is that of two units, and of what one call brings.
 
     Args:
-        config: of a segmenter in LOOKAHEAD_FRAMES.
-        thresholds: (2,) float, nats, as `segment.THRESHOLD_NAMES`; needed by calibrated segmenters.
+        config: of a segmenter whose `lookahead` is known.
+        thresholds: (2,) float, nats, as THRESHOLD_NAMES; needed by calibrated segmenters.
 
     Raises:
         ValueError: a segmenter or a min_rate_hz that need the whole recording.
     """
 
     def __init__(self, config: SegmenterConfig, thresholds: Tensor | None = None):
-        if config.segmenter not in LOOKAHEAD_FRAMES:
+        if config.kind.lookahead is None:
+            names = (name for name, kind in SEGMENTERS.items() if kind.lookahead is not None)
             raise ValueError(
                 f"segmenter {config.segmenter!r} needs the whole recording; those that work while "
-                f"it arrives are {', '.join(LOOKAHEAD_FRAMES)}"
+                f"it arrives are {', '.join(names)}"
             )
         if config.min_rate_hz is not None:
             raise ValueError(
@@ -68,10 +50,10 @@ class SegmentStream:
                 "it out while audio arrives"
             )
         self.config, self.thresholds = config, thresholds
-        self.lookahead = LOOKAHEAD_FRAMES[config.segmenter] + config.lead
+        self.lookahead = config.kind.lookahead + config.lead
         self._first = 0  # number of the first unit about which nothing was said yet
         self._open = 0  # frames since the last boundary, modulo max_segment
-        self._prefix = torch.zeros(1, 1, dtype=torch.int64)
+        self._state = torch.zeros(1, 1, dtype=torch.int64)
         # The unit before `_first`, if there is one, and those that wait for the next.
         self._units = torch.zeros(0, dtype=torch.int64)
         self._entropies = torch.zeros(0)
@@ -124,16 +106,14 @@ class SegmentStream:
 
     def _uncut(self, units: Tensor, entropies: Tensor, wanted: slice) -> Tensor:
         """Before max_segment: by the frames' numbers, or from a unit and its neighbours."""
-        count = wanted.stop - wanted.start
-        frames = torch.arange(self._first, self._first + count, device=units.device)
-        if self.config.segmenter == "fixed":
-            return every_frames(frames, self.config)
-        if self.config.segmenter == "uniform":
-            return even_frames(frames, self.config)
-        if self.config.segmenter == "random":
-            prefix = self._prefix.to(units.device)
-            drawn, self._prefix = drawn_frames(units[None, wanted], frames, prefix, self.config)
-            return drawn[0]
+        if self.config.kind.count is not None:
+            stop = self._first + wanted.stop - wanted.start
+            frames = torch.arange(self._first, stop, device=units.device)
+            state = self._state.to(units.device)
+            found, self._state = self.config.kind.count(
+                units[None, wanted], frames, state, self.config
+            )
+            return found[0].clone()
         near = replace(self.config, max_segment=None)
         lengths = torch.tensor([len(units)], device=units.device)
         thresholds = self.thresholds

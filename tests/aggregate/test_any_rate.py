@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from espnet_entropy.aggregate.encoder import SegmentEncoder
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.segment.calibration import Calibration, calibrate
 from espnet_entropy.segment.rates import GRID_POINTS
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
 
 K, D = 20, 8
 RANGE = (7.0, 50.0)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from espnet_entropy.aggregate.aggregators import CALE
 from espnet_entropy.aggregate.blocks import block_edges
-from espnet_entropy.segment.segmenters import segments_of
+from espnet_entropy.segment.boundaries import segments_of
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(1, 20))

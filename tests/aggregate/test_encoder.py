@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from espnet_entropy.aggregate.aggregators import AGGREGATORS
 from espnet_entropy.aggregate.encoder import MAX_DURATION, SegmentEncoder
+from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration
-from espnet_entropy.segment.segmenters import SegmenterConfig
 
 K, D = 7, 8
 CONF = {"cale": {"num_layers": 1, "num_heads": 2}}

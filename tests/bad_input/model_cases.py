@@ -15,7 +15,7 @@ from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.shards import read_codebook_hash, write_codebook_hash
 from espnet_entropy.espnet.checks import check_source_tokens
 from espnet_entropy.espnet.frontend import EntropyFrontend
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 
 # Settings of a model
 

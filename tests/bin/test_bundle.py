@@ -16,7 +16,7 @@ from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.shards import write_codebook_hash, write_shard
-from espnet_entropy.segment.segmenters import SegmenterConfig
+from espnet_entropy.segment.boundaries import SegmenterConfig
 
 
 def write_dump(folder, arrays):

@@ -9,8 +9,8 @@ import torch
 
 from espnet_entropy.bundle.streaming import StreamingTokenizer
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
-from espnet_entropy.segment.stream import LOOKAHEAD_FRAMES
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
+from espnet_entropy.segment.segmenters import SEGMENTERS
 from espnet_entropy.units.chunks import pieces_of
 from espnet_entropy.units.codebook import Codebook
 from espnet_entropy.units.features import build_extractor
@@ -77,7 +77,9 @@ def test_equals_offline(tokenizer, segmenter, sizes):
     assert units.unique().numel() > 3 and 5 < boundaries.sum() < len(units)  # not vacuous
 
 
-@pytest.mark.parametrize("segmenter", LOOKAHEAD_FRAMES)
+@pytest.mark.parametrize(
+    "segmenter", [name for name, kind in SEGMENTERS.items() if kind.lookahead is not None]
+)
 def test_every_segmenter_of_streams(tokenizer, segmenter):
     stream = StreamingTokenizer(tokenizer, SegmenterConfig(segmenter, rate_hz=15.0), THRESHOLDS)
     check_equals_offline(tokenizer, stream, tiny.wave(2, 1.0), [1000, 3333])

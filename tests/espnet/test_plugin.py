@@ -121,8 +121,8 @@ def test_a_class_that_does_not_fit_is_refused(monkeypatch):
     class Base:
         pass
 
-    plugin = ("some.task", "frontend_choices", "entropy", "collections:OrderedDict")
-    monkeypatch.setattr(plugin, "PLUGINS", (plugin,))
+    entry = ("some.task", "frontend_choices", "entropy", "collections:OrderedDict")
+    monkeypatch.setattr(plugin, "PLUGINS", (entry,))
     task = ModuleType("some.task")
     task.frontend_choices = SimpleNamespace(base_type=Base, classes={})
     with pytest.raises(TypeError, match="collections:OrderedDict is no Base"):

@@ -10,9 +10,9 @@ from espnet_entropy.evaluate.boundary_scores import Reference, within
 from espnet_entropy.evaluate.matched_rate import (
     boundaries_at,
     match_rate,
-    method_config,
     read_batches,
 )
+from espnet_entropy.segment.boundaries import SegmenterConfig
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def made(parts):
 @pytest.mark.parametrize("method", ["global", "global+on_change", "dp", "uniform", "random"])
 def test_the_rate_is_that_inside_speech(made, method):
     batches, references, calibration = made
-    config = method_config(method, 10.0, calibration, 50.0)
+    config = SegmenterConfig.of_method(method, 10.0, frame_rate_hz=50.0)
     found = match_rate(batches, references, config, calibration)
     inside = sum(len(within(found.times[utt], r.region)) for utt, r in references.items())
     seconds = sum(r.seconds for r in references.values())
@@ -50,14 +50,14 @@ def test_units_without_silence_need_no_other_rate():
         def thresholds(config):
             return None
 
-    config = method_config("uniform", 15.0, NoThresholds, 50.0)
+    config = SegmenterConfig.of_method("uniform", 15.0, frame_rate_hz=50.0)
     found = match_rate(batches, references, config, NoThresholds)
     assert found.aimed_hz == 15.0 and found.overall_hz == 15.0
 
 
 def test_methods_without_a_rate_are_taken_as_they_are(made):
     batches, references, calibration = made
-    config = method_config("dense", 15.0, calibration, 50.0)
+    config = SegmenterConfig.of_method("dense", 15.0, frame_rate_hz=50.0)
     found = match_rate(batches, references, config, calibration)
     assert found.aimed_hz is None and found.overall_hz == 50.0
     lengths = {utt: n for utts, *_, ns in batches for utt, n in zip(utts, ns.tolist(), strict=True)}
@@ -69,7 +69,7 @@ def test_rates_out_of_reach(made):
     batches, references, calibration = made
     for method, rate in (("global", 49.9), ("uniform", 50.0)):
         nowhere = {utt: Reference(np.empty(0), (90.0, 91.0)) for utt in references}
-        config = method_config(method, rate, calibration, 50.0)
+        config = SegmenterConfig.of_method(method, rate, frame_rate_hz=50.0)
         with pytest.raises(ValueError, match="outside of what|comes to 0.00 boundaries a second"):
             match_rate(batches, nowhere, config, calibration)
 
@@ -77,11 +77,11 @@ def test_rates_out_of_reach(made):
 @pytest.mark.parametrize("method", ["peaks+", "peaks+other", "none", "dense+on_change"])
 def test_unknown_methods(made, method):
     with pytest.raises(ValueError, match="on_change|none of"):
-        method_config(method, 10.0, made[2], 50.0)
+        SegmenterConfig.of_method(method, 10.0, frame_rate_hz=50.0)
 
 
 def test_boundaries_leave_out_the_start(made):
     batches, references, calibration = made
-    config = method_config("uniform", 10.0, calibration, 50.0)
+    config = SegmenterConfig.of_method("uniform", 10.0, frame_rate_hz=50.0)
     found = boundaries_at(batches, references, config, calibration)
     assert all(times[0] > 0 for times in found.times.values() if len(times))

@@ -42,11 +42,11 @@ def test_nothing_is_taken_as_html(tmp_path):
         page.link('a"b.html', EVIL),
         page.example(EVIL, [(EVIL, page.marked(page.align_words(EVIL, f"x {EVIL}"))[1])]),
     ]
-    page = page.make_page(EVIL, EVIL, [page.Section(EVIL, parts)])
-    checker = Checker(page)
+    html = page.make_page(EVIL, EVIL, [page.Section(EVIL, parts)])
+    checker = Checker(html)
     assert not {"script", "b"} & set(checker.tags) and "link" not in checker.tags
     assert {"table", "figure", "details", "pre", "nav", "ins"} <= set(checker.tags)
-    assert page.count("&lt;script&gt;") == 19
+    assert html.count("&lt;script&gt;") == 19
     assert checker.loaded[0] == "#part0" and checker.loaded[-1] == 'a"b.html'
     assert checker.loaded[1].startswith("data:image/png;base64,")
     assert "url(" not in page.STYLE and "@import" not in page.STYLE
@@ -73,8 +73,8 @@ def test_marks(reference, hypothesis, expected):
 
 def test_columns_of_numbers_stand_right():
     rows = [["set", "WER", "x"], ["a", "6.1 % [5.0, 7.2]", "1"], ["b", "not run", "one"]]
-    page = page.table(rows)
-    assert page.count('<td class="number">') == 2 and page.count('<th class="number">') == 1
+    html = page.table(rows)
+    assert html.count('<td class="number">') == 2 and html.count('<th class="number">') == 1
     assert page.table([["a", "b"]]).count("number") == 0
 
 
@@ -108,13 +108,13 @@ def write(path, text):
 def test_sentences_from_good_to_bad(tmp_path):
     refs = write(tmp_path / "ref", "u1 one two\nu2 one\nu3 one <script>\nu4 x\n")
     hyps = write(tmp_path / "hyp", "u1 one\nu2 one\nu3\n")
-    page = "".join(sections.recognised_examples(refs, hyps))
-    assert re.findall(r"(u\d): (\d errors?)", page) == [
+    html = "".join(sections.recognised_examples(refs, hyps))
+    assert re.findall(r"(u\d): (\d errors?)", html) == [
         ("u2", "0 errors"),
         ("u1", "1 error"),
         ("u3", "2 errors"),
     ]
-    assert "<del>&lt;script&gt;</del>" in page and "<script>" not in page
+    assert "<del>&lt;script&gt;</del>" in html and "<script>" not in html
     missing = sections.recognised_examples(refs, tmp_path / "none")
     assert "decoding: not run" in missing[0]
 
@@ -123,9 +123,9 @@ def test_translations_from_good_to_bad(tmp_path):
     refs = write(tmp_path / "ref", "u1 Hola mundo\nu2 Adiós <b>\n")
     hyps = write(tmp_path / "hyp", "u1 xyz\nu2 Adiós <b>\n")
     source = write(tmp_path / "src", "u1 hello world\n")
-    page = "".join(sections.translated_examples(refs, hyps, source))
-    assert re.findall(r"(u\d): chrF (\d+)", page) == [("u2", "100"), ("u1", "0")]
-    assert "hello world" in page and page.count("Adiós &lt;b&gt;") == 2
+    html = "".join(sections.translated_examples(refs, hyps, source))
+    assert re.findall(r"(u\d): chrF (\d+)", html) == [("u2", "100"), ("u1", "0")]
+    assert "hello world" in html and html.count("Adiós &lt;b&gt;") == 2
     assert "<dt>said</dt>" not in "".join(sections.translated_examples(refs, hyps, None))
 
 
@@ -136,8 +136,8 @@ def test_rates_have_a_column_a_set(tmp_path):
         "| test | global | 15 | 1.9 | 13.73 | 50 % |\n"
     )
     path = write(tmp_path / "rates.md", header + "|---|---|---|---|---|---|\n" + rows)
-    page = "".join(sections.rates_section(path).parts)
-    cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in page.split("<tr>")[1:4]]
+    html = "".join(sections.rates_section(path).parts)
+    cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in html.split("<tr>")[1:4]]
     assert cells == [
         ["segmenter", "aimed at [Hz]", "dev", "test"],
         ["global", "15", "15.00 (54 %)", "13.73 (50 %)"],
@@ -182,9 +182,9 @@ def test_what_has_not_run_says_so(tmp_path):
         bundle=None,
         files=[],
     )
-    page = "".join(origin.parts)
-    assert "stage1</td><td>not run" in page and "commands: not run" in page
-    assert "<script>" not in page and "./x.sh --a &#x27;&lt;script&gt;" in page
+    html = "".join(origin.parts)
+    assert "stage1</td><td>not run" in html and "commands: not run" in html
+    assert "<script>" not in html and "./x.sh --a &#x27;&lt;script&gt;" in html
 
 
 def test_losses_that_a_model_has_not_are_left_out(tmp_path):

@@ -8,13 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet_entropy.segment.segmenters import (
-    CALIBRATED,
-    SEGMENTERS,
-    SegmenterConfig,
-    find_boundaries,
-    segments_of,
-)
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, segments_of
+from espnet_entropy.segment.segmenters import SEGMENTERS
 
 GARBAGE_ENTROPIES = [float("nan"), float("inf"), float("-inf"), 1e30]
 GARBAGE_UNITS = [-7, 2**62, -(2**63)]
@@ -56,11 +51,11 @@ def configs(draw, names=LOOPED):
     name = draw(st.sampled_from(names))
     return SegmenterConfig(
         name,
-        on_change=name in CALIBRATED and draw(st.booleans()),
+        on_change=bool(SEGMENTERS[name].thresholds) and draw(st.booleans()),
         rate_hz=draw(st.sampled_from([1.0, 7.0, 12.5, 15.0, 24.0, 33.3, 50.0])),
         min_rate_hz=draw(st.none() | st.sampled_from([1.0, 5.0, 12.5, 20.0, 50.0])),
         max_segment=draw(st.none() | st.integers(1, 6)),
-        lead=draw(st.integers(0, 3)) if name in CALIBRATED else 0,
+        lead=draw(st.integers(0, 3)) if SEGMENTERS[name].thresholds else 0,
     )
 
 
@@ -226,7 +221,9 @@ def test_random_has_its_rate_and_follows_the_units(rate_hz):
     assert torch.equal(changed[1], found[1])
 
 
-@pytest.mark.parametrize("name", sorted(CALIBRATED))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, kind in SEGMENTERS.items() if kind.thresholds)
+)
 @pytest.mark.parametrize(
     "thresholds", [None, torch.tensor([float("nan"), float("nan")])], ids=["none", "nan"]
 )

@@ -3,15 +3,13 @@
 import pytest
 import torch
 
-from espnet_entropy.segment.segmenters import (
-    CALIBRATED,
-    SEGMENTERS,
-    SegmenterConfig,
-    find_boundaries,
-)
-from espnet_entropy.segment.stream import LOOKAHEAD_FRAMES, SegmentStream
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
+from espnet_entropy.segment.segmenters import SEGMENTERS
+from espnet_entropy.segment.stream import SegmentStream
 
 THRESHOLDS = torch.tensor([1.2, 0.1])
+
+STREAMED = [name for name, kind in SEGMENTERS.items() if kind.lookahead is not None]
 
 
 def sequence(length, seed=0):
@@ -40,9 +38,9 @@ def cuts(length, seed):
 @pytest.mark.parametrize("max_segment", [None, 1, 4])
 @pytest.mark.parametrize(
     "segmenter, on_change, lead",
-    [(name, False, 0) for name in LOOKAHEAD_FRAMES]
-    + [(name, True, 0) for name in LOOKAHEAD_FRAMES if name in CALIBRATED]
-    + [(name, True, 2) for name in LOOKAHEAD_FRAMES if name in CALIBRATED],
+    [(name, False, 0) for name in STREAMED]
+    + [(name, True, 0) for name in STREAMED if SEGMENTERS[name].thresholds]
+    + [(name, True, 2) for name in STREAMED if SEGMENTERS[name].thresholds],
 )
 def test_equals_the_whole(segmenter, on_change, lead, max_segment):
     config = SegmenterConfig(segmenter, on_change, rate_hz=7.0, max_segment=max_segment, lead=lead)
@@ -65,7 +63,7 @@ def test_equals_the_whole(segmenter, on_change, lead, max_segment):
 
 
 @pytest.mark.parametrize(
-    "segmenter, lead", [(name, 0) for name in LOOKAHEAD_FRAMES] + [("global", 1), ("peaks", 1)]
+    "segmenter, lead", [(name, 0) for name in STREAMED] + [("global", 1), ("peaks", 1)]
 )
 def test_what_waits_is_the_lookahead(segmenter, lead):
     stream = SegmentStream(SegmenterConfig(segmenter, rate_hz=7.0, lead=lead), THRESHOLDS)
@@ -73,7 +71,7 @@ def test_what_waits_is_the_lookahead(segmenter, lead):
     counts = [
         len(stream(u, e).units) for u, e in zip(units.split(3), entropies.split(3), strict=True)
     ]
-    waits = LOOKAHEAD_FRAMES[segmenter] + lead
+    waits = SEGMENTERS[segmenter].lookahead + lead
     assert counts == [3 - waits, 3, 3]
     assert len(stream(units[:0], entropies[:0]).units) == 0
     assert len(stream(units[:0], entropies[:0], last=True).units) == waits
@@ -89,7 +87,7 @@ def test_a_long_stream_keeps_two_units():
 
 
 def test_what_needs_the_whole_recording_is_refused():
-    for segmenter in SEGMENTERS.keys() - LOOKAHEAD_FRAMES.keys():
+    for segmenter in SEGMENTERS.keys() - set(STREAMED):
         with pytest.raises(ValueError, match=f"{segmenter}.*needs the whole recording"):
             SegmentStream(SegmenterConfig(segmenter, rate_hz=15.0))
     with pytest.raises(ValueError, match=r"min_rate_hz 5.0 ranks"):

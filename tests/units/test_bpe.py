@@ -12,7 +12,7 @@ from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import load_padded_dump, read_dump, read_units
 from espnet_entropy.data.kaldi import file_hash, read_table, write_bytes
 from espnet_entropy.data.shards import read_codebook_hash, read_unit_lm_hash
-from espnet_entropy.segment.segmenters import SegmenterConfig, find_boundaries
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.units.bpe import UnitBpe, learn_bpe
 
 # 3 4 5 is one word, 1 2 another; 0 stands between them, and 6 never occurs.
