@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import espnet_entropy  # noqa: F401  (installs the import hook, in spawned children too)
-from espnet_entropy.espnet.checkpoints import TRUST, RefusedInput, trusts_pickles
-from espnet_entropy.espnet.plugin import after_import
+from espnet_entropy.data.refused import TRUST, RefusedInput, trusts_pickles
+from espnet_entropy.espnet.hooks import after_import
 
 USAGE = "usage: python -m espnet_entropy.run (-m MODULE | SCRIPT.py) [ARGUMENT ...]"
 

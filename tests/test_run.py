@@ -28,8 +28,8 @@ def test_same_bytes_as_without_it(tmp_path):
 SCRIPT = """
 import sys
 import beside
-import espnet_entropy.espnet.plugin as plugin
-print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, plugin._HookingFinder)
+import espnet_entropy.espnet.hooks as hooks
+print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, hooks._HookingFinder)
       for f in sys.meta_path))
 sys.exit(int(sys.argv[1]))
 """

@@ -30,7 +30,7 @@ if [[ "${output}" != /* ]]; then output=../${output}; fi
 . ./path.sh
 judge() {
     # shellcheck disable=SC2086
-    python -m espnet_entropy.bin.judge_claims --claims ../conf/claims.yaml \
+    python ../local/judge_claims.py --claims ../conf/claims.yaml \
         --models "exp/asr_rates_%system%_seed%seed%" --seeds ${seeds} --set "$1" \
         --reference "dump/raw/$1/text" --command "${command_line/ --report_only true/}" \
         --output "${output}" "${@:2}"

@@ -14,12 +14,7 @@ from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
-from espnet_entropy.evaluate.boundary_report import (
-    ScoredMethod,
-    references_of,
-    score_method,
-    score_table,
-)
+from espnet_entropy.evaluate.boundary_report import ScoredMethod, references_of, score_method
 from espnet_entropy.evaluate.boundary_scores import Reference
 from espnet_entropy.evaluate.matched_rate import at_rates, match_rate, read_batches
 from espnet_entropy.evaluate.spectral_flux import (
@@ -28,6 +23,7 @@ from espnet_entropy.evaluate.spectral_flux import (
     flux_boundaries,
     spectral_flux,
 )
+from espnet_entropy.report.boundary_table import score_table
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bundle.origin import origin_of_dump
 from espnet_entropy.data.batch import check_unit_range
 from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration, calibrate
 

@@ -12,7 +12,7 @@ import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin import needs_unit_lm
+from espnet_entropy.bundle.origin_record import needs_unit_lm
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import read_table, read_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend

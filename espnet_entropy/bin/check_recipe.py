@@ -16,7 +16,7 @@ from espnet2.utils.types import str_or_none
 
 from espnet_entropy.bin.common import user_errors
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin import needs_unit_lm
+from espnet_entropy.bundle.origin_record import needs_unit_lm
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, read_yaml
 

@@ -15,8 +15,8 @@ from espnet_entropy.bin.common import (
 )
 from espnet_entropy.bundle.build import load_trained_lm, unit_lm_hash
 from espnet_entropy.bundle.bundle import FILES, identity, read_description
-from espnet_entropy.bundle.origin import Origin, origin_of_dump
 from espnet_entropy.data.dump import read_units_entry
+from espnet_entropy.data.origin import Origin, origin_of_dump
 from espnet_entropy.data.provenance import Provenance, Source
 from espnet_entropy.data.shard_rows import read_rows
 from espnet_entropy.data.shards import (

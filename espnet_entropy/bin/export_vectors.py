@@ -15,12 +15,12 @@ from espnet_entropy.bin.common import (
     usable_device,
     user_errors,
 )
-from espnet_entropy.data.checkpoint import load_frontend
 from espnet_entropy.data.dump import read_entries
 from espnet_entropy.data.kaldi import atomic_text, file_hash
 from espnet_entropy.data.provenance import Provenance, Source
 from espnet_entropy.data.shard_rows import read_rows
 from espnet_entropy.data.shards import is_whole, times_path, write_shard
+from espnet_entropy.espnet.trained import load_frontend
 from espnet_entropy.segment.timing import segment_times
 
 

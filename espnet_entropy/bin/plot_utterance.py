@@ -3,8 +3,8 @@
 import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bundle.origin import origin_of_dump
 from espnet_entropy.data.dump import read_dump
+from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import Interval, read_ctm
 from espnet_entropy.report.plot import plot_segmentation

@@ -109,7 +109,7 @@ def units_report(args) -> tuple[str, str, list]:
 
 def model_report(args) -> tuple[str, str, list]:
     """Title, lead and sections of a recogniser's or translator's page."""
-    from espnet_entropy.data.checkpoint import read_frontend_conf
+    from espnet_entropy.espnet.trained import read_frontend_conf
     from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
     from espnet_entropy.report import page, sections
     from espnet_entropy.report.page import Section
@@ -167,7 +167,7 @@ def model_report(args) -> tuple[str, str, list]:
 
 def _rates(args, model: Path, dump: Path) -> tuple:
     """The model's encoder, and segments per second of the sets that are dumped."""
-    from espnet_entropy.data.checkpoint import load_frontend
+    from espnet_entropy.espnet.trained import load_frontend
     from espnet_entropy.evaluate.outcome import encoder_rate_hz
 
     sets = [name for name in args.sets if (dump / name / "wav.scp").is_file()]

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bundle.origin import origin_of_dump
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.evaluate.metrics import segment_rate
 from espnet_entropy.segment.boundaries import (
     ON_CHANGE,

@@ -11,8 +11,8 @@ from pathlib import Path
 from sacrebleu.metrics import BLEU, CHRF
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bin.score import BOOTSTRAP_SAMPLES, check_same_ids, read_text
 from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.evaluate.scoring import BOOTSTRAP_SAMPLES, check_same_ids, read_text
 
 DIGITS = 4  # behind the point, of intervals
 TOKENIZERS = ("13a", "intl", "zh", "char", "none")  # those of sacrebleu that need no other package

@@ -13,8 +13,8 @@ from pathlib import Path
 import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bin.score import read_text
 from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.evaluate.scoring import read_text
 
 BLANK, UNKNOWN, SOS_EOS, SPACE = "<blank>", "<unk>", "<sos/eos>", "<space>"
 

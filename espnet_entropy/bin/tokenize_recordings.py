@@ -107,11 +107,15 @@ class Made:
 
 def write_text(args, recordings, made: Made) -> None:
     """--format text."""
+    from espnet_entropy.bundle.formats import text_line
+
     write_lines(args, recordings, made, text_line)
 
 
 def write_json(args, recordings, made: Made) -> None:
     """--format json."""
+    from espnet_entropy.bundle.formats import json_line
+
     write_lines(args, recordings, made, json_line)
 
 
@@ -126,42 +130,9 @@ def write_lines(args, recordings, made: Made, line_of) -> None:
     kept_lines.write_lines(args.output, recordings, settings, make, made.failures)
 
 
-def text_line(name: str, done) -> str:
-    """`name 12:3 7:1 | 88:2`."""
-    from espnet_entropy.segment.timing import runs_of
-
-    segments = (
-        " ".join(f"{unit}:{frames}" for unit, frames in runs_of(segment.units))
-        for segment in done.segments
-    )
-    return f"{name} {' | '.join(segments)}"
-
-
-def json_line(name: str, done) -> str:
-    """One JSON object."""
-    return json.dumps(
-        dict(
-            name=name,
-            duration_sec=round(done.duration_sec, 4),
-            frame_rate_hz=done.frame_rate_hz,
-            rate_hz=round(done.rate_hz, 3),
-            units=done.units.tolist(),
-            entropies=[round(value, 4) for value in done.entropies.tolist()],
-            segments=[
-                dict(
-                    start_sec=round(segment.start_sec, 4),
-                    end_sec=round(segment.end_sec, 4),
-                    units=segment.units,
-                )
-                for segment in done.segments
-            ],
-        ),
-        ensure_ascii=False,
-    )
-
-
 def write_textgrids(args, recordings, made: Made) -> None:
     """--format textgrid: one file per recording, named after it."""
+    from espnet_entropy.bundle.formats import tiers_of
     from espnet_entropy.data.provenance import Journal, fingerprint
     from espnet_entropy.data.textgrid import write_textgrid
 
@@ -194,19 +165,6 @@ def write_textgrids(args, recordings, made: Made) -> None:
         journal.add(name, known)
         write_textgrid(targets[name], tiers_of(done), done.duration_sec)
     made.failures.write(folder / "failed_utts")
-
-
-def tiers_of(done) -> dict[str, list[tuple[float, float, str]]]:
-    """`segments` and `units`, the latter without repetitions."""
-    from espnet_entropy.segment.timing import runs_of
-
-    units, start = [], 0
-    for unit, frames in runs_of(done.units.tolist()):
-        end = start + frames
-        units.append((start / done.frame_rate_hz, end / done.frame_rate_hz, str(unit)))
-        start = end
-    segments = [(s.start_sec, s.end_sec, " ".join(map(str, s.units))) for s in done.segments]
-    return {"segments": segments, "units": units}
 
 
 def write_arks(args, recordings, made: Made) -> None:

@@ -88,7 +88,7 @@ def run(args) -> None:
 def settings_of(args, decoding: dict) -> dict:
     """Settings and models that the lines depend on."""
     from espnet_entropy.bundle.bundle import identity
-    from espnet_entropy.data.checkpoint import read_frontend_conf
+    from espnet_entropy.espnet.trained import read_frontend_conf
 
     bundle = args.bundle or read_frontend_conf(args.model_config)["bundle"]
     files = ("model_config", "model_file", "lm_config", "lm_file")

@@ -20,7 +20,6 @@ from espnet_entropy.bundle.bundle import (
     read_description,
     relative_path,
 )
-from espnet_entropy.bundle.origin import Origin
 from espnet_entropy.data.checkpoint import load_state, read_checkpoint
 from espnet_entropy.data.kaldi import (
     atomic_text,
@@ -29,6 +28,7 @@ from espnet_entropy.data.kaldi import (
     write_tensors,
     write_yaml,
 )
+from espnet_entropy.data.origin import Origin
 from espnet_entropy.lm.unit_lm import LlamaLM
 from espnet_entropy.segment.calibration import Calibration
 from espnet_entropy.units.codebook import Codebook

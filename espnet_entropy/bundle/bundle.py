@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from espnet_entropy.bundle.origin import Origin, origin_of_dump
 from espnet_entropy.data.kaldi import file_hash, read_yaml
+from espnet_entropy.data.origin import Origin, origin_of_dump
 from espnet_entropy.lm.unit_lm import LlamaLM
 from espnet_entropy.segment.calibration import Calibration
 from espnet_entropy.units.codebook import Codebook

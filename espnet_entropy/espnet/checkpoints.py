@@ -6,24 +6,14 @@ abbreviation, a config or a script names the checkpoint.
 """
 
 import functools
-import os
 from pathlib import Path
 from types import ModuleType
 
-# The environment variable by which a user lets pickles be executed.
-TRUST = "ENTROPY_EXECUTE_PICKLE"
+from espnet_entropy.data.refused import TRUST, RefusedInput, trusts_pickles
+
 # If a checkpoint has no thresholds, those of the bundle are used. Without a bundle, the encoder
 # then refuses to encode.
 THRESHOLDS = r"frontend\.encoder\.threshold_record"
-
-
-class RefusedInput(ValueError):
-    """Input that does not fit the model or may hold code; the launcher prints it as one line."""
-
-
-def trusts_pickles() -> bool:
-    """Whether the user allows pickles to be executed."""
-    return os.environ.get(TRUST) == "true"
 
 
 def check_loading(abs_task: ModuleType) -> None:

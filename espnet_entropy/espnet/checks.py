@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
-from espnet_entropy.espnet.checkpoints import RefusedInput
+from espnet_entropy.data.refused import RefusedInput
 
 
 def check_first(task: type, name: str, check: Callable[[argparse.Namespace], None]) -> None:
@@ -42,7 +42,7 @@ def check_training_data(args: argparse.Namespace) -> None:
     if getattr(args, "frontend", None) != "entropy" or not os.path.isdir(conf.get("bundle") or ""):
         return
     from espnet_entropy.bundle.bundle import Bundle
-    from espnet_entropy.bundle.origin import needs_unit_lm
+    from espnet_entropy.bundle.origin_record import needs_unit_lm
 
     bundle = Bundle.open(conf["bundle"])
     data = [*args.train_data_path_and_name_and_type, *args.valid_data_path_and_name_and_type]
@@ -60,8 +60,9 @@ def check_decoded_data(options: dict) -> None:
         ValueError: the codebook differs, or the unit LM of a model that depends on it.
     """
     files = [file for name, file in options.items() if name.endswith("_model_file") and file]
-    from espnet_entropy.bundle.origin import check_origin, origin_of_dump, origins_in
+    from espnet_entropy.bundle.origin_record import origins_in
     from espnet_entropy.data.checkpoint import read_checkpoint
+    from espnet_entropy.data.origin import check_origin, origin_of_dump
 
     for file in files:
         try:

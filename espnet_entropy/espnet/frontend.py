@@ -8,7 +8,7 @@ from torch import Tensor
 
 from espnet_entropy.aggregate.encoder import Encoded, SegmentEncoder
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin import OriginRecord, needs_unit_lm
+from espnet_entropy.bundle.origin_record import OriginRecord, needs_unit_lm
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.batch import valid_mask
 from espnet_entropy.segment.boundaries import SegmenterConfig

@@ -15,10 +15,10 @@ from typeguard import TypeCheckError
 
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
-from espnet_entropy.data.checkpoint import read_frontend_conf
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
 from espnet_entropy.data.recordings import Recording
 from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.trained import read_frontend_conf
 from espnet_entropy.segment.boundaries import segments_of
 from espnet_entropy.segment.timing import Segment, timed_segments
 

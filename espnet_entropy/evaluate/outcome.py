@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from espnet_entropy.aggregate.encoder import SegmentEncoder
-from espnet_entropy.data.checkpoint import load_frontend
 from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.espnet.trained import load_frontend
 
 EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
 TIMESTAMP = re.compile(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from aiohttp import web
 
-from espnet_entropy.bin.tokenize_recordings import json_line, tiers_of
+from espnet_entropy.bundle.formats import json_line, tiers_of
 from espnet_entropy.bundle.segmented import Segmented
 from espnet_entropy.data.textgrid import write_textgrid
 from espnet_entropy.explore.engine import Explorer, Sound, spectrogram

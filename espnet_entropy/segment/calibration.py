@@ -14,10 +14,10 @@ import torch
 import yaml
 from torch import Tensor
 
-from espnet_entropy.bundle.origin import Origin
 from espnet_entropy.data.batch import valid_mask
 from espnet_entropy.data.kaldi import atomic_text
-from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
+from espnet_entropy.data.origin import Origin
+from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, parse_method
 from espnet_entropy.segment.segmenters import NEVER, SEGMENTERS, THRESHOLD_NAMES, score
 
 Batch = tuple[Tensor, Tensor, Tensor]  # units, entropies, lengths
@@ -141,7 +141,7 @@ class Calibration:
 
 def _check_grid(method: str, grid: dict[str, list[float]]) -> None:
     """Raise ValueError unless a method's columns are numbers of equal count by ascending rates."""
-    names = ["rate_hz", *CALIBRATED.get(method.removesuffix("+on_change"), ())]
+    names = ["rate_hz", *SEGMENTERS[parse_method(method)[0]].thresholds]
     if set(grid) != set(names):
         raise ValueError(f"{method} has the columns {', '.join(grid)}, not {', '.join(names)}")
     columns = torch.tensor([grid[name] for name in names], dtype=torch.float64)

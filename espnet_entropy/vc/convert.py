@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin import check_origin
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.audio import read_audio, sample_rate_of
 from espnet_entropy.data.checkpoint import load_state, read_checkpoint
 from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.data.origin import check_origin
 from espnet_entropy.vc import speaker
 from espnet_entropy.vc.mel import MelConfig, fit_frames, log_mel
 from espnet_entropy.vc.model import Utterance

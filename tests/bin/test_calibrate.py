@@ -4,8 +4,8 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import calibrate as command
-from espnet_entropy.bundle.origin import origin_of_dump
 from espnet_entropy.data.dump import load_padded_dump
+from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.segment.calibration import Calibration, calibrate
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from espnet_entropy.bin import score
+from espnet_entropy.evaluate import scoring
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,13 @@ from espnet_entropy.bin import score
     ],
 )
 def test_counts(ref, hyp, characters, expected):
-    assert score.count_errors(ref, hyp, characters=characters) == expected
+    assert scoring.count_errors(ref, hyp, characters=characters) == expected
 
 
 def test_rate_is_over_the_set_and_not_the_mean_of_utterances():
     refs = {"u1": "a", "u2": "a b c d e f g h i"}
     hyps = {"u1": "x", "u2": "a b c d e f g h i"}
-    rate = score.error_rate(refs, hyps, characters=False)
+    rate = scoring.error_rate(refs, hyps, characters=False)
     assert rate.percent == pytest.approx(10.0)
     assert (rate.errors, rate.reference_tokens) == (1, 10)
     assert rate.low <= rate.percent <= rate.high
@@ -42,22 +43,22 @@ def test_interval_is_seeded_and_narrows_with_more_utterances():
     def hypotheses(copies):
         return {f"u{i}": "a b" if i % 2 else "a x" for i in range(copies)}
 
-    few = score.error_rate(corpus(10), hypotheses(10), characters=False, seed=3)
-    assert few == score.error_rate(corpus(10), hypotheses(10), characters=False, seed=3)
-    many = score.error_rate(corpus(1000), hypotheses(1000), characters=False, seed=3)
+    few = scoring.error_rate(corpus(10), hypotheses(10), characters=False, seed=3)
+    assert few == scoring.error_rate(corpus(10), hypotheses(10), characters=False, seed=3)
+    many = scoring.error_rate(corpus(1000), hypotheses(1000), characters=False, seed=3)
     assert many.high - many.low < (few.high - few.low) / 3
 
 
 def test_different_ids_are_refused_by_name():
     with pytest.raises(ValueError, match=r"1 utterances without a hypothesis \(u2\)"):
-        score.error_rate({"u1": "a", "u2": "b"}, {"u1": "a"}, characters=False)
+        scoring.error_rate({"u1": "a", "u2": "b"}, {"u1": "a"}, characters=False)
     with pytest.raises(ValueError, match=r"1 utterances without a reference \(u3\)"):
-        score.error_rate({"u1": "a"}, {"u1": "a", "u3": "b"}, characters=False)
+        scoring.error_rate({"u1": "a"}, {"u1": "a", "u3": "b"}, characters=False)
 
 
 def test_empty_references_alone_have_no_rate():
     with pytest.raises(ValueError, match="all references are empty"):
-        score.error_rate({"u1": ""}, {"u1": "a"}, characters=False)
+        scoring.error_rate({"u1": ""}, {"u1": "a"}, characters=False)
 
 
 def test_command_writes_json_and_prints_a_line(tmp_path, capsys):

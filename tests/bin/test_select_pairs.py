@@ -4,9 +4,9 @@ import pytest
 import tiny
 
 from espnet_entropy.bin import check_recipe, select_pairs
-from espnet_entropy.bundle.origin import Origin, origin_of_dump
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.origin import Origin, origin_of_dump
 from espnet_entropy.data.shards import UNIT_LM_HASH
 
 

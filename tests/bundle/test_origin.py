@@ -23,8 +23,8 @@ from espnet_entropy.bin import (
     report_segments,
 )
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin import Origin, origin_of_dump
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
+from espnet_entropy.data.origin import Origin, origin_of_dump
 from espnet_entropy.data.shards import CODEBOOK_HASH, UNIT_LM_HASH
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.espnet.frontend_mt import UnitTextFrontend

@@ -15,7 +15,7 @@ from launching import AGGREGATOR, SMALL, TOKENS, entropy_frontend, execute, writ
 from espnet_entropy import run
 from espnet_entropy.data.checkpoint import load_state, load_weights_only
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
-from espnet_entropy.espnet.checkpoints import TRUST, RefusedInput
+from espnet_entropy.data.refused import TRUST, RefusedInput
 from espnet_entropy.espnet.speech2text import Speech2Text
 
 TASKS = {"asr": "ASRTask", "st": "STTask", "mt": "MTTask", "lm": "LMTask", "unit_lm": "LMTask"}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from espnet_entropy.evaluate.alignment import Interval
-from espnet_entropy.evaluate.boundary_report import references_of, score_method, score_table
+from espnet_entropy.evaluate.boundary_report import references_of, score_method
+from espnet_entropy.report.boundary_table import score_table
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
 
 

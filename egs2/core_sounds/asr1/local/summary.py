@@ -4,8 +4,8 @@
 import argparse
 from pathlib import Path
 
-from espnet_entropy.bin.score import read_text
 from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
+from espnet_entropy.evaluate.scoring import read_text
 
 
 def get_parser() -> argparse.ArgumentParser:

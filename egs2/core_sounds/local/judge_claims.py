@@ -1,3 +1,4 @@
+#!/usr/bin/env python
 """Claims about pairs of trained systems, each held, failed or too small to decide: table, picture.
 
 A claim says that `ours` makes fewer word errors than `other`; both are systems of run_rates.sh.
@@ -10,8 +11,8 @@ import numpy as np
 import yaml
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.bin.score import check_same_ids, count_errors, read_text
 from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
+from espnet_entropy.evaluate.scoring import check_same_ids, count_errors, read_text
 from espnet_entropy.evaluate.verdicts import Difference, paired_difference, verdict
 from espnet_entropy.report.plot_systems import plot_differences
 from espnet_entropy.report.results_page import insert, provenance, table
