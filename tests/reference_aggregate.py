@@ -1,4 +1,4 @@
-"""Slow, obvious versions of what packed.py and aggregate.py do: loops over batch and segments."""
+"""Slow, obvious versions of what ragged.py and aggregators.py do: loops over batch and segments."""
 
 import math
 

@@ -1,7 +1,7 @@
 """Units of a segment -> one vector: CALE, and pooling by mean, maximum or attention.
 
 CALE is the Cross-Attentive Local Encoder of arXiv 2509.00503; its nearest relative is the local
-encoder of BLT (arXiv 2412.09871). Symbols as in `packed.py`, whose reductions all of this uses.
+encoder of BLT (arXiv 2412.09871). Symbols as in `ragged.py`, whose reductions all of this uses.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def in_blocks(
     Args:
         function: (n, D) units, their layout -> (g, D') segments.
         units: (N, D) packed units.
-        layout: of the packed segments, see `packed.py`.
+        layout: of the packed segments, see `ragged.py`.
         block_units: as for `block_edges`; up to so many units are one plain call.
 
     Returns:
