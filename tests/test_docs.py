@@ -44,5 +44,5 @@ def test_the_pages_are_built_without_warnings(tmp_path):
     done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr
-    page = (tmp_path / "espnet_entropy/tokenizer.html").read_text()
+    page = (tmp_path / "espnet_entropy/bundle/tokenizer.html").read_text()
     assert 'id="UnitTokenizer.from_bundle"' in page and "Turns waveforms into units" in page

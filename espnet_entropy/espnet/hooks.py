@@ -113,4 +113,4 @@ def after_import(module: str, function: Callable[[ModuleType], None]) -> None:
 def install() -> None:
     """Let the names of PUBLIC_MODULES be imported."""
     if not any(isinstance(finder, _PublicModules) for finder in sys.meta_path):
-        sys.meta_path.append(_PublicModules())
+        sys.meta_path.insert(0, _PublicModules())

@@ -78,6 +78,7 @@ def _full_float32(device: torch.device) -> Iterator[None]:
 
 
 def hash_tensors(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 (hex) of names, shapes, dtypes and values."""
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         tensor = tensor.detach().cpu().contiguous()
@@ -87,4 +88,5 @@ def hash_tensors(tensors: dict[str, Tensor]) -> str:
 
 
 def ceil_div(a: int, b: int) -> int:
+    """a / b, rounded up."""
     return -(-a // b)

@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from espnet_entropy.espnet import plugin
+from espnet_entropy.espnet import hooks, plugin
 
 
 def python(code):
@@ -137,3 +137,20 @@ def test_a_class_that_does_not_fit_is_refused(monkeypatch):
 def test_keys_are_lower_case():
     """ESPnet lower-cases what stands on its command line."""
     assert all(key == key.lower() for _, _, key, _ in plugin.PLUGINS)
+
+
+@pytest.mark.parametrize("name", hooks.PUBLIC_MODULES)
+def test_names_in_users_configurations_stay(name):
+    """They import the module that has moved, under both names."""
+    target = hooks.PUBLIC_MODULES[name]
+    code = (
+        "import importlib, importlib.util, espnet_entropy\n"
+        f"assert importlib.util.find_spec({name!r}) is not None\n"
+        "try:\n"
+        f"    one, two = importlib.import_module({name!r}), importlib.import_module({target!r})\n"
+        "except ModuleNotFoundError as error:\n"
+        "    assert error.name == 'espnet3', error\n"
+        "else:\n"
+        f"    assert one is two and one.__spec__.name == {target!r}\n"
+    )
+    python(code)
