@@ -29,7 +29,7 @@ BATCHES = dict(iter_factory=dict(batches=dict(type="unsorted", batch_size=2)))
 def write_recipe(parts, folder, task):
     """run.py and training.yaml; a tokenizer of characters, which espnet3 looks for as files."""
     source = dict(
-        data_src="espnet_entropy.espnet.espnet3_dataset", data_src_args=dict(dump=str(parts.dump))
+        data_src="espnet_entropy.espnet3_dataset", data_src_args=dict(dump=str(parts.dump))
     )
     tokens = folder / "tokens.txt"
     tokens.write_text("\n".join(launching.TOKENS) + "\n")
@@ -107,7 +107,7 @@ def test_hydra_makes_the_frontend(parts):
 
     frontend = instantiate(
         dict(
-            _target_="espnet_entropy.espnet.frontend.EntropyFrontend",
+            _target_="espnet_entropy.frontend.EntropyFrontend",
             bundle=str(parts.bundle),
             num_units=tiny.NUM_UNITS,
             segmenter="uniform",
