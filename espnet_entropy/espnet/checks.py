@@ -8,6 +8,7 @@ import argparse
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable
 from types import ModuleType
 
@@ -51,19 +52,26 @@ def check_training_data(args: argparse.Namespace) -> None:
 
 
 def check_decoded_data(options: dict) -> None:
-    """Refuse dumps that were made with another bundle than the model.
+    """Refuse dumps that were made with another bundle than the model, and another BPE model.
 
     Args:
         options: arguments of one of ESPnet's decoding commands, by name.
 
     Raises:
-        ValueError: the codebook differs, or the unit LM of a model that depends on it.
+        ValueError: the codebook differs, or the unit LM of a model that depends on it, or a token
+            of the model is not a piece of the BPE model.
     """
     files = [file for name, file in options.items() if name.endswith("_model_file") and file]
     from espnet_entropy.bundle.origin_record import origins_in
     from espnet_entropy.data.checkpoint import read_checkpoint
+    from espnet_entropy.data.kaldi import read_yaml
     from espnet_entropy.data.origin import check_origin, origin_of_dump
 
+    for name, path in options.items():
+        if re.fullmatch("(asr|st|mt|slu)_train_config", name) and path:
+            config = read_yaml(path)
+            if config.get("frontend") == "entropy":
+                check_pieces(config, options.get("bpemodel"))
     for file in files:
         try:
             origins = origins_in(read_checkpoint(file))
@@ -72,6 +80,33 @@ def check_decoded_data(options: dict) -> None:
         for folder in _folders(options.get("data_path_and_name_and_type", ())):
             for known in origins:
                 check_origin(known, folder, origin_of_dump(folder), model=file)
+
+
+def check_pieces(config: dict, bpemodel: str | None = None) -> None:
+    """Refuse a BPE model that does not know the tokens of a model.
+
+    ESPnet would write their pieces, with `▁` in place of spaces, and score them as words.
+
+    Args:
+        config: the model's `config.yaml`.
+        bpemodel: file that replaces the one in the config.
+
+    Raises:
+        ValueError: a token is not a piece of the BPE model.
+    """
+    file = bpemodel or config.get("bpemodel")
+    if config.get("token_type") != "bpe" or not os.path.isfile(file or ""):
+        return
+    import sentencepiece
+
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    for token in config["token_list"]:
+        is_special = token.startswith("<") and token.endswith(">")
+        if not is_special and pieces.piece_to_id(token) == pieces.unk_id():
+            raise ValueError(
+                f"{file} has no piece {token!r}, which is a token of the model; give the BPE model "
+                "that the model was trained with"
+            )
 
 
 def check_source_tokens(args: argparse.Namespace) -> None:
@@ -111,7 +146,11 @@ def _in_decoding(module: ModuleType) -> None:
 
     @functools.wraps(inference)
     def checked(*values, **options):
-        check_decoded_data(inspect.signature(inference).bind_partial(*values, **options).arguments)
+        given = inspect.signature(inference).bind_partial(*values, **options).arguments
+        try:
+            check_decoded_data(given)
+        except ValueError as error:
+            raise RefusedInput(error) from error
         return inference(*values, **options)
 
     module.inference = checked

@@ -17,6 +17,7 @@ from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
 from espnet_entropy.data.recordings import Recording
+from espnet_entropy.espnet.checks import check_pieces
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.espnet.trained import read_frontend_conf
 from espnet_entropy.segment.boundaries import segments_of
@@ -100,6 +101,7 @@ class Speech2Text:
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
             raise ValueError(f"ESPnet's decoding has no option {', '.join(unknown[:3])}{more}")
         _check_decoding(decoding)
+        check_pieces(read_yaml(model_config), decoding.get("bpemodel"))
         try:
             with _config_of_bundle(model_config, folder) as config:
                 self.espnet = asr_inference.Speech2Text(
