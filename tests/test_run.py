@@ -208,12 +208,20 @@ def train_lm(parts, folder):
 
 
 def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
+    from dataclasses import replace
+
     from espnet_entropy.bundle.build import load_trained_lm, pack_bundle
+    from espnet_entropy.segment.calibration import Calibration
 
     checkpoint = train_lm(parts, tmp_path)
     lm = load_trained_lm(checkpoint)
     assert lm.num_units == tiny.NUM_UNITS and lm.context == 16
-    pack_bundle(parts.codebook, checkpoint, parts.calibration, tmp_path / "bundle").check_hashes()
+    # Its thresholds would be of another unit LM, if the calibration said of which it is.
+    replace(Calibration.load(parts.calibration), held_out={}).save(tmp_path / "calibration.yaml")
+    packed = pack_bundle(
+        parts.codebook, checkpoint, tmp_path / "calibration.yaml", tmp_path / "bundle"
+    )
+    packed.check_hashes()
 
 
 def train_asr(parts, folder, *options):

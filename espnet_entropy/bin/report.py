@@ -111,9 +111,17 @@ def model_report(args) -> tuple[str, str, list]:
     """Title, lead and sections of a recogniser's or translator's page."""
     from espnet_entropy.espnet.trained import read_frontend_conf
     from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
-    from espnet_entropy.report import page, sections
+    from espnet_entropy.report import page
     from espnet_entropy.report.page import Section
-    from espnet_entropy.report.sections import load_scores, score_rows, segments_section, told
+    from espnet_entropy.report.sections import (
+        load_scores,
+        recognised_examples,
+        score_rows,
+        segments_section,
+        told,
+        training_section,
+        translated_examples,
+    )
 
     model, dump = Path(args.model), Path(args.dump)
     decoded = {name: model / f"{args.inference_tag}_{name}" for name in args.sets}
@@ -147,14 +155,14 @@ def model_report(args) -> tuple[str, str, list]:
     results += [
         page.preformatted(known[key]["signature"]) for key in ("bleu", "chrf") if key in known
     ]
-    sections = [Section("Results", results), sections.training_section(model)]
+    sections = [Section("Results", results), training_section(model)]
     for name in dict.fromkeys((args.sets[0], last)):
         references, hypotheses = dump / name / args.text, decoded[name] / "text"
         if args.recipe == "st":
             source = dump / name / args.source_text if args.source_text else None
-            parts = sections.translated_examples(references, hypotheses, source)
+            parts = translated_examples(references, hypotheses, source)
         else:
-            parts = sections.recognised_examples(references, hypotheses)
+            parts = recognised_examples(references, hypotheses)
         sections.append(Section(f"Sentences of {name}", parts))
     if encoder is not None:
         scp = Path(args.data) / args.sets[0] / "wav.scp"
@@ -191,9 +199,9 @@ def vc_report(args) -> tuple[str, str, list]:
         text = (results / "table.md").read_text(encoding="utf-8")
         notes = [line for line in text.splitlines() if line and not line.startswith("|")]
         parts += [page.paragraph(note, "note") for note in notes]
-    page = results / "listen.html"
-    if page.is_file():
-        where = os.path.relpath(page, Path(args.output).parent)
+    listening_page = results / "listen.html"
+    if listening_page.is_file():
+        where = os.path.relpath(listening_page, Path(args.output).parent)
         parts.append(page.link(where, "Listen to source, prompt and results side by side"))
     bundle = None
     if (model / "config.yaml").is_file():

@@ -66,17 +66,17 @@ class EntropyFrontend(AbsFrontend):
         super().__init__()
         if unit_init not in ("centroids", "random"):
             raise ValueError(f"unit_init is {unit_init!r}, but must be centroids or random")
-        if threshold is not None and rate is not None:
-            raise ValueError(
-                f"rate {rate} Hz and threshold {threshold} nats are given, but one follows from "
-                "the other; leave one out (rate: null)"
-            )
         config = SegmenterConfig(
             segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost, lead
         )
         if threshold is not None and not config.kind.by_rank:
             names = ", ".join(name for name, kind in SEGMENTERS.items() if kind.by_rank)
             raise ValueError(f"threshold works with {names}, not with {segmenter}")
+        if threshold is not None and rate is not None:
+            raise ValueError(
+                f"rate {rate} Hz and threshold {threshold} nats are given, but one follows from "
+                "the other; leave one out (rate: null)"
+            )
         self.bundle = bundle
         self.extractor_path = extractor_path
         self.encoder = SegmentEncoder(

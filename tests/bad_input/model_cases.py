@@ -53,7 +53,7 @@ SETTINGS = [
     (dict(unit_mask=-0.1), "unit_mask -0.1"),
     (dict(unit_mask=1.0), "unit_mask 1.0"),
     (dict(mask_span=0), "mask_span 0"),
-    (dict(threshold=1.0), "threshold works with global, relative and peaks"),
+    (dict(threshold=1.0), "threshold works with global, relative, peaks, not with"),
     (dict(segmenter="global", threshold=1.0, rate=10), "one follows from the other"),
     (dict(segmenter="global", threshold="1", rate=None), "threshold is '1'"),
     (dict(segmenter="dp", rate=None), "'dp' needs a rate"),

@@ -83,7 +83,7 @@ for _name in ("a.wav", "a.flac", "a.m4a", "a.webm", "a.mp3", "a.wma"):
 @case("audio: cut off in the samples, SPHERE", None)
 def _(folder, parts):
     sounds.cut(sound(folder / "a.sph", 4.0, format="NIST"), 0.5)
-    warns(folder / "a.sph", r"is cut off: 4\.00 s by its header, 1\.9. s are read")
+    warns(folder / "a.sph", r"is truncated: its header states 4\.00 s, but 1\.9. s are read")
 
 
 @case("audio: cut off in the samples, Ogg", None)
@@ -141,7 +141,7 @@ def _(folder, parts):
     soundfile.write(path, np.full(8000, 0x4141, np.int16), 16000)
     content = path.read_bytes()
     path.write_bytes(content[:40] + (8000).to_bytes(4, "little") + content[44:])
-    warns(path, "has 8000 bytes behind the sound that its header states; they are not read")
+    warns(path, "has 8000 bytes after the sound that its header states; they are not read")
 
 
 @case("audio: two data chunks", "a.wav has more than one data chunk, .*convert it")

@@ -142,7 +142,7 @@ def test_units(parts, phones, tmp_path, capsys):
         assert made["units"][frames]["cluster_purity"] == 1
         assert made["units"][frames]["pnmi"] == pytest.approx(1)
         assert made["units"][frames]["num_units"] == tiny.NUM_UNITS
-    dense, dedup, dp = made["rates"]
+    dp, dense, dedup = made["rates"]
     assert dense["segments_hz"] == 50 and dense["rate_hz"] is None
     assert dense["uniform_bps"] == pytest.approx(50 * 3.585, abs=0.01)
     runs = sum(len(intervals) for intervals in tiny.phones_of(parts).values())

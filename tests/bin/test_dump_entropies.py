@@ -10,6 +10,7 @@ import tiny
 
 from espnet_entropy.bin import dump_entropies
 from espnet_entropy.data.dump import read_dump, read_units
+from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.shards import CODEBOOK_HASH, shard_paths, write_shard
 
 
@@ -37,6 +38,9 @@ def test_other_parts_are_refused(parts, tmp_path):
 def test_units_of_another_codebook_are_refused(parts, tmp_path):
     """Such as after a codebook was learned again in place."""
     units = shutil.copytree(parts.units, tmp_path / "units")
+    table = read_table(units / "units.scp")
+    own = {utt: entry.replace(str(parts.units), str(units)) for utt, entry in table.items()}
+    write_table(units / "units.scp", own)
     (units / CODEBOOK_HASH).write_text(64 * "0" + "\n")
     with pytest.raises(SystemExit, match="units.scp was made with the codebook 0{12}, but .* has"):
         add(parts, tmp_path / "dump", units_scp=units / "units.scp")

@@ -34,7 +34,7 @@ def test_utterances_that_are_not_there(parts, tmp_path):
 def test_words(parts, tmp_path):
     ctm = tmp_path / "words.ctm"
     ctm.write_text(
-        ";; made by hand\nutt-a 1 0.1 0.5 no\nutt-d 1 0.25 0.5 one\nutt-d A 1 0.5 two 1\n"
+        ";; made by hand\nutt-a 1 0.1 0.5 no\nutt-d 1 0.25 0.5 one\nutt-d 1 1 0.5 two 1\n"
     )
     assert plot_utterance.words_of(ctm, "utt-d") == [(0.25, 0.75, "one"), (1.0, 1.5, "two")]
     draw(parts, tmp_path / "a.png", ctm=ctm)

@@ -156,7 +156,10 @@ def test_packing_replaces_nothing_but_a_bundle(parts, tmp_path, content):
         output.write_text("dear")
     elif content == "link":
         output.symlink_to(parts.bundle)
-    with pytest.raises(ValueError, match="out is no .*remove it or name another"):
+    with pytest.raises(
+        ValueError,
+        match="out is (no|a link).*remove it or name another",
+    ):
         pack_bundle(**paths_of(parts), output=output)
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
     if content in ("data", "bundle-and-data"):

@@ -51,9 +51,9 @@ def test_at_the_frame_rate_every_unit_is_a_segment(parts, explorer):
         ("peaks+on_change", 45.0, "outside of what 'peaks.on_change' reached"),
         ("uniform", float("nan"), "rate_hz is nan"),
         ("uniform", 51.0, "rate_hz is 51.0"),
-        ("stored", 15.0, "no method 'stored' for recordings"),
-        ("peaks+nonsense", 15.0, "no method 'peaks.nonsense'"),
-        ("../../etc", 15.0, "is none of global"),
+        ("stored", 15.0, "method 'stored' segments dumps"),
+        ("peaks+nonsense", 15.0, "method 'peaks.nonsense' is not a segmenter"),
+        ("../../etc", 15.0, "is not a segmenter"),
         ("uniform+on_change", 15.0, "on_change works with"),
     ],
 )

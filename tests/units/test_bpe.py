@@ -85,7 +85,7 @@ def test_the_stored_segmenter_takes_what_is_stored_and_nothing_else():
     config = SegmenterConfig("stored")
     found = find_boundaries(units, stored, lengths, config)
     assert found.tolist() == [[True, False, True, False], [True, True, False, False]]
-    with pytest.raises(ValueError, match="segmenter 'stored' wants 0 and 1"):
+    with pytest.raises(ValueError, match="segmenter 'stored' reads 0 and 1"):
         find_boundaries(units, stored + 0.5, lengths, config)
 
 

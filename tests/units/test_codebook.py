@@ -190,5 +190,5 @@ def test_broken_files_are_named(tmp_path):
 
 
 def test_sklearn_is_not_needed():
-    code = "import sys, espnet_entropy.codebook; sys.exit('sklearn' in sys.modules)"
+    code = "import sys, espnet_entropy.units.codebook; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
