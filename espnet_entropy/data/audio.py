@@ -189,9 +189,11 @@ def _opened(source: Path | str | BinaryIO, name: str, containers: Sequence[str] 
     else:
         source.seek(0)
     options = {"format_whitelist": ",".join(containers)} if containers else {}
+    # Tags may have any encoding; they are not used here. PyAV 19 and later accept all encodings.
+    is_strict = int(av.__version__.split(".")[0]) < 19
+    tags = {"metadata_errors": "replace"} if is_strict else {}
     try:
-        # Tags may have any encoding; they are not used here.
-        with av.open(source, options=options, metadata_errors="replace") as container:
+        with av.open(source, options=options, **tags) as container:
             if not container.streams.audio:
                 raise ValueError(f"{name} holds no sound: it has no audio stream")
             if container.streams.audio[0].codec_context is None:
