@@ -97,7 +97,7 @@ def decode_by_espnet3(parts, model):
         return ASRInferenceRunner.forward(indices, **given)
 
     assert isinstance(decode(0)["text"], str)
-    message = r"not a waveform: .* a \(81, 2\) matrix .*set batch_size: null in its inference.yaml"
+    message = r"not a waveform: .* flattened \(81, 2\) matrix .*set batch_size: null in its"
     with pytest.raises(ValueError, match=message):
         decode([0, 1, 2, 3])
 
