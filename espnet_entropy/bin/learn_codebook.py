@@ -3,17 +3,16 @@
 import torch
 
 from espnet_entropy.bin.common import (
-    Failures,
     add_channel_argument,
     add_failure_argument,
     make_parser,
     mapping,
-    progress,
     usable_device,
     user_errors,
 )
 from espnet_entropy.bundle.build import write_codebook
 from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.data.running import Failures, progress
 from espnet_entropy.units.codebook import learn_codebook
 from espnet_entropy.units.features import EXTRACTORS, build_extractor
 
