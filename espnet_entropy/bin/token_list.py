@@ -7,7 +7,7 @@ Writes `tokens.txt` (`<blank>`, `<unk>`, the tokens, `<sos/eos>`: ESPnet's order
 import argparse
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.text_tokens import BLANK, SOS_EOS, UNKNOWN, characters, learn_bpe
 from espnet_entropy.evaluate.scoring import read_text
@@ -22,13 +22,8 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd=None) -> None:
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args: argparse.Namespace) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Write the tokens, and with BPE the model."""
     sentences = [text for text in read_text(args.text).values() if text]
     if not sentences:
