@@ -58,15 +58,6 @@ def test_short_utterances_are_counted_and_refused(parts, dump_with_texts, capsys
     check_ctc.main([*arguments, "--max_share", "1"])
 
 
-def test_enough_segments(parts, dump_with_texts, capsys):
-    folder, utts = dump_with_texts
-    write_table(folder / "text", dict.fromkeys(utts, "a"))
-    check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder)))
-    assert capsys.readouterr().out == (
-        f"0 of {len(utts)} utterances have fewer segments than CTC needs\n"
-    )
-
-
 def test_a_model_of_many_rates_is_counted_at_its_lowest_too(parts, dump_with_texts, capsys):
     folder, utts = dump_with_texts
     # At 5 Hz each of them has enough segments, at 1 Hz none has.

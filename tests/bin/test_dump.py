@@ -1,7 +1,5 @@
 """dump: one pass from sound gives the bytes of the two passes over units."""
 
-import shutil
-
 import tiny
 
 from espnet_entropy.bin import dump, merge_shards
@@ -19,9 +17,3 @@ def test_one_pass_equals_two(parts, tmp_path):
         if path.is_file():
             content = path.read_text().replace(str(parts.dump), str(tmp_path))
             assert (tmp_path / path.name).read_text() == content, path.name
-
-
-def test_whole_shards_are_left_alone(parts, tmp_path, capsys):
-    shutil.copytree(parts.dump / "shards", tmp_path / "shards")
-    tiny.command(dump, wav_scp=parts.wav_scp, bundle=parts.bundle, output=tmp_path)
-    assert "shard 1" in capsys.readouterr().out

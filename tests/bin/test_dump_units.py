@@ -47,14 +47,6 @@ def test_whole_shards_are_left_alone(parts, tmp_path, capsys):
     assert before == [path.stat().st_mtime_ns for path in shard_paths(tmp_path, 1)]
 
 
-def test_broken_recordings_are_named(parts, tmp_path):
-    recordings = read_table(parts.wav_scp) | {"utt-b": str(tmp_path / "none.wav")}
-    write_table(tmp_path / "wav.scp", recordings)
-    with pytest.raises(SystemExit, match="error: utt utt-b: there is no file .*none.wav"):
-        dump(parts, tmp_path / "dump", wav_scp=tmp_path / "wav.scp")
-    assert not any(path.exists() for path in shard_paths(tmp_path / "dump", 1))
-
-
 def with_a_broken_one(parts, folder):
     """The five recordings and one that is none."""
     (folder / "broken.wav").write_bytes(b"RIFF no sound at all")

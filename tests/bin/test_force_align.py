@@ -105,13 +105,6 @@ def test_phones_of_another_aligner_are_removed(data, tmp_path, monkeypatch):
     assert sum(path.stat().st_mtime_ns != before[path] for path in parts) == 3
 
 
-def test_a_recording_that_cannot_be_read_is_left_out(data, tmp_path):
-    folder, _ = data
-    (folder / "utt-c.wav").write_bytes(b"no sound")
-    tiny.command(force_align, data=folder, output=tmp_path / "out")
-    assert "cannot be decoded" in read_table(tmp_path / "out/left_out")["utt-c"]
-
-
 @pytest.mark.parametrize(
     ("texts", "options", "message"),
     [
