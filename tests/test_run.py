@@ -135,39 +135,6 @@ def test_signals_reach_the_module(tmp_path, words, sent, code):
     assert process.returncode == code
 
 
-HELP_OF_ALL = """
-import contextlib, io, pkgutil
-import espnet2.bin
-from espnet_entropy import run
-for module in pkgutil.iter_modules(espnet2.bin.__path__):
-    out, end = io.StringIO(), "no exit"
-    try:
-        with contextlib.redirect_stdout(out):
-            run.main(["-m", f"espnet2.bin.{module.name}", "--help"])
-    except SystemExit as error:
-        end = f"exit {error.code}, usage {'usage:' in out.getvalue()}"
-    except Exception as error:
-        end = type(error).__name__
-    print(module.name, end)
-"""
-
-
-@pytest.mark.long
-def test_every_command_of_espnet(tmp_path):
-    """Each shows its help, or fails as it does without the launcher, for want of a package."""
-    (tmp_path / "help_of_all.py").write_text(HELP_OF_ALL)
-    lines = [line.split(" ", 1) for line in launch("help_of_all.py", cwd=tmp_path).splitlines()]
-    ends = dict(line for line in lines if "Flash Attention" not in " ".join(line))
-    assert {"asr_train", "asr_inference", "lm_calc_perplexity", "pack", "launch"} <= set(ends)
-    failed = [name for name, end in ends.items() if end != "exit 0, usage True"]
-    assert len(failed) < len(ends) / 4, failed
-    for name in failed:
-        without = execute(sys.executable, "-m", f"espnet2.bin.{name}", "--help", cwd=tmp_path)
-        assert without.returncode == 1, name
-        last = without.stderr.strip().splitlines()[-1]
-        assert last.startswith(ends[name]), (name, ends[name], last)
-
-
 # Whole trainings
 
 

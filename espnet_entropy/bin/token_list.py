@@ -28,7 +28,6 @@ def main(args) -> None:
     sentences = [text for text in read_text(args.text).values() if text]
     if not sentences:
         raise ValueError(f"{args.text}: no utterance has text")
-    args.output.mkdir(parents=True, exist_ok=True)
     if args.token_type == "bpe":
         tokens = learn_bpe(sentences, args.vocab_size, args.output / "bpe.model")
     else:

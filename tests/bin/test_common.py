@@ -8,12 +8,14 @@ import warnings
 
 import pytest
 
-from espnet_entropy import bin
+import espnet_entropy.bin
 from espnet_entropy.bin import common
 from espnet_entropy.data.kaldi import atomic_text
 
 
-@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(bin.__path__)])
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(espnet_entropy.bin.__path__)]
+)
 def test_every_command_has_help(name, capsys):
     module = importlib.import_module(f"espnet_entropy.bin.{name}")
     if not hasattr(module, "main"):
