@@ -202,8 +202,8 @@ needs_recipe = pytest.mark.skipif(
 
 @pytest.mark.long
 @needs_recipe
-def test_real_and_random_units(monkeypatch):
-    """All utterances of the recipe's dumps, filled up to 10,000 with random ones."""
+def test_real_units(monkeypatch):
+    """All utterances of the recipe's dumps."""
     monkeypatch.chdir(UNITS1)
     tokenizer = UnitTokenizer.from_bundle("exp/bundle")
     units, dumped = {}, {}
@@ -211,15 +211,10 @@ def test_real_and_random_units(monkeypatch):
         for _, ids, entropies in read_dump(folder.parent):
             key = f"{len(units):08d}"
             units[key], dumped[key] = torch.from_numpy(ids), torch.from_numpy(entropies)
-    real = len(units)
-    k = tokenizer.codebook.num_units
-    made = random_utterances(10_000 - real, k, longest=300)
-    units |= {f"{real + int(key):08d}": row for key, row in made.items()}
     entropies, worst = largest_difference(units, tokenizer.unit_lm, 64)
     stored = max(float((entropies[key] - dumped[key]).abs().max()) for key in dumped)
-    differing = count_differing_boundaries(units, entropies, k, 64)
-    assert len(units) == 10_000 and real > 100
-    assert worst < 1e-5 and stored < 1e-5 and differing == 0
+    assert len(units) > 100 and worst < 1e-5 and stored < 1e-5
+    assert count_differing_boundaries(units, entropies, tokenizer.codebook.num_units, 64) == 0
 
 
 @pytest.mark.long

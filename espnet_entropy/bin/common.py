@@ -45,7 +45,7 @@ def command(get_parser: Callable) -> Callable:
                 run(args)
 
         main.__module__ = run.__module__
-        main.__doc__ = run.__doc__ or sys.modules[run.__module__].__doc__
+        main.__doc__ = run.__doc__ or run.__globals__["__doc__"]
         return main
 
     return decorate

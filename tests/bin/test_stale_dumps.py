@@ -1,18 +1,14 @@
 """Dumps into a folder that has other dumps: stale shards are made again or refused."""
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import soundfile
 import tiny
 
 from espnet_entropy.bin import dump, dump_acoustics, dump_entropies, dump_units, merge_shards
-from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.shards import (
-    read_codebook_hash,
-    read_unit_lm_hash,
     shard_paths,
 )
 
@@ -89,40 +85,24 @@ def test_a_recording_that_was_left_out_is_dumped_once_it_exists(parts, data, tmp
     assert not (tmp_path / "set/shards/failed.1").read_text()
 
 
-@pytest.fixture(scope="module")
-def other(parts, tmp_path_factory):
-    """The same codebook with another unit LM, also as a bundle."""
-    root = tmp_path_factory.mktemp("other")
-    checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), root / "lm")
-    bundle = tiny.another_bundle(parts, root / "bundle", "unit_lm")
-    return SimpleNamespace(checkpoint=checkpoint, bundle=bundle)
-
-
-def test_another_unit_lm_is_refused(parts, other, tmp_path):
+def test_another_unit_lm_is_refused(parts, tmp_path):
+    checkpoint = tiny.save_as_espnet(tiny.unit_lm(seed=1), tmp_path / "lm")
+    bundle = tiny.another_bundle(parts, tmp_path / "bundle", "unit_lm")
     units = dict(units_scp=parts.units / "units.scp", codebook=parts.codebook)
-    given = dict(wav_scp=parts.wav_scp, output=tmp_path)
+    given = dict(wav_scp=parts.wav_scp, output=tmp_path / "set")
     tiny.command(dump, bundle=parts.bundle, **given)
-    before = ark(tmp_path)
+    before = ark(tmp_path / "set")
     message = "holds entropies of another unit LM; choose another --output, or remove this one"
     with pytest.raises(SystemExit, match=message):
-        tiny.command(dump, bundle=other.bundle, **given)
+        tiny.command(dump, bundle=bundle, **given)
     with pytest.raises(SystemExit, match=message):
-        tiny.command(dump_entropies, unit_lm=other.checkpoint, output=tmp_path, **units)
-    assert ark(tmp_path) == before
+        tiny.command(dump_entropies, unit_lm=checkpoint, output=tmp_path / "set", **units)
+    assert ark(tmp_path / "set") == before
     # Older versions did not write the hash of the unit LM.
-    (tmp_path / "unit_lm_sha256").unlink()
-    tiny.command(dump, bundle=other.bundle, **given)
-    tiny.command(dump, bundle=other.bundle, wav_scp=parts.wav_scp, output=tmp_path / "fresh")
-    assert ark(tmp_path) == ark(tmp_path / "fresh") != before
-
-
-def test_both_ways_to_entropies_name_the_hashes_of_the_bundle(parts, tmp_path):
-    tiny.command(dump, bundle=parts.bundle, wav_scp=parts.wav_scp, output=tmp_path)
-    files = Bundle.open(parts.bundle).config["files"]
-    for folder in (tmp_path, parts.dump):
-        assert read_codebook_hash(folder) == files["codebook.safetensors"]
-        assert read_unit_lm_hash(folder) == files["unit_lm.safetensors"]
-    assert read_unit_lm_hash(parts.units) is None
+    (tmp_path / "set/unit_lm_sha256").unlink()
+    tiny.command(dump, bundle=bundle, **given)
+    tiny.command(dump, bundle=bundle, wav_scp=parts.wav_scp, output=tmp_path / "fresh")
+    assert ark(tmp_path / "set") == ark(tmp_path / "fresh") != before
 
 
 def test_units_that_were_made_again_get_new_entropies(parts, data, tmp_path, capsys):

@@ -62,22 +62,20 @@ def test_a_lead_moves_the_boundaries(parts, tokenize, capsys):
     assert starts[1] == [0, *(start - 2 for start in starts[0] if start > 2)]
 
 
-def test_text_says_the_same(parts, tokenize, capsys, tmp_path):
+def test_text_and_arks_say_the_same(parts, tokenize, capsys, tmp_path):
     tokenize(wav_scp=parts.wav_scp, format="json")
     made = read_json(capsys.readouterr().out)
     tokenize(wav_scp=parts.wav_scp, output=tmp_path / "units.txt")
-    for line in (tmp_path / "units.txt").read_text().splitlines():
-        name, rest = line.split(" ", 1)
-        segments = [
-            [
-                int(unit)
-                for unit, n in (run.split(":") for run in part.split())
-                for _ in range(int(n))
-            ]
-            for part in rest.split(" | ")
-        ]
-        assert segments == [segment["units"] for segment in made[name]["segments"]]
-        assert not re.search(r"\b(\d+):\d+ \1:", rest), "a run in two parts"
+    tokenize(wav_scp=parts.wav_scp, format="ark", output=tmp_path / "arks")
+    units = kaldiio.load_scp(str(tmp_path / "arks/units.scp"))
+    lengths = kaldiio.load_scp(str(tmp_path / "arks/segment_lengths.scp"))
+    for name, line in read_table(tmp_path / "units.txt").items():
+        segments = [segment["units"] for segment in made[name]["segments"]]
+        runs = [[run.split(":") for run in part.split()] for part in line.split(" | ")]
+        assert [[int(u) for u, n in part for _ in range(int(n))] for part in runs] == segments
+        assert not re.search(r"\b(\d+):\d+ \1:", line), "a run in two parts"
+        assert units[name][:, 0].astype(int).tolist() == made[name]["units"]
+        assert lengths[name].tolist() == list(map(len, segments))
 
 
 def test_textgrids_say_the_same_and_are_not_made_twice(parts, tokenize, capsys, tmp_path):
@@ -102,17 +100,6 @@ def test_textgrids_say_the_same_and_are_not_made_twice(parts, tokenize, capsys, 
     assert "4 TextGrids exist already" in capsys.readouterr().err
     assert (tmp_path / "utt-a.TextGrid").stat().st_mtime_ns == before
     assert (tmp_path / "utt-b.TextGrid").exists()
-
-
-def test_arks_say_the_same(parts, tokenize, capsys, tmp_path):
-    tokenize(wav_scp=parts.wav_scp, format="json")
-    made = read_json(capsys.readouterr().out)
-    tokenize(wav_scp=parts.wav_scp, format="ark", output=tmp_path)
-    units = kaldiio.load_scp(str(tmp_path / "units.scp"))
-    lengths = kaldiio.load_scp(str(tmp_path / "segment_lengths.scp"))
-    for name, one in made.items():
-        assert units[name][:, 0].astype(int).tolist() == one["units"]
-        assert lengths[name].tolist() == [len(segment["units"]) for segment in one["segments"]]
 
 
 def test_files_and_lists_are_taken(parts, tokenize, capsys, tmp_path):
