@@ -10,7 +10,6 @@ set -euo pipefail
 reduced=false
 data_dir=
 model_dir=
-help_message=$(sed -n '2,7s/^# \{0,1\}//p' "$0")
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../TEMPLATE/utils/parse_options.sh
 . "${here}/../TEMPLATE/utils/parse_options.sh"

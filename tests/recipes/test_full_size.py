@@ -163,7 +163,14 @@ def test_units_of_a_full_size_recipe(tmp_path):
         soundfile.write(folder / f"{number}-1-0000.flac", tiny.wave(number, 1.5), 16000)
         (folder / f"{number}-1.trans.txt").write_text(f"{number}-1-0000 HELLO\n")
     sets = "train=train-clean-100,dev=dev-clean+dev-other,test=test-clean"
-    words = ["--data_args", f"--sets {sets}", "--train_sets", "train", "--lm_valid_sets", "dev"]
+    words = [
+        "--local_data_opts",
+        f"--sets {sets}",
+        "--train_sets",
+        "train",
+        "--lm_valid_sets",
+        "dev",
+    ]
     words += ["--calibration_set", "dev", "--test_sets", "test", "--num_units", "4"]
     words += ["--num_shards", "2", "--nj", "2", "--stop_stage", "3", "--data_dir", tmp_path]
     words += ["--upstream", "hf_hubert_custom", "--upstream_path", save_hubert(tmp_path / "hubert")]
