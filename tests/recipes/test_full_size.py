@@ -24,10 +24,10 @@ from espnet_entropy.data.kaldi import read_matrix, read_table, read_yaml
 
 EGS2 = Path(__file__).resolve().parents[2] / "egs2"
 CONFIGS = [
-    "librispeech/asr1/conf/train_asr_whisper.yaml",
-    "librispeech/asr1/conf/train_asr_ebranchformer.yaml",
-    "librispeech_100/asr1/conf/train_asr_ebranchformer.yaml",
-    "cvss/st1/conf/train_st_whisper.yaml",
+    "librispeech/asr1/conf/tuning/train_asr_whisper.yaml",
+    "librispeech/asr1/conf/tuning/train_asr_ebranchformer.yaml",
+    "librispeech_100/asr1/conf/tuning/train_asr_ebranchformer.yaml",
+    "cvss/st1/conf/train_st.yaml",
 ]
 VOCABULARY = 5002  # 5,000 pieces, <blank> and <sos/eos>; <unk> is a piece
 # What makes any of them small.

@@ -22,5 +22,5 @@ fi
 exec ./st.sh --src_lang en --tgt_lang "${pair}" --train_set train --valid_set dev --test_sets test \
     --datadir "data/${pair}" --dumpdir "dump/${pair}" --expdir "exp/${pair}" --num_shards 64 \
     --bundle ../../mls_english/units1/exp/bundle --local_data_opts "--tgt_lang ${pair}" \
-    --src_nbpe 5000 --tgt_nbpe 5000 --max_wav_duration 30 --st_config conf/train_st_whisper.yaml \
+    --src_nbpe 5000 --tgt_nbpe 5000 --max_wav_duration 30 \
     --source_args "${source_args}" ${rest[@]+"${rest[@]}"}

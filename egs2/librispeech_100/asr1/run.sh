@@ -32,6 +32,6 @@ esac
 exec ./asr.sh --train_set train_clean_100 --valid_set dev \
     --test_sets "dev_clean dev_other test_clean test_other" --num_shards 32 \
     --local_data_opts "--sets train_clean_100=train-clean-100,dev=dev-clean+dev-other,dev_clean=dev-clean,dev_other=dev-other,test_clean=test-clean,test_other=test-other" \
-    --nbpe 5000 --max_wav_duration 35 --asr_config "conf/train_asr_${model}.yaml" \
+    --nbpe 5000 --max_wav_duration 35 --asr_config "conf/tuning/train_asr_${model}.yaml" \
     --use_lm false \
     --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}
