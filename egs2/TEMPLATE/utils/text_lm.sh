@@ -45,7 +45,7 @@ calculate_perplexity() {
         --train_config "${text_lm}/config.yaml" --model_file "${text_lm}/${inference_lm}" \
         --data_path_and_name_and_type "${dumpdir}/raw/${set}/text,text,text" \
         --output_dir "${text_lm}/perplexity_${set}"
-    stage_summary "$(cat "${text_lm}/perplexity_${set}/ppl") on ${set}"
+    stage_summary "$(printf "%.2f" "$(cat "${text_lm}/perplexity_${set}/ppl")") on ${set}"
 }
 
 run_lm_stages() {
