@@ -36,8 +36,8 @@ def main(cmd=None) -> None:
         print(f"\n  {utt}\n    said     {refs[utt]}\n    decoded  {hyps[utt]}")
     if args.most_cer is not None and score["cer"]["percent"] > args.most_cer:
         raise SystemExit(
-            f"summary.py: the CER on {args.dump.name} is {score['cer']['percent']:.1f} %, but at most "
-            f"{args.most_cer:g} % is expected; something in the recipe is broken"
+            f"summary.py: the CER on {args.dump.name} is {score['cer']['percent']:.1f} %, but at "
+            f"most {args.most_cer:g} % is expected; something in the recipe is broken"
         )
 
 
