@@ -32,6 +32,7 @@ setup(
             "av",
             "jiwer",
             "matplotlib",
+            "praatio",
             "sacrebleu",
             "scipy",
             "sentencepiece",

@@ -8,11 +8,12 @@ from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, progress, user_errors
+from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.data.running import progress
 from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
 from espnet_entropy.evaluate.boundary_report import ScoredMethod, references_of, score_method
 from espnet_entropy.evaluate.boundary_scores import Reference

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tiny
 
@@ -274,18 +273,6 @@ def test_names_of_a_server_that_others_reach():
         assert guard._may_be_called(name, host) is good
     assert [guard.is_loopback(h) for h in ("127.0.0.2", "::1", "localhost")] == [True] * 3
     assert [guard.is_loopback(h) for h in ("0.0.0.0", "box.local", "::")] == [False] * 3
-
-
-def test_pauses_of_words_are_filled():
-    words = [(0.1, 0.4, "one"), (0.4, 0.6, "two"), (0.9, 1.2, "three")]
-    assert server._gapless(words, 1.0) == [
-        (0.0, 0.1, ""),
-        (0.1, 0.4, "one"),
-        (0.4, 0.6, "two"),
-        (0.6, 0.9, ""),
-        (0.9, 1.0, "three"),
-    ]
-    assert np.isclose(server._gapless([], 1.0)[-1][1], 1.0)
 
 
 def test_the_command_tells_its_address_and_ends_by_ctrl_c(parts):
