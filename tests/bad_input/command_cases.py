@@ -1,7 +1,6 @@
 """The other commands: calibrate, bundle, learn_codebook, dump, tokenize_recordings, transcribe."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -29,10 +28,8 @@ from espnet_entropy.data.shards import write_shard
 
 for _name, _options, _message in (
     ("K below the dump's", dict(num_units=5), r"unit ids lie in \[0, 11\].*5 units"),
-    ("K of zero", dict(num_units=0), "0 units"),
     ("a frame rate of zero", dict(frame_rate=0), "--frame_rate is 0, but must be positive"),
     ("a frame rate that is none", dict(frame_rate="nan"), "--frame_rate is nan"),
-    ("an endless frame rate", dict(frame_rate="inf"), "--frame_rate is inf"),
     ("a gap cost that is none", dict(gap_cost="nan"), "gap_cost is nan"),
     ("no dump", dict(dump="none"), r"none/wav\.scp cannot be read"),
 ):
@@ -134,33 +131,6 @@ def _(folder, parts):
     kaldi.write_table(folder / "w.scp", table)
     given = dict(bundle=parts.bundle, dump=parts.dump, wav_scp=folder / "w.scp")
     ends_with(bundle, "verify", **given)
-
-
-@case("bundle: pack with a unit LM of other units", "codebook has 12 units, the unit LM 9.*repeat")
-def _(folder, parts):
-    other = tiny.save_as_espnet(tiny.unit_lm(9), folder / "lm")
-    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
-    ends_with(bundle, "pack", unit_lm=other, **given)
-
-
-@case("bundle: pack over a folder of other things", "notes")
-def _(folder, parts):
-    (folder / "b").mkdir()
-    written(folder / "b/notes", "mine")
-    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
-    try:
-        ends_with(bundle, "pack", unit_lm=parts.checkpoint, **given)
-    finally:
-        assert (folder / "b/notes").read_text() == "mine"
-
-
-@case("bundle: a unit LM that cannot be", r"config\.yaml, unit_lm: [^$]*copy the whole")
-def _(folder, parts):
-    shutil.copytree(parts.bundle, folder / "b")
-    config = kaldi.read_yaml(folder / "b/config.yaml")
-    config["unit_lm"]["num_heads"] = 5
-    kaldi.write_yaml(folder / "b/config.yaml", config)
-    UnitTokenizer.from_bundle(folder / "b")
 
 
 # learn_codebook, dump, tokenize

@@ -9,10 +9,9 @@ import tiny
 from dump_cases import units_of
 from table import case, ends_with, written
 
-from espnet_entropy.bin import convert_labels, merge_shards, split_table, tokenize_recordings
+from espnet_entropy.bin import convert_labels, merge_shards, tokenize_recordings
 from espnet_entropy.bin import transcribe as transcribe_command
 from espnet_entropy.data import kaldi
-from espnet_entropy.data.recordings import read_recordings
 
 # Segments: utt-a is 1.3 s long, utt-b 0.7 s
 
@@ -24,26 +23,13 @@ SEGMENTS = {
     "tabs, CRLF": ("x\tutt-a\t0.5\t1\r\ny\tutt-b\t0\t0.5\r\n", None),
     "an unknown recording": ("x utt-a 0 1\ny none 0 1\n", "segments, line 2: .*no recording none"),
     "no times": ("x utt-a\n", r"segments, line 1: 'utt-a' is not `recording start end`"),
-    "five columns": ("x utt-a 0 1 A\n", "segments, line 1: .* is not `recording start end`"),
-    "times that are words": ("x utt-a 0 end\n", "segments, line 1: .* is not `recording"),
-    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is not a part"),
-    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is not a part"),
-    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is not a part"),
     "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is not a part"),
     "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is not a part"),
     "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is not a part"),
-    "an end 0.6 s late": (
-        "x utt-a 0.5 1.9\n",
-        "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.30 s",
-    ),
+    "an end 0.6 s late": ("x utt-a 0.5 1.9\n", "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.3"),
     "a start behind the end": ("x utt-b 0.8 -1\n", "utt x: .*utt-b.wav, which is 0.70 s.*correct"),
     "shorter than a frame": ("x utt-b 0.1 0.101\n", "utt x: .*too short for one frame"),
-    "an utterance twice": (
-        "x utt-a 0 1\nx utt-b 0 1\n",
-        "line 2: x occurs a second time",
-    ),
     "empty": ("", "segments is empty; remove it"),
-    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: byte order mark"),
 }
 for _name, (_content, _message) in SEGMENTS.items():
 
@@ -53,14 +39,6 @@ for _name, (_content, _message) in SEGMENTS.items():
         written(folder / "segments", content)
         utts = list(units_of(folder, parts, wav_scp=folder / "wav.scp"))
         assert utts == list(kaldi.read_table(folder / "segments"))
-
-
-@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it again, or remove it")
-def _(folder, parts):
-    shutil.copy(parts.wav_scp, folder / "wav.scp")
-    written(folder / "segments", "x utt-a 0 1\n")
-    written(folder / "utt2dur", "utt-a 1.3\n")
-    ends_with(split_table, table=folder / "wav.scp", output=folder / "units")
 
 
 @case("segments: made after the shards", "1 utterances are missing .*remove")
@@ -74,11 +52,7 @@ def _(folder, parts):
 # Channels
 
 for _name, _options, _table, _message in (
-    ("2 of 2", dict(channel=2), None, None),
-    ("A and B of a table", {}, "a file A\nb file B\n", None),
-    ("1 and 2 of a table", {}, "a file 1\nb file 2\n", None),
-    ("0", dict(channel=0), None, "utt a: .*two.wav has 2 channels, and no channel 0"),
-    ("3 of 2", dict(channel=3), None, "utt a: .*two.wav has 2 channels, and no channel 3"),
+    ("0", dict(channel=0), "a file A\nb file B\n", "utt a: .*two.wav has 2 channels, and no chan"),
     ("3 of 2 in a table", {}, "a file 3\nb file 1\n", "utt a: .*has 2 channels, and no channel 3"),
     ("a word", {}, "a file left\n", "reco2file_and_channel, line 1: 'file left' is not `file ch"),
     ("none in a table", {}, "a file\n", "reco2file_and_channel, line 1: 'file' is not `file ch"),
@@ -87,16 +61,10 @@ for _name, _options, _table, _message in (
 
     @case(f"channels: {_name}", _message)
     def _(folder, parts, options=_options, table=_table):
-        waves = [tiny.wave(1, 0.5), tiny.wave(2, 0.5)]
-        soundfile.write(folder / "two.wav", np.stack(waves, 1), 16000, subtype="FLOAT")
+        soundfile.write(folder / "two.wav", np.stack([tiny.wave(1, 0.5)] * 2, 1), 16000)
         kaldi.write_table(folder / "wav.scp", dict.fromkeys("ab", folder / "two.wav"))
-        if table is not None:
-            written(folder / "reco2file_and_channel", table)
+        written(folder / "reco2file_and_channel", table)
         units_of(folder, parts, wav_scp=folder / "wav.scp", **options)
-        made = read_recordings(folder / "wav.scp", **options)
-        expected = waves if table else [waves[1]] * 2
-        for recording, wave in zip(made.values(), expected, strict=True):
-            np.testing.assert_array_equal(recording.samples(16000), wave)
 
 
 # Arks
@@ -132,9 +100,6 @@ def with_entry(folder, entry, **options):
 
 
 for _name, _make, _message in (
-    ("Kaldi's", ark_table, None),
-    ("flac.ark", lambda folder: ark_table(folder, **FLAC), None),
-    ("wav.ark", lambda folder: ark_table(folder, write_function="soundfile"), None),
     ("a matrix", lambda f: ark_table(f, np.ones((5, 2), np.float32)), "utt a: .*holds no sound"),
     ("an array", lambda f: ark_table(f, INT16, write_function="numpy"), "utt a: .*holds no sound"),
     ("a pickle", lambda f: ark_table(f, Witness(f), write_function="pickle"), "utt a: .*no sound"),
@@ -144,11 +109,7 @@ for _name, _make, _message in (
     ("another offset", lambda f: with_entry(f, "{}/w.ark:3"), r"w\.ark:3 holds no sound"),
     ("behind the end", lambda f: with_entry(f, "{}/w.ark:999999"), "w.ark:999999 holds no sound"),
     ("no such ark", lambda f: with_entry(f, "{}/none.ark:2"), "utt a: there is no file .*none.ark"),
-    (
-        "a range",
-        lambda f: with_entry(f, "{}/w.ark:2[0:9]"),
-        "utt a: .* is a range .*use a segments file",
-    ),
+    ("a range", lambda f: with_entry(f, "{}/w.ark:2[0:9]"), "is a range .*use a segments file"),
     ("without an offset", lambda f: with_entry(f, "{}/w.ark"), r"w\.ark cannot be decoded"),
 ):
 
@@ -234,7 +195,6 @@ for _name, _content, _options, _message in (
     ("fairseq's", "7 7 7\n", dict(format="km", names="a\n"), None),
     ("textless-nlp's, not named", "a|7 7 7\n", {}, "begins with 'a.7', as textless-nlp's do"),
     ("fairseq's, not named", "7 7 7\n7 8\n", {}, "only numbers as names.*--format km --names"),
-    ("fairseq's, of other names", "7\n8\n", dict(format="km", names="a\n"), "names 1 utterances"),
     ("a table with commas", "a,7 7 7\n", {}, "begins with 'a,7', as tables with commas do"),
     ("fairseq's, without names", "7\n8\n", dict(format="km"), "--format km and --names belong"),
 ):

@@ -79,15 +79,6 @@ def test_a_pipe_is_not_read(tmp_path):
     assert known(tmp_path / "pipe").sha256 == ""
 
 
-def test_differences_are_named():
-    assert difference({"rate": 15.0}, {"rate": 15.0}) is None
-    assert difference({"rate": 15.0}, {"rate": 10.0}) == "made with rate 15.0, not 10.0"
-    assert difference({}, {"lm": 64 * "a"}) == "made with another lm"
-    assert difference({"extractor": {"layer": 3}}, {"extractor": {"layer": 4}}) == (
-        "made with another extractor"
-    )
-
-
 def test_why_a_result_is_stale(sound, tmp_path):
     record, settings = tmp_path / "record", {"rate": 15.0}
     sources = {"utt": Source(str(sound))}
