@@ -74,20 +74,6 @@ def test_windows_per_batch_changes_nothing(lm, windows_per_batch, monkeypatch):
     torch.testing.assert_close(lm(ids)[0], expected, atol=1e-5, rtol=1e-5)
 
 
-@torch.no_grad()
-def test_scores_agree_with_forward(lm):
-    ids = with_start(lm, sequence(20), sequence(20, seed=1))
-    logits, _ = lm(ids)
-    for length in (1, 5, 9, 21):
-        expected = logits[:, length - 1].log_softmax(-1)
-        scores, states = lm.batch_score(ids[:, :length], [None, None], None)
-        torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
-        assert [state.num_inputs for state in states] == [length, length]
-        score, state = lm.score(ids[1, :length], None, None)
-        torch.testing.assert_close(score, expected[1], atol=1e-5, rtol=1e-5)
-        assert state.num_inputs == length
-
-
 def test_gradients_reach_every_weight():
     lm = tiny.unit_lm(context=CONTEXT).train()
     lm(with_start(lm, sequence(20)))[0].square().mean().backward()
