@@ -131,18 +131,6 @@ def write_shards(folder, order, num_shards=3, arrays=ARRAYS):
         write_shard(folder, shard, ((utt, arrays[utt]) for utt in utts))
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.float32], ids=["units", "units-and-entropies"])
-def test_shards_come_back(tmp_path, dtype):
-    arrays = {utt: a if dtype is np.float32 else a[:, 0].astype(dtype) for utt, a in ARRAYS.items()}
-    write_shards(tmp_path, (1, 2, 3), arrays=arrays)
-    table = merge_shards(tmp_path, 3, arrays)
-    assert set(table) == set(arrays)
-    for utt, entry in table.items():
-        read = kaldi.read_matrix(entry.where)
-        assert read.dtype == dtype and read.shape == entry.shape
-        np.testing.assert_array_equal(read, arrays[utt])
-
-
 def test_an_error_while_redoing_a_shard_leaves_it_unfinished(tmp_path):
     """The old ark must not pass for the result of the new attempt."""
 
@@ -178,36 +166,7 @@ def test_merging_names_what_is_wrong(tmp_path):
         merge_shards(tmp_path / "eval", 1, [])
 
 
-@pytest.mark.parametrize(
-    "suffix, content, message",
-    [
-        (".ark", lambda content: content[:-1], r"units\.2\.ark:\d+ cannot be read"),
-        (".ark", None, r"units\.2\.ark:\d+ cannot be read"),
-        (".scp", lambda content: b"", r"2 utterances are missing"),
-        (".shape", lambda content: b"utt9 3,2\n", r"units\.2\.shape does not fit .*units\.2\.scp"),
-        (".shape", None, r"units\.2\.shape cannot be read"),
-    ],
-)
-def test_damaged_shards_are_named(tmp_path, suffix, content, message):
-    write_shards(tmp_path, (1, 2, 3))
-    path = shard_paths(tmp_path, 2)[0].with_suffix(suffix)
-    path.write_bytes(content(path.read_bytes())) if content else path.unlink()
-    with pytest.raises(ValueError, match=message):
-        merge_shards(tmp_path, 3, ARRAYS)
-
-
 # ESPnet's folders
-
-
-def test_units_table(tmp_path):
-    arrays = {utt: a[:, 0].astype(np.int32) for utt, a in ARRAYS.items()}
-    table = write_shard(tmp_path, 1, arrays.items())
-    dump.write_units_table(tmp_path, table)
-    shapes = kaldi.read_table(tmp_path / "text_shape")
-    assert shapes == {utt: str(len(a)) for utt, a in arrays.items()}
-    for utt, units in dump.read_units(tmp_path / "units.scp"):
-        np.testing.assert_array_equal(units, arrays.pop(utt))
-    assert not arrays
 
 
 def data_folder(folder, utts, **tables):
@@ -277,6 +236,9 @@ def test_sizes_stand_beside_the_table(tmp_path, name):
     assert read_sizes(tmp_path / "wav.scp") is None
     kaldi.write_table(tmp_path / name, {"a": "3", "b": "4.5", "c": "1"})
     assert read_sizes(tmp_path / "wav.scp") == {"a": 3, "b": 4.5}
+    kaldi.write_table(tmp_path / "segments", {"c": "a 0 1"})
+    assert read_sizes(tmp_path / "wav.scp") == {"c": 1}
+    (tmp_path / "segments").unlink()
     for broken in ({"a": "3"}, {"a": "3", "b": "long"}):
         kaldi.write_table(tmp_path / name, broken)
         with pytest.raises(ValueError, match=f"{name} does not fit .*wav.scp"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_entropy.data.pairs import in_script, script_of, select_pairs
+from espnet_entropy.data.pairs import select_pairs
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from espnet_entropy.data.provenance import (
     Journal,
     Provenance,
     Source,
-    difference,
     fingerprint,
     refreshed,
     stale,
