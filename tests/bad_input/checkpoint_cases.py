@@ -3,7 +3,7 @@
 import shutil
 
 import torch
-from table import case, ends_with, written
+from table import case, cases, ends_with, written
 
 from espnet_entropy.bin import bundle
 
@@ -16,37 +16,42 @@ def pack(folder, parts):
 
 
 LAYER = "lm.llama.model.layers.0."
-STATES = {
-    "as it was saved": (lambda s: s, None),
-    "a layer missing": (
+
+
+@cases(
+    "checkpoint: ",
+    ("as it was saved", lambda s: s, None),
+    (
+        "a layer missing",
         lambda s: {n: t for n, t in s.items() if not n.startswith(LAYER)},
         rf"lm\.pth does not fit .*config\.yaml; missing: {LAYER}.* in all\); give a checkpoint",
     ),
-    "names of another model": (
+    (
+        "names of another model",
         lambda s: s | {"decoder.weight": torch.ones(2)},
         r"lm\.pth does not fit .*; unexpected: decoder\.weight; give a checkpoint",
     ),
-    "other shapes": (
+    (
+        "other shapes",
         lambda s: {n: t[:1] for n, t in s.items()},
         r"lm\.pth does not fit .*; other shapes: lm\.\S+ \[1, \d+\] instead of \[14, 16\]",
     ),
-    "module. before all names": (
+    (
+        "module. before all names",
         lambda s: {f"module.{n}": t for n, t in s.items()},
         r"the names in .*lm\.pth begin with 'module\.'.*save it without",
     ),
-    "of nothing": (lambda s: {}, "missing: lm"),
-    "of a training": (
+    ("of nothing", lambda s: {}, "missing: lm"),
+    (
+        "of a training",
         lambda s: {"model": s, "epoch": 3},
         r"lm\.pth is not the state of a model; use the model of an epoch or an averaged model",
     ),
-}
-for _name, (_change, _message) in STATES.items():
-
-    @case(f"checkpoint: {_name}", _message)
-    def _(folder, parts, change=_change):
-        state = torch.load(parts.checkpoint, weights_only=True)
-        torch.save(change(state), folder / "lm.pth")
-        pack(folder, parts)
+)
+def _(folder, parts, change):
+    state = torch.load(parts.checkpoint, weights_only=True)
+    torch.save(change(state), folder / "lm.pth")
+    pack(folder, parts)
 
 
 @case("checkpoint: not there", r"there is no file \S*lm\.pth")

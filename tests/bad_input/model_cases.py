@@ -5,7 +5,7 @@ from argparse import Namespace
 import numpy as np
 import tiny
 import torch
-from table import case, written
+from table import case, cases, written
 
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.shards import read_codebook_hash, write_codebook_hash
@@ -79,27 +79,27 @@ def batch(*changes):
 
 
 LENGTHS = torch.tensor([5, 3])
-BATCHES = {
-    "a unit above K": (batch(((0, 1, 0), 12)), LENGTHS, "12 units; was this dump made with"),
-    "a negative unit": (batch(((0, 1, 0), -1)), LENGTHS, r"\[-1, 1\]"),
-    "half a unit": (batch(((0, 1, 0), 1.5)), LENGTHS, "not integers: was the dump changed"),
-    "NaN": (batch(((0, 1, 1), np.nan)), LENGTHS, "NaN or infinite"),
-    "NaN on the padding": (batch(((1, 4, 1), np.nan)), LENGTHS, None),
-    "units on the padding": (batch(((1, 4, 0), 99)), LENGTHS, None),
-    "half precision": (batch().half(), LENGTHS, "float16.*use float32"),
-    "bfloat16": (batch().bfloat16(), LENGTHS, "bfloat16.*use float32"),
-    "one column": (torch.ones(2, 5, 1), LENGTHS, r"\(2, 5, 1\); expected"),
-    "a length of zero": (batch(), torch.tensor([5, 0]), r"lie in \[0, 5\]"),
-    "a length too few": (batch(), torch.tensor([5]), r"a batch of 2, but its lengths are \(1,\)"),
-    "no utterance": (torch.ones(0, 5, 2), torch.zeros(0, dtype=torch.long), "no utterance"),
-    "one frame": (torch.ones(1, 1, 2), torch.tensor([1]), None),
-}
-for _name, (_batch, _lengths, _message) in BATCHES.items():
 
-    @case(f"model: {_name}", _message)
-    def _(folder, parts, given=_batch, lengths=_lengths):
-        vectors, counts = frontend(parts)(given, lengths)
-        assert vectors.isfinite().all() and (counts >= 1).all()
+
+@cases(
+    "model: ",
+    ("a unit above K", batch(((0, 1, 0), 12)), LENGTHS, "12 units; was this dump made with"),
+    ("a negative unit", batch(((0, 1, 0), -1)), LENGTHS, r"\[-1, 1\]"),
+    ("half a unit", batch(((0, 1, 0), 1.5)), LENGTHS, "not integers: was the dump changed"),
+    ("NaN", batch(((0, 1, 1), np.nan)), LENGTHS, "NaN or infinite"),
+    ("NaN on the padding", batch(((1, 4, 1), np.nan)), LENGTHS, None),
+    ("units on the padding", batch(((1, 4, 0), 99)), LENGTHS, None),
+    ("half precision", batch().half(), LENGTHS, "float16.*use float32"),
+    ("bfloat16", batch().bfloat16(), LENGTHS, "bfloat16.*use float32"),
+    ("one column", torch.ones(2, 5, 1), LENGTHS, r"\(2, 5, 1\); expected"),
+    ("a length of zero", batch(), torch.tensor([5, 0]), r"lie in \[0, 5\]"),
+    ("a length too few", batch(), torch.tensor([5]), r"a batch of 2, but its lengths are \(1,\)"),
+    ("no utterance", torch.ones(0, 5, 2), torch.zeros(0, dtype=torch.long), "no utterance"),
+    ("one frame", torch.ones(1, 1, 2), torch.tensor([1]), None),
+)
+def _(folder, parts, given, lengths):
+    vectors, counts = frontend(parts)(given, lengths)
+    assert vectors.isfinite().all() and (counts >= 1).all()
 
 
 for _threshold, _segments in ((-1e9, 5), (1e9, 1)):

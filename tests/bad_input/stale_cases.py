@@ -3,7 +3,7 @@
 import shutil
 
 import tiny
-from table import case, ends_with, written
+from table import case, cases, ends_with, written
 
 from espnet_entropy.bin import (
     dump,
@@ -62,18 +62,18 @@ def _(folder, parts):
 
 GRIDS = dict(format="textgrid", segmenter="peaks", rate=10)
 
-for _name, _change, _message in (
+
+@cases(
+    "stale: tokenize, ",
     ("TextGrids of another segmenter", dict(segmenter="dp"), "segmenter peaks, not dp; choose"),
     ("TextGrids of another rate", dict(rate=12), "with rate 10.0, not 12.0; choose another"),
     ("TextGrids of another bundle", None, "with another unit_lm.safetensors; choose another"),
-):
-
-    @case(f"stale: tokenize, {_name}", _message)
-    def _(folder, parts, change=_change):
-        given = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=folder / "g") | GRIDS
-        ends_with(tokenize_recordings, **given)
-        change = change or dict(bundle=tiny.another_bundle(parts, folder / "bundle", "unit_lm"))
-        ends_with(tokenize_recordings, **given | change)
+)
+def _(folder, parts, change):
+    given = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=folder / "g") | GRIDS
+    ends_with(tokenize_recordings, **given)
+    change = change or dict(bundle=tiny.another_bundle(parts, folder / "bundle", "unit_lm"))
+    ends_with(tokenize_recordings, **given | change)
 
 
 @case("stale: tokenize, a TextGrid of another recording", "utt-a.TextGrid exists, .*remove it")
@@ -98,16 +98,16 @@ def made_again(module, folder, **options):
     assert one == other
 
 
-for _name, _change in (
+@cases(
+    "shards: dump_units, of ",
     ("another recording", lambda f: shutil.copy(f / "utt-e.wav", f / "utt-a.wav") and None),
     ("fewer recordings", lambda f: written(f / "wav.scp", f"utt-a {f}/utt-a.wav\n") and None),
     ("no record", lambda f: made_from_path(f / "d", 1).unlink()),
-):
-
-    @case(f"shards: dump_units, of {_name}", None)
-    def _(folder, parts, change=_change):
-        given = dict(wav_scp=copied(folder, parts), codebook=parts.codebook)
-        made_again(dump_units, folder, **given, change=lambda: change(folder))
+    message=None,
+)
+def _(folder, parts, change):
+    given = dict(wav_scp=copied(folder, parts), codebook=parts.codebook)
+    made_again(dump_units, folder, **given, change=lambda: change(folder))
 
 
 @case("shards: dump_acoustics, of other settings", None)
