@@ -1,5 +1,8 @@
 """Recordings to units and entropies in one pass: one shard of `dump/raw/SET`."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 
 from espnet_entropy.bin.common import (
@@ -13,6 +16,7 @@ from espnet_entropy.bin.common import (
 from espnet_entropy.bin.dump_units import dump_shard
 from espnet_entropy.bundle.bundle import FILES, identity
 from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
+from espnet_entropy.data.reuse import DumpedBefore
 from espnet_entropy.data.shards import write_codebook_hash, write_unit_lm_hash
 
 
@@ -25,6 +29,11 @@ def get_parser():
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they were moved")
     parser.add_argument("--output", required=True, help="dump/raw/SET")
+    parser.add_argument(
+        "--reuse",
+        help="dump folder of the units1 recipe that made the bundle: its units and entropies of "
+        "the same recordings are copied",
+    )
     add_shard_arguments(parser)
     add_failure_argument(parser)
     return parser
@@ -40,7 +49,16 @@ def main(cmd=None):
         settings = {k: v for k, v in identity(args.bundle).items() if k != FILES[2]}
         write_codebook_hash(args.output, settings[FILES[0]])
         write_unit_lm_hash(args.output, settings[FILES[1]])
-        dump_shard(args, tokenizer, units_and_entropies, settings)
+        dump_shard(args, tokenizer, units_and_entropies, settings, made_before(args, settings))
+
+
+def made_before(args, settings: dict):
+    """A function of the utterances to dump that looks them up in --reuse; None without it."""
+    if not args.reuse:
+        return None
+    unit_settings = {name: value for name, value in settings.items() if name != FILES[1]}
+    name = Path(args.output).name
+    return partial(DumpedBefore, args.reuse, name, unit_settings, settings)
 
 
 def units_and_entropies(tokens: Tokens) -> np.ndarray:

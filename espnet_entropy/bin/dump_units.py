@@ -55,7 +55,7 @@ def units_alone(tokens: Tokens) -> np.ndarray:
     return tokens.units[0].cpu().numpy().astype(np.int32)
 
 
-def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None:
+def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict, made_before=None) -> None:
     """Write one shard, unless it exists with these settings and from these recordings.
 
     Args:
@@ -63,6 +63,8 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None
         tokenizer: makes Tokens from sound.
         to_array: makes the array to write from the Tokens of one utterance.
         settings: settings and models that the arrays depend on.
+        made_before: a function of a set of utterances that gives a `DumpedBefore`, which has some
+            of the arrays already.
     """
     rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
     recordings = read_recordings(args.wav_scp, rows=rows, channel=args.channel)
@@ -71,10 +73,17 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None
         return
     made_from = Provenance(settings)
     stopwatch, frames, failures = Stopwatch(), [], Failures(args.max_failed_utts)
+    known = made_before(set(recordings)) if made_before else None
+    copied = []
 
     def arrays():
         for utt, recording in progress(recordings.items(), f"shard {args.shard}"):
             made_from.note(utt, sources[utt])
+            array = known.array(utt, sources[utt]) if known else None
+            if array is not None:
+                copied.append(utt)
+                yield utt, array
+                continue
             try:
                 wave = torch.from_numpy(recording.samples(tokenizer.sample_rate))
                 array = to_array(tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)])))
@@ -88,6 +97,8 @@ def dump_shard(args, tokenizer: UnitTokenizer, to_array, settings: dict) -> None
 
     write_shard(args.output, args.shard, arrays(), made_from)
     shift = tokenizer.extractor.frame_shift_sec
+    if copied:
+        print(f"shard {args.shard}: {len(copied)} utterances copied from an earlier dump")
     print(stopwatch.summary(f"shard {args.shard}", len(frames), sum(frames), shift))
 
 
