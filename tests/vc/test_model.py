@@ -129,18 +129,8 @@ def test_without_noise_it_is_the_regression_that_a_new_model_gives():
     torch.nn.init.zeros_(model.dit.to_velocity.bias)
     source, prompt, voice = utterance(given, 0), utterance(given, 1), given["speaker"][1]
     mel = model.convert(source, prompt, voice, temperature=0.0)
-    known = model._known(
-        *(
-            part[:1]
-            for part in (
-                given["units"],
-                given["units_lengths"],
-                given["mel"],
-                given["mel_lengths"],
-                given["pitch"],
-            )
-        )
-    )
+    names = ("units", "units_lengths", "mel", "mel_lengths", "pitch")
+    known = model._known(*(given[name][:1] for name in names))
     blurred = model.content(known, voice.unsqueeze(0), torch.ones(1, 10, dtype=torch.bool))[1]
     torch.testing.assert_close(mel, blurred.view(20, 4) * 0.5 - 2.0)
 
