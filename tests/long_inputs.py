@@ -52,7 +52,7 @@ def aggregate(args) -> dict:
         unit_mask=0.08,
         dropout=0.1,
     ).train(args.backward)
-    encoder.threshold_record.zero_()
+    encoder.thresholds.zero_()
     utterance = random_utterance(args)
     yield
     with torch.set_grad_enabled(args.backward):

@@ -13,7 +13,7 @@ from espnet_entropy.data.refused import TRUST, RefusedInput, trusts_pickles
 
 # If a checkpoint has no thresholds, those of the bundle are used. Without a bundle, the encoder
 # then refuses to encode.
-THRESHOLDS = r"frontend\.encoder\.threshold_record"
+THRESHOLDS = r"frontend\.encoder\.threshold_record\.text_and_thresholds"
 
 
 def check_loading(abs_task: ModuleType) -> None:
