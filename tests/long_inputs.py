@@ -48,6 +48,7 @@ def aggregate(args) -> dict:
         args.num_units,
         args.dim,
         SegmenterConfig("uniform", rate_hz=args.rate),
+        aggregator="cale",
         aggregator_conf=conf,
         unit_mask=0.08,
         dropout=0.1,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from espnet_entropy.aggregate import RECOMMENDED_AGGREGATOR
 from espnet_entropy.aggregate.aggregators import AGGREGATORS
 from espnet_entropy.aggregate.threshold_record import (
     ThresholdRecord,
@@ -82,7 +83,7 @@ class SegmentEncoder(nn.Module):
         *,
         rate_range_hz: tuple[float, float] | None = None,
         threshold_nats: float | None = None,
-        aggregator: str = "cale",
+        aggregator: str = RECOMMENDED_AGGREGATOR,
         aggregator_conf: dict | None = None,
         durations: bool = False,
         unit_mask: float = 0.0,

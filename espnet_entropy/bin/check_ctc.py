@@ -12,10 +12,10 @@ import sentencepiece
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin_record import needs_unit_lm
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import read_table, read_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.settings import Settings, of_config
 
 # (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/
 # pytorch_backend/transformer/subsampling.py); what is not in this table is refused.
@@ -106,7 +106,7 @@ def run(args) -> None:
     if max([report_short(frames, labels) for labels in losses]) > args.max_share * len(frames):
         raise ValueError(
             f"that is more than {100 * args.max_share:g} % of the training set; set "
-            "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
+            "frontend_conf.experimental.min_rate, raise the rate, or take larger text units (nbpe)"
         )
 
 
@@ -135,8 +135,9 @@ def encoder_frames(args, config: dict, rate_hz: float | None = None) -> dict[str
             f"{args.asr_config} has no frontend_conf with num_units: it is no model with "
             "frontend: entropy, and its segments cannot be counted"
         )
-    Bundle.open(args.bundle).check_dump(args.dump, needs_unit_lm=needs_unit_lm(**conf))
-    encoder = EntropyFrontend(**{**conf, "bundle": args.bundle}).encoder
+    settings = Settings.resolve(of_config(conf) | dict(bundle=args.bundle))
+    Bundle.open(args.bundle).check_dump(args.dump, needs_unit_lm=settings.reads_entropies)
+    encoder = EntropyFrontend(**settings.conf).encoder
     layer = (config.get("encoder_conf") or {}).get("input_layer", "conv2d")
     keys = None if args.keys is None else read_table(args.keys)
     frames = {}

@@ -8,15 +8,9 @@ from torch import Tensor, nn
 from espnet_entropy.data.float_bytes import from_floats, to_floats
 from espnet_entropy.data.origin import Origin, check_origin
 from espnet_entropy.data.refused import RefusedInput
-from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # Stands for the bytes of an unknown hash in a model's record. NaN would make equal models differ.
 UNKNOWN = -1.0
-
-
-def needs_unit_lm(segmenter: str = "global", min_rate: float | None = None, **_) -> bool:
-    """Whether the segments of a model with this `frontend_conf` depend on the unit LM."""
-    return bool(SEGMENTERS[segmenter].thresholds) or min_rate is not None
 
 
 class OriginRecord(nn.Module):

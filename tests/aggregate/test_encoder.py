@@ -271,23 +271,6 @@ def test_units_out_of_range_are_refused(unit):
         encoder()(torch.tensor([[0, unit]]), torch.zeros(1, 2), torch.tensor([2]))
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        (dict(aggregator="sum"), "aggregator 'sum' is none of"),
-        (dict(unit_mask=1.0), "unit_mask 1.0"),
-        (dict(unit_mask=0.1, mask_span=0), "mask_span 0"),
-        (dict(aggregator_conf={"num_layer": 2}), "'cale' with aggregator_conf .*'num_layer'"),
-        (dict(threshold_nats="1.5"), "threshold is '1.5', but must be a finite number"),
-        (dict(threshold_nats=float("nan")), "threshold is nan"),
-    ],
-    ids=["aggregator", "share", "span", "conf", "string", "nan"],
-)
-def test_bad_settings_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        SegmentEncoder(K, D, SegmenterConfig("dense"), **options)
-
-
 @pytest.mark.parametrize("mask_span", [1, 2, 7, 8])
 @pytest.mark.parametrize("unit_mask", [0.05, 0.2])
 def test_mask_hides_its_share_in_spans(unit_mask, mask_span):

@@ -12,7 +12,7 @@ from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend
 
-CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, output_size=8)
+CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, aggregator="mean", output_size=8)
 
 
 def save_model(folder, parts, **conf):

@@ -278,7 +278,7 @@ def test_batches_that_do_not_fit_are_refused(units, entropies, lengths, message)
 )
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        SegmenterConfig(**settings)
+        SegmenterConfig(**{"segmenter": "global"} | settings)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_bad_settings_are_refused(settings, message):
 )
 def test_settings_have_their_types(settings, message):
     with pytest.raises(ValueError, match=message):
-        SegmenterConfig(**settings)
+        SegmenterConfig(**{"segmenter": "global"} | settings)
 
 
 def test_dp_keeps_its_precision_over_long_unchanged_runs():
