@@ -90,9 +90,9 @@ def run(args) -> None:
 def settings_of(args, decoding: dict) -> dict:
     """Settings and models that the lines depend on."""
     from espnet_entropy.bundle.bundle import identity
-    from espnet_entropy.espnet.trained import read_frontend_conf
+    from espnet_entropy.espnet.trained import read_settings
 
-    bundle = args.bundle or read_frontend_conf(args.model_config)["bundle"]
+    bundle = args.bundle or read_settings(args.model_config).bundle
     files = ("model_config", "model_file", "lm_config", "lm_file")
     hashes = {name: getattr(args, name) and file_hash(getattr(args, name)) for name in files}
     bpemodel = decoding.get("bpemodel") or read_yaml(args.model_config).get("bpemodel")
