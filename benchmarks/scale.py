@@ -66,7 +66,7 @@ def stages() -> dict[str, tuple[float, float]]:
     def recogniser(rate_hz):
         segmenter = SegmenterConfig(segmenter="uniform", rate_hz=rate_hz)
         conf = dict(num_layers=4, num_heads=8)
-        encoder = SegmentEncoder(NUM_UNITS, 512, segmenter, aggregator_conf=conf)
+        encoder = SegmentEncoder(NUM_UNITS, 512, segmenter, aggregator="cale", aggregator_conf=conf)
         layer = torch.nn.TransformerEncoderLayer(512, 8, 2048, batch_first=True)
         body = torch.nn.TransformerEncoder(layer, 12)
         entropies = torch.rand(1, FRAMES)

@@ -11,31 +11,32 @@ from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.units.codebook import Codebook
 
 
-def save_whisper(path: Path) -> Path:
+def whisper(max_source_positions: int = 100):
     """A Whisper of two layers, whose positions end after two seconds."""
     from transformers import WhisperConfig, WhisperModel
 
     torch.manual_seed(0)
+    sizes = dict(layers=2, attention_heads=2, ffn_dim=48)
     config = WhisperConfig(
         d_model=32,
-        encoder_layers=2,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=48,
-        decoder_ffn_dim=48,
-        max_source_positions=100,
+        **{f"{part}_{name}": n for part in ("encoder", "decoder") for name, n in sizes.items()},
+        max_source_positions=max_source_positions,
         vocab_size=16,
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=1,
         decoder_start_token_id=1,
     )
-    WhisperModel(config).save_pretrained(path)
+    return WhisperModel(config).eval()
+
+
+def save_whisper(path: Path) -> Path:
+    """The folder of this Whisper."""
+    whisper().save_pretrained(path)
     return path
 
 
-def save_hubert(path: Path) -> Path:
+def save_hubert(path: Path, do_normalize: bool = False) -> Path:
     """A HuBERT base in small: group norm over time, by which padding would show."""
     from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
@@ -51,7 +52,7 @@ def save_hubert(path: Path) -> Path:
         feat_extract_norm="group",
     )
     HubertModel(config).save_pretrained(path)
-    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(path)
+    Wav2Vec2FeatureExtractor(do_normalize=do_normalize).save_pretrained(path)
     return path
 
 

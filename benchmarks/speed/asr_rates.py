@@ -14,7 +14,7 @@ from espnet_entropy.segment.calibration import Calibration
 
 CONF = (
     Path(__file__).resolve().parents[2]
-    / "egs2/librispeech_100/asr1/conf/train_asr_ebranchformer.yaml"
+    / "egs2/librispeech_100/asr1/conf/tuning/train_asr_ebranchformer.yaml"
 )
 VOCABULARY, TOKENS_PER_SEC, BEAM = 500, 2, 10
 

@@ -10,7 +10,6 @@ set -euo pipefail
 reduced=false
 data_dir=
 model_dir=
-help_message=$(sed -n '2,7s/^# \{0,1\}//p' "$0")
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../TEMPLATE/utils/parse_options.sh
 . "${here}/../TEMPLATE/utils/parse_options.sh"
@@ -41,7 +40,11 @@ echo "== results"
     cd asr1
     # shellcheck source=asr1/path.sh
     . ./path.sh
-    python local/summary.py --model "exp${part}/asr_${tag}" --dump "dump${part}/raw/test_en"
+    # Measured: 62 % with --reduced true, 29 % without.
+    most_cer=75
+    if [ "${reduced}" = false ]; then most_cer=40; fi
+    python local/summary.py --model "exp${part}/asr_${tag}" --dump "dump${part}/raw/test_en" \
+        --most_cer "${most_cer}"
     if [ "${reduced}" = false ]; then
         python local/write_demo.py --model "exp/asr_${tag}" --sets dev_en test_en \
             --logs "${logs}/units1.txt" "${logs}/asr1.txt" --command "egs2/core_sounds/demo.sh"

@@ -4,14 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 systems="dp15 uniform15 fixed15 global15 relative15 bpe15 dp15+mean dp15+max peaks15 onchange15 dedup dense \
 uniform15+mean dp15+lead1+mean dp15+mean+durations dense+mean dp7+mean uniform7+mean"
 seeds="0 1 2"
 parallel=2
 report_only=false       # true: no training, what has run so far
 output=RESULTS.md
-help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--report_only ${report_only}] [--output ${output}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 command_line=./run_claims.sh
 for word in "$@"; do
     if [[ "${word}" == *" "* ]]; then word="\"${word}\""; fi

@@ -46,7 +46,7 @@ def main(args) -> None:
     if max([report_short(frames, labels) for labels in losses]) > args.max_share * len(frames):
         raise ValueError(
             f"that is more than {100 * args.max_share:g} % of the training set; set "
-            "frontend_conf.min_rate, raise the rate, or take larger text units (nbpe)"
+            "frontend_conf.experimental.min_rate, raise the rate, or take larger text units (nbpe)"
         )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.kaldi import read_yaml
+from espnet_entropy.espnet.settings import Settings
+from espnet_entropy.espnet.trained import read_settings
 from espnet_entropy.evaluate.outcome import (
     decoding_seconds,
     load_score,
@@ -71,12 +73,16 @@ class System:
         return read_yaml(next(iter(self.models.values())) / "config.yaml")
 
     @property
+    def settings(self) -> Settings:
+        return read_settings(next(iter(self.models.values())) / "config.yaml")
+
+    @property
     def segmenter(self) -> str:
-        return self.config["frontend_conf"].get("segmenter", "global")
+        return self.settings.segmenter
 
     @property
     def aggregator(self) -> str:
-        return self.config["frontend_conf"].get("aggregator", "cale")
+        return self.settings.aggregator
 
     def scores(self, metric: Metric, set_name: str, seeds=None) -> list[float]:
         """One score per seed."""
@@ -138,7 +144,7 @@ def of_rate(system: System, rate_hz: float) -> bool:
     """Whether a system was trained for this rate, or its segmenter has no rate to choose."""
     if not SEGMENTERS[system.segmenter].has_rate:
         return True
-    return system.config["frontend_conf"].get("rate") == rate_hz
+    return system.settings.rate == rate_hz
 
 
 def by_entropy(system: System, rate_hz: float) -> bool:

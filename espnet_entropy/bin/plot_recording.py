@@ -8,14 +8,17 @@ from espnet_entropy.bin.common import (
     make_parser,
     usable_device,
 )
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 
 
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they have moved")
-    parser.add_argument("--segmenter", default="dp", help="global relative combined peaks dp ...")
     parser.add_argument("--on_change", type=str2bool, default=False, help="true or false")
+    parser.add_argument(
+        "--segmenter", default=RECOMMENDED_SEGMENTER, help="global relative combined peaks dp ..."
+    )
     parser.add_argument("--rate", type=float, default=15.0, help="segments a second to aim at")
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--output", required=True, help="PNG to write")

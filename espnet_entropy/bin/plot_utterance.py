@@ -9,6 +9,7 @@ from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import Interval, read_ctm
 from espnet_entropy.report.plot import plot_segmentation
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.segment.calibration import Calibration
 
@@ -23,8 +24,8 @@ def get_parser():
     )
     parser.add_argument("--utt", help="utterance id; the one nearest to 4 s if not given")
     parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
-    parser.add_argument("--segmenter", default="global")
     parser.add_argument("--on_change", type=str2bool, default=False, help="true or false")
+    parser.add_argument("--segmenter", default=RECOMMENDED_SEGMENTER)
     parser.add_argument("--rate", type=float, default=15.0, help="Hz")
     parser.add_argument(
         "--ctm", help="words to write above it: lines `utt channel start duration word`, seconds"

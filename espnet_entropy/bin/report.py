@@ -109,7 +109,7 @@ def units_report(args) -> tuple[str, str, list]:
 
 def model_report(args) -> tuple[str, str, list]:
     """Title, lead and sections of a recogniser's or translator's page."""
-    from espnet_entropy.espnet.trained import read_frontend_conf
+    from espnet_entropy.espnet.trained import read_settings
     from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
     from espnet_entropy.report import page
     from espnet_entropy.report.page import Section
@@ -128,14 +128,14 @@ def model_report(args) -> tuple[str, str, list]:
     scores = load_scores(decoded)
     encoder, bundle, setting = None, None, "not trained"
     if (model / "config.yaml").is_file():
-        conf = read_frontend_conf(model / "config.yaml")
-        bundle = Path(conf["bundle"]) if conf.get("bundle") else None
-        aimed = args.rate or conf.get("rate")
-        setting = conf.get("segmenter", "global") + (" on changes" if conf.get("on_change") else "")
-        setting += f" {conf['lead']} frames ahead" if conf.get("lead") else ""
+        settings = read_settings(model / "config.yaml")
+        bundle = Path(settings.bundle) if settings.bundle else None
+        aimed, rare = args.rate or settings.rate, settings.experimental
+        setting = settings.segmenter + (" on changes" if settings.on_change else "")
+        setting += f" {rare.lead} frames ahead" if rare.lead else ""
         setting += f", {aimed:g} Hz aimed at" if aimed else ""
-        setting += f", {conf.get('aggregator', 'cale')}"
-        setting += " and durations" if conf.get("durations") else ""
+        setting += f", {settings.aggregator}"
+        setting += " and durations" if rare.durations else ""
     if (model / args.model_file).is_file():
         encoder, rates_hz = _rates(args, model, dump)
     else:

@@ -9,6 +9,7 @@ from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.evaluate.metrics import segment_rate
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 from espnet_entropy.segment.boundaries import (
     ON_CHANGE,
     SegmenterConfig,
@@ -24,7 +25,9 @@ def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", nargs="+", required=True, help="dump/raw/SET folders")
     parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
-    parser.add_argument("--segmenter", nargs="+", default=["global"], help="e.g. global peaks")
+    parser.add_argument(
+        "--segmenter", nargs="+", default=[RECOMMENDED_SEGMENTER], help="e.g. global peaks"
+    )
     parser.add_argument("--on_change", choices=("true", "false"), default="false")
     parser.add_argument("--rates", nargs="+", type=float, default=[24.0, 15.0, 7.0], help="Hz")
     parser.add_argument("--output", required=True, help="folder to write")

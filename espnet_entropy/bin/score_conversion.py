@@ -63,7 +63,7 @@ def run(args) -> None:
     if absent:
         raise ValueError(
             f"{folder} lacks {len(absent)} of {len(pairs)} files ({absent[0]}.wav, ...); convert "
-            "them first (stage 5)"
+            "them first (stage 8)"
         )
     whisper = whisper_judge(args.judge) if args.judge else None
     judges = (whisper, sphinx_judge())

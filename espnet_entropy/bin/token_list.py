@@ -18,6 +18,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--text", type=Path, required=True, help="training text, `id text` lines")
     parser.add_argument("--token_type", choices=("bpe", "char"), default="bpe")
     parser.add_argument("--vocab_size", type=int, default=120, help="BPE pieces, <unk> included")
+    parser.add_argument(
+        "--bpemode", choices=("unigram", "bpe"), default="bpe", help="model type of sentencepiece"
+    )
+    parser.add_argument(
+        "--non_linguistic_symbols", type=Path, help="list of symbols that are tokens, one per line"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     return parser
 
@@ -28,10 +34,15 @@ def main(args) -> None:
     sentences = [text for text in read_text(args.text).values() if text]
     if not sentences:
         raise ValueError(f"{args.text}: no utterance has text")
+    symbols = []
+    if args.non_linguistic_symbols:
+        symbols = args.non_linguistic_symbols.read_text(encoding="utf-8").split()
     if args.token_type == "bpe":
-        tokens = learn_bpe(sentences, args.vocab_size, args.output / "bpe.model")
+        tokens = learn_bpe(
+            sentences, args.vocab_size, args.bpemode, symbols, args.output / "bpe.model"
+        )
     else:
-        tokens = characters(sentences)
+        tokens = characters(sentences, symbols)
     # Last and in one step: with this file the list is complete.
     lines = [BLANK, UNKNOWN, *tokens, SOS_EOS]
     with atomic_text(args.output / "tokens.txt") as file:

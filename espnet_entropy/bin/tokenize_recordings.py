@@ -21,6 +21,7 @@ from espnet_entropy.bin.common import (
 )
 from espnet_entropy.data.recordings import named_recordings
 from espnet_entropy.data.running import Failures, Stopwatch
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 
 FORMATS = ("text", "json", "textgrid", "ark")
 
@@ -29,7 +30,9 @@ def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they have moved")
-    parser.add_argument("--segmenter", default="dp", help="global relative combined peaks dp ...")
+    parser.add_argument(
+        "--segmenter", default=RECOMMENDED_SEGMENTER, help="global relative combined peaks dp ..."
+    )
     parser.add_argument("--on_change", choices=("true", "false"), default="false")
     parser.add_argument("--rate", type=float, default=15.0, help="segments a second to aim at")
     parser.add_argument(

@@ -141,15 +141,8 @@ def pack_bundle(
     centroids = Codebook.load(Path(codebook) / FILES[0])
     lm = load_trained_lm(unit_lm)
     grids = Calibration.load(calibration)
-    for what, count in (
-        ("file of centroids", centroids.num_units),
-        ("unit LM", lm.num_units),
-    ):
-        if count != config["num_units"]:
-            raise ValueError(
-                f"the codebook has {config['num_units']} units, the {what} {count}; "
-                "they were made by different runs: repeat the later stages"
-            )
+    _check_num_units(config, "file of centroids", centroids.num_units)
+    _check_num_units(config, "unit LM", lm.num_units)
     _check_calibration(grids, config, calibration, codebook)
     origin = Origin(file_hash(Path(codebook) / FILES[0]), unit_lm_hash(lm))
     grids.check_origin(calibration, origin, "the one to pack")
@@ -226,13 +219,17 @@ def unpack_bundle(bundle: Path | str, output: Path | str) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_calibration(grids: Calibration, config: dict, name, codebook) -> None:
-    """Raise ValueError unless thresholds and codebook are of the same units."""
-    if grids.num_units != config["num_units"]:
+def _check_num_units(config: dict, what: str, count: int) -> None:
+    if count != config["num_units"]:
         raise ValueError(
-            f"the codebook has {config['num_units']} units, the calibration {grids.num_units}; "
+            f"the codebook has {config['num_units']} units, the {what} {count}; "
             "they were made by different runs: repeat the later stages"
         )
+
+
+def _check_calibration(grids: Calibration, config: dict, name, codebook) -> None:
+    """Raise ValueError unless thresholds and codebook are of the same units."""
+    _check_num_units(config, "calibration", grids.num_units)
     frame_rate_hz = 1.0 / config["frame_shift_sec"]
     if abs(grids.frame_rate_hz - frame_rate_hz) > 1e-6:
         raise ValueError(
@@ -272,29 +269,24 @@ def _check_replaceable(output: Path) -> None:
     """Raise ValueError unless `output` is absent, empty, or a bundle and nothing else."""
     if output.name in ("", ".."):
         raise ValueError(f"the bundle is to replace the folder {output} as a whole; name a new one")
-    if not output.exists() and not output.is_symlink():
-        return
     if output.is_symlink():
         raise ValueError(
             f"{output} is a link to {output.resolve()}, not a folder; remove it or name another "
             "folder for the bundle"
         )
+    if not output.exists():
+        return
     if not output.is_dir():
         raise ValueError(f"{output} is not a folder; remove it or name another one for the bundle")
     names = {path.name for path in output.iterdir()}
     other = sorted(names - {"config.yaml", *FILES})
-    if names and not other and _is_bundle(output):
-        return
-    if names:
-        raise ValueError(
-            f"{output} is no bundle, or holds more than one ({(other or sorted(names))[0]}); "
-            "remove it or name another folder for the bundle"
-        )
-
-
-def _is_bundle(folder: Path) -> bool:
     try:
-        Bundle.open(folder)
+        if names and not other:
+            Bundle.open(output)
     except ValueError:
-        return False
-    return True
+        other = sorted(names)
+    if other:
+        raise ValueError(
+            f"{output} is no bundle, or holds more than one ({other[0]}); remove it or name "
+            "another folder for the bundle"
+        )

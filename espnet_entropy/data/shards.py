@@ -115,6 +115,8 @@ def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
             raise ValueError(f"{path} is truncated; run the stage that writes this shard again")
     places, shapes = read_table(scp), read_table(scp.with_suffix(".shape"))
     try:
+        if len(shapes) != len(places):
+            raise ValueError(f"{len(shapes)} shapes of {len(places)} arrays")
         table = {
             utt: Entry(where, tuple(int(size) for size in shapes[utt].split(",")))
             for utt, where in places.items()

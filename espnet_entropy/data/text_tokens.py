@@ -6,14 +6,24 @@ from collections import Counter
 from pathlib import Path
 
 import sentencepiece
+from espnet2.text.char_tokenizer import CharTokenizer
 
 from espnet_entropy.data.kaldi import write_bytes
 
 BLANK, UNKNOWN, SOS_EOS, SPACE = "<blank>", "<unk>", "<sos/eos>", "<space>"
 
 
-def learn_bpe(sentences: list[str], vocab_size: int, output: Path) -> list[str]:
-    """Learn a BPE model, write it to `output`, return its pieces.
+def learn_bpe(
+    sentences: list[str], vocab_size: int, mode: str, symbols: list[str], output: Path
+) -> list[str]:
+    """Learn a sentencepiece model, write it to `output`, return its pieces.
+
+    Args:
+        sentences: texts without line breaks.
+        vocab_size: number of pieces, <unk> included.
+        mode: unigram or bpe.
+        symbols: each of these is a piece of its own.
+        output: file of the model.
 
     Raises:
         ValueError: if the text does not carry `vocab_size` pieces, with what it does carry.
@@ -24,7 +34,8 @@ def learn_bpe(sentences: list[str], vocab_size: int, output: Path) -> list[str]:
             sentence_iterator=iter(sentences),
             model_writer=content,
             vocab_size=vocab_size,
-            model_type="bpe",
+            model_type=mode,
+            user_defined_symbols=symbols,
             character_coverage=1.0,
             # Start and end belong to the recogniser, not to the pieces.
             bos_id=-1,
@@ -48,8 +59,8 @@ def learn_bpe(sentences: list[str], vocab_size: int, output: Path) -> list[str]:
     return [p for p in pieces if p != UNKNOWN]
 
 
-def characters(sentences: list[str]) -> list[str]:
-    """All characters, frequent ones first, the blank as `<space>`."""
-    counts = Counter("".join(sentences))
-    ordered = sorted(counts, key=lambda c: (-counts[c], c))
-    return [SPACE if c == " " else c for c in ordered]
+def characters(sentences: list[str], symbols: list[str]) -> list[str]:
+    """All characters, frequent ones first, the blank as `<space>`; a symbol is one character."""
+    tokenizer = CharTokenizer(non_linguistic_symbols=symbols, space_symbol=SPACE)
+    counts = Counter(token for sentence in sentences for token in tokenizer.text2tokens(sentence))
+    return sorted(counts, key=lambda c: (-counts[c], " " if c == SPACE else c))

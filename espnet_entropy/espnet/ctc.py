@@ -12,10 +12,10 @@ from pathlib import Path
 import sentencepiece
 
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin_record import needs_unit_lm
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.settings import Settings, of_config
 
 # (kernel, stride) along time of the convolutions in ESPnet's input layers (espnet/nets/
 # pytorch_backend/transformer/subsampling.py); what is not in this table is refused.
@@ -129,8 +129,9 @@ def encoder_frames(
             f"{name} has no frontend_conf with num_units: it is no model with "
             "frontend: entropy, and its segments cannot be counted"
         )
-    Bundle.open(bundle).check_dump(dump, needs_unit_lm=needs_unit_lm(**conf))
-    encoder = EntropyFrontend(**{**conf, "bundle": bundle}).encoder
+    settings = Settings.resolve(of_config(conf) | dict(bundle=bundle))
+    Bundle.open(bundle).check_dump(dump, needs_unit_lm=settings.reads_entropies)
+    encoder = EntropyFrontend(**settings.conf).encoder
     layer = (config.get("encoder_conf") or {}).get("input_layer", "conv2d")
     frames = {}
     for utts, *batch in padded_batches(dump, keys):

@@ -10,6 +10,8 @@ class RefusedFrontend(AbsFrontend):
     lengths count in. In a dump, a row of zeros is unit 0 with entropy 0: a sound nobody made.
     """
 
+    default_segmenter = earlier_segmenter = None
+
     def __new__(cls, **conf):
         """Raise ValueError."""
         raise ValueError(

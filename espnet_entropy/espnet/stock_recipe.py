@@ -10,9 +10,9 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str_or_none
 
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin_record import needs_unit_lm
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, read_yaml
+from espnet_entropy.espnet.settings import Settings
 
 LAUNCHER = "espnet_entropy.run"
 SETTINGS = ("spk2utt", "feats_type", "audio_format")  # files that are no tables of utterances
@@ -149,7 +149,7 @@ def rate_problems(call: Call, model: dict) -> Iterator[str]:
         return
     bundle = Bundle.open(conf["bundle"])
     rate = bundle.frame_rate_hz
-    if conf.get("num_units") != bundle.num_units:
+    if conf.get("num_units") not in (None, bundle.num_units):
         yield (
             f"{call.config}: num_units is {conf.get('num_units')}, but {bundle.folder} has "
             f"{bundle.num_units}; write num_units: {bundle.num_units}"
@@ -181,10 +181,10 @@ def dump_problems(call: Call, model: dict) -> Iterator[str]:
         sets += [f"org/{name}" for name in trained]
         if not (raw / "lm_train.txt").is_file():
             yield f"{raw}/lm_train.txt is missing; {way_to_make(raw)}"
-    conf = model["frontend_conf"]
+    settings = Settings.resolve(model["frontend_conf"])
     for name in sets:
-        yield from set_problems(raw / name, [*TABLES, *texts], raw, conf.get("num_units"))
-        yield from bundle_problems(raw / name, conf)
+        yield from set_problems(raw / name, [*TABLES, *texts], raw, settings.num_units)
+        yield from bundle_problems(raw / name, settings)
 
 
 def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -> Iterator[str]:
@@ -210,12 +210,13 @@ def set_problems(folder: Path, needed: list, raw: Path, num_units: int | None) -
     yield from unit_problems(folder, keys[:READ_UTTERANCES], num_units)
 
 
-def bundle_problems(folder: Path, conf: dict) -> Iterator[str]:
+def bundle_problems(folder: Path, settings: Settings) -> Iterator[str]:
     """Yield a problem if a dump was made with another codebook or unit LM than the model."""
-    if conf.get("bundle") is None:
+    if settings.bundle is None:
         return
     try:
-        Bundle.open(conf["bundle"]).check_dump(folder, needs_unit_lm=needs_unit_lm(**conf))
+        bundle = Bundle.open(settings.bundle)
+        bundle.check_dump(folder, needs_unit_lm=settings.reads_entropies)
     except ValueError as error:
         yield str(error)
 

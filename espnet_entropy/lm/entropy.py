@@ -1,4 +1,4 @@
-"""How surprising each unit is going to be: the entropy of the unit LM's prediction."""
+"""Predictive entropy: the uncertainty of the unit LM about the next unit."""
 
 import torch
 from torch import Tensor

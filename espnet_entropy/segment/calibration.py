@@ -183,7 +183,7 @@ def calibrate(
     Raises:
         ValueError: frame_rate_hz or gap_cost is out of range.
     """
-    anything = SegmenterConfig(frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
+    anything = SegmenterConfig("global", frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
     seconds = sum(int(lengths.sum()) for *_, lengths in batches) / frame_rate_hz
     grids = {}
     for segmenter, on_change in methods:

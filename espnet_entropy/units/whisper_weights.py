@@ -33,54 +33,50 @@ class WhisperWeights:
     tensors: dict[str, Tensor]
 
 
-_BLOCK_PARTS = ("attn_norm", "out", "ffn_norm", "fc1", "fc2")
-
-
 @dataclass(frozen=True)
 class _Names:
     """How one checkpoint format names the parts of the encoder (without its prefix)."""
 
-    separator: str
-    norm: tuple[str, str]
     positions: str
     final_norm: str
     block: str
     qkv: tuple[str, ...]
-    blocks: tuple[str, str, str, str, str]  # in the order of _BLOCK_PARTS
+    parts: dict[str, str]  # our name of a part of a block -> its name
 
 
 _OPENAI = _Names(
-    separator=".",
-    norm=("weight", "bias"),
     positions="positional_embedding",
     final_norm="ln_post",
-    block="blocks.{}",
+    block="blocks.{}.",
     qkv=("attn.query", "attn.key", "attn.value"),
-    blocks=("attn_ln", "attn.out", "mlp_ln", "mlp.0", "mlp.2"),
+    parts=dict(attn_norm="attn_ln", out="attn.out", ffn_norm="mlp_ln", fc1="mlp.0", fc2="mlp.2"),
 )
 _HUGGING_FACE = _Names(
-    separator=".",
-    norm=("weight", "bias"),
     positions="embed_positions.weight",
     final_norm="layer_norm",
-    block="layers.{}",
+    block="layers.{}.",
     qkv=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    blocks=("self_attn_layer_norm", "self_attn.out_proj", "final_layer_norm", "fc1", "fc2"),
+    parts=dict(
+        attn_norm="self_attn_layer_norm",
+        out="self_attn.out_proj",
+        ffn_norm="final_layer_norm",
+        fc1="fc1",
+        fc2="fc2",
+    ),
 )
+# With `.` in the place of `/`, and `weight` and `bias` in those of a norm's `gamma` and `beta`.
 _CTRANSLATE2 = _Names(
-    separator="/",
-    norm=("gamma", "beta"),
-    positions="position_encodings/encodings",
+    positions="position_encodings.encodings",
     final_norm="layer_norm",
-    block="layer_{}",
+    block="layer_{}.",
     # Already stacked by the converter; the 1/sqrt(head size) is not folded in.
-    qkv=("self_attention/linear_0",),
-    blocks=(
-        "self_attention/layer_norm",
-        "self_attention/linear_1",
-        "ffn/layer_norm",
-        "ffn/linear_0",
-        "ffn/linear_1",
+    qkv=("self_attention.linear_0",),
+    parts=dict(
+        attn_norm="self_attention.layer_norm",
+        out="self_attention.linear_1",
+        ffn_norm="ffn.layer_norm",
+        fc1="ffn.linear_0",
+        fc2="ffn.linear_1",
     ),
 )
 
@@ -96,9 +92,8 @@ class _Checkpoint:
 
     @property
     def num_layers(self) -> int:
-        start = self.names.block + self.names.separator
         count = 0
-        while any(key.startswith(start.format(count)) for key in self.keys):
+        while any(key.startswith(self.names.block.format(count)) for key in self.keys):
             count += 1
         return count
 
@@ -141,35 +136,24 @@ def load_whisper_encoder(path: str | Path, *, layer: int) -> WhisperWeights:
 
 
 def _rename(checkpoint: _Checkpoint, layer: int) -> dict[str, Tensor]:
-    names, get, join = checkpoint.names, checkpoint.get, checkpoint.names.separator.join
-    norm_weight, norm_bias = names.norm
+    names, get = checkpoint.names, checkpoint.get
+    parts = {"conv1": "conv1", "conv2": "conv2"}
+    if layer == checkpoint.num_layers:
+        parts["final_norm"] = names.final_norm
     tensors = {"positions": get(names.positions)}
-    for part in ("conv1", "conv2"):
-        for kind in ("weight", "bias"):
-            tensors[f"{part}.{kind}"] = get(join([part, kind]))
     for i in range(layer):
         block = names.block.format(i)
-        weight = torch.cat([get(join([block, part, "weight"])) for part in names.qkv])
-        tensors[f"blocks.{i}.qkv.weight"] = weight
-        tensors[f"blocks.{i}.qkv.bias"] = _qkv_bias(checkpoint, block, weight)
-        for ours, theirs in zip(_BLOCK_PARTS, names.blocks, strict=True):
-            kinds = names.norm if ours.endswith("norm") else ("weight", "bias")
-            for kind, their_kind in zip(("weight", "bias"), kinds, strict=True):
-                tensors[f"blocks.{i}.{ours}.{kind}"] = get(join([block, theirs, their_kind]))
-    if layer == checkpoint.num_layers:
-        tensors["final_norm.weight"] = get(join([names.final_norm, norm_weight]))
-        tensors["final_norm.bias"] = get(join([names.final_norm, norm_bias]))
+        parts |= {f"blocks.{i}.{ours}": block + theirs for ours, theirs in names.parts.items()}
+        qkv = [block + part for part in names.qkv]
+        tensors[f"blocks.{i}.qkv.weight"] = torch.cat([get(f"{part}.weight") for part in qkv])
+        biases = [get(f"{part}.bias") for part in qkv[::2]]
+        if len(biases) == 2:  # Whisper's keys have none, which is a zero here
+            biases.insert(1, torch.zeros_like(biases[0]))
+        tensors[f"blocks.{i}.qkv.bias"] = torch.cat(biases)
+    for ours, theirs in parts.items():
+        for kind in ("weight", "bias"):
+            tensors[f"{ours}.{kind}"] = get(f"{theirs}.{kind}")
     return tensors
-
-
-def _qkv_bias(checkpoint: _Checkpoint, block: str, weight: Tensor) -> Tensor:
-    """Stack the biases (3D,); Whisper's keys have none, which is a zero here."""
-    join, qkv = checkpoint.names.separator.join, checkpoint.names.qkv
-    keys = [join([block, part, "bias"]) for part in qkv]
-    if len(qkv) == 1:
-        return checkpoint.get(keys[0])
-    query, value = checkpoint.get(keys[0]), checkpoint.get(keys[2])
-    return torch.cat([query, torch.zeros_like(query), value])
 
 
 def _open_openai(path: Path) -> _Checkpoint:
@@ -255,13 +239,8 @@ def _strip_prefix(state: dict, prefix: str) -> dict:
 
 
 # The order is that of the enum DataType in CTranslate2's include/ctranslate2/types.h.
-_CTRANSLATE2_DTYPES = (
-    torch.float32,
-    torch.int8,
-    torch.int16,
-    torch.int32,
-    torch.float16,
-    torch.bfloat16,
+_CTRANSLATE2_DTYPES = tuple(
+    getattr(torch, name) for name in "float32 int8 int16 int32 float16 bfloat16".split()
 )
 
 
@@ -284,22 +263,26 @@ def _open_ctranslate2(path: Path) -> _Checkpoint:
         raise ValueError(
             f"{path}: not a CTranslate2 model, or cut short at {len(content)} bytes ({error})"
         ) from error
-    variables = _strip_prefix(variables, "encoder/")
+    dotted = {}
+    for name, variable in _strip_prefix(variables, "encoder/").items():
+        kinds = {"gamma": "weight", "beta": "bias"}
+        *parts, kind = name.split("/")
+        dotted[".".join([*parts, kinds.get(kind, kind)])] = variable
 
     def get(name: str) -> Tensor:
-        variable = variables[name]
+        variable = dotted[name]
         if not variable.dtype.is_floating_point and variable.shape:
             raise ValueError(
-                f"{path}: encoder/{name} is {variable.dtype}, but quantized weights give other "
-                "units; convert again: ct2-transformers-converter --model openai/whisper-NAME "
-                "--output_dir DIR --quantization float16"
+                f"{path}: {name} of the encoder is {variable.dtype}, but quantized weights give "
+                "other units; convert again: ct2-transformers-converter "
+                "--model openai/whisper-NAME --output_dir DIR --quantization float16"
             )
         data = bytearray(content[variable.start : variable.start + variable.num_bytes])
         return torch.frombuffer(data, dtype=variable.dtype).reshape(variable.shape)
 
-    if "num_heads" not in variables:
+    if "num_heads" not in dotted:
         raise ValueError(f"{path}: encoder/num_heads is missing; convert with CTranslate2 >= 3.0")
-    return _Checkpoint(_CTRANSLATE2, int(get("num_heads")), frozenset(variables), get)
+    return _Checkpoint(_CTRANSLATE2, int(get("num_heads")), frozenset(dotted), get)
 
 
 def _ctranslate2_variables(content: mmap.mmap, path: Path) -> dict[str, _Variable]:

@@ -299,7 +299,7 @@ class ConversionModel(AbsESPnetModel):
         if self.mel_mean.isnan().any():
             raise ValueError(
                 "no statistics of the spectrogram and no checkpoint loaded; give "
-                "model_conf.mel_stats (stage 4)"
+                "model_conf.mel_stats (stage 6)"
             )
         normed = (mel - self.mel_mean) / self.mel_scale
         return normed.unflatten(1, (-1, self.frames_per_unit)).flatten(2)

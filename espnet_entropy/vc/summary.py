@@ -60,7 +60,7 @@ def read_scores(path: Path | str) -> dict[str, dict[str, str]]:
         with open(path, encoding="utf-8", newline="") as file:
             return {row["name"]: row for row in csv.DictReader(file, delimiter="\t")}
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error}; score it first (stage 6)") from error
+        raise ValueError(f"{path} cannot be read: {error}; score it first (stage 9)") from error
 
 
 def summarize(folder: Path | str, system: str, pairs: Sequence[Pair]) -> Summary:
@@ -77,7 +77,7 @@ def summarize(folder: Path | str, system: str, pairs: Sequence[Pair]) -> Summary
     scores = read_scores(Path(folder) / "scores.tsv")
     absent = [pair.name for pair in pairs if pair.name not in scores]
     if absent:
-        raise ValueError(f"{folder}/scores.tsv lacks {absent[0]}; score it again (stage 6)")
+        raise ValueError(f"{folder}/scores.tsv lacks {absent[0]}; score it again (stage 9)")
     rows = [scores[pair.name] for pair in pairs]
     numbers = {
         name: np.array([float(row[name]) for row in rows])

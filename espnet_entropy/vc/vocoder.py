@@ -82,7 +82,7 @@ def find_checkpoint(path: Path) -> Path:
         found.sort(key=lambda file: int(STEPS.fullmatch(file.name)[1]))
         if not found:
             raise ValueError(
-                f"{path} holds no checkpoint-*steps.pkl; train a vocoder there (stage 3), name "
+                f"{path} holds no checkpoint-*steps.pkl; train a vocoder there (stage 5), name "
                 "another one, or leave it out for Griffin-Lim"
             )
         path = found[-1]

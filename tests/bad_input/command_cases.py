@@ -1,13 +1,12 @@
 """The other commands: calibrate, bundle, learn_codebook, dump, tokenize_recordings, transcribe."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 import soundfile
 import tiny
-from table import case, ends_with, written
+from table import case, cases, ends_with, written
 
 from espnet_entropy.bin import (
     bundle,
@@ -27,75 +26,74 @@ from espnet_entropy.data.shards import write_shard
 
 # calibrate
 
-for _name, _options, _message in (
+
+@cases(
+    "calibrate: ",
     ("K below the dump's", dict(num_units=5), r"unit ids lie in \[0, 11\].*5 units"),
-    ("K of zero", dict(num_units=0), "0 units"),
     ("a frame rate of zero", dict(frame_rate=0), "--frame_rate is 0, but must be positive"),
     ("a frame rate that is none", dict(frame_rate="nan"), "--frame_rate is nan"),
-    ("an endless frame rate", dict(frame_rate="inf"), "--frame_rate is inf"),
     ("a gap cost that is none", dict(gap_cost="nan"), "gap_cost is nan"),
     ("no dump", dict(dump="none"), r"none/wav\.scp cannot be read"),
-):
-
-    @case(f"calibrate: {_name}", _message)
-    def _(folder, parts, options=_options):
-        given = dict(dump=parts.dump, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
-        try:
-            ends_with(calibrate, **given | options)
-        finally:
-            assert not (folder / "c.yaml").exists()
+)
+def _(folder, parts, options):
+    given = dict(dump=parts.dump, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
+    try:
+        ends_with(calibrate, **given | options)
+    finally:
+        assert not (folder / "c.yaml").exists()
 
 
-for _name, _matrix in (
+@cases(
+    "calibrate: ",
     ("one frame", np.array([[1, 0.5]], np.float32)),
     ("all entropies the same", np.ones((40, 2), np.float32)),
-):
-
-    @case(f"calibrate: {_name}", None)
-    def _(folder, parts, matrix=_matrix):
-        entries = write_shard(folder, 1, [("utt", matrix)])
-        kaldi.write_table(folder / "wav.scp", {"utt": entries["utt"].where})
-        ends_with(calibrate, dump=folder, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
-        assert kaldi.read_yaml(folder / "c.yaml")
+    message=None,
+)
+def _(folder, parts, matrix):
+    entries = write_shard(folder, 1, [("utt", matrix)])
+    kaldi.write_table(folder / "wav.scp", {"utt": entries["utt"].where})
+    ends_with(calibrate, dump=folder, num_units=tiny.NUM_UNITS, output=folder / "c.yaml")
+    assert kaldi.read_yaml(folder / "c.yaml")
 
 
 # convert_kmeans import
 
-for _name, _centroids, _message in (
+
+@cases(
+    "convert_kmeans: ",
     ("a .npy of floats", np.zeros((3, 5)), None),
     ("a .npy of integers", np.zeros((3, 5), int), r"km.npy holds int64 \(3, 5\)"),
     ("a .npy of NaN", np.full((3, 5), np.nan), "km.npy holds .*finite floats"),
     ("a .npy of objects", np.array([[None]]), "km.npy holds no centroids"),
-):
-
-    @case(f"convert_kmeans: {_name}", _message)
-    def _(folder, parts, centroids=_centroids):
-        np.save(folder / "km.npy", centroids, allow_pickle=True)
-        conf = "{num_mel: 20, num_ceps: 5, deltas: false}"
-        options = dict(kmeans=folder / "km.npy", extractor="mfcc", extractor_conf=conf)
-        ends_with(convert_kmeans, "import", output=folder / "codebook", **options)
+)
+def _(folder, parts, centroids):
+    np.save(folder / "km.npy", centroids, allow_pickle=True)
+    conf = "{num_mel: 20, num_ceps: 5, deltas: false}"
+    options = dict(kmeans=folder / "km.npy", extractor="mfcc", extractor_conf=conf)
+    ends_with(convert_kmeans, "import", output=folder / "codebook", **options)
 
 
 # score, score_translation, token_list
 
-for _name, _line in (
+
+@cases(
+    "texts: ",
     ("trn", "one two\t(spk-utt)"),
     ("trn without a word", "(spk-utt)"),
     ("JSON", '{"utt": "one two"}'),
     ("a table with commas", "utt,one two"),
     ("a table with bars", "utt|one two"),
-):
-
-    @case(f"texts: {_name}", "ref looks like a .*; write lines of the form `id text`")
-    def _(folder, parts, line=_line):
-        written(folder / "ref", f"{line}\n")
-        for module in (score_translation, token_list):
-            options = dict(text=folder / "ref")
-            if module is score_translation:
-                options = dict(ref=folder / "ref", hyp=folder / "ref")
-            with pytest.raises(ValueError, match="ref looks like"):
-                ends_with(module, output=folder / "out", **options)
-        ends_with(score, ref=folder / "ref", hyp=folder / "ref", output=folder / "out")
+    message="ref looks like a .*; write lines of the form `id text`",
+)
+def _(folder, parts, line):
+    written(folder / "ref", f"{line}\n")
+    for module in (score_translation, token_list):
+        options = dict(text=folder / "ref")
+        if module is score_translation:
+            options = dict(ref=folder / "ref", hyp=folder / "ref")
+        with pytest.raises(ValueError, match="ref looks like"):
+            ends_with(module, output=folder / "out", **options)
+    ends_with(score, ref=folder / "ref", hyp=folder / "ref", output=folder / "out")
 
 
 @case("texts: brackets, commas and bars in some lines", None)
@@ -106,17 +104,17 @@ def _(folder, parts):
 
 # bundle
 
-for _name, _words, _options, _message in (
+
+@cases(
+    "bundle: ",
     ("verify without recordings", "verify", "dump", "--dump and --wav_scp belong together"),
     ("verify without a dump", "verify", "wav_scp", "--dump and --wav_scp belong together"),
     ("verify of no utterance", "verify", "dump wav_scp num_utts", "--num_utts is 0: compare"),
-):
-
-    @case(f"bundle: {_name}", _message)
-    def _(folder, parts, words=_words, options=_options):
-        values = dict(dump=parts.dump, wav_scp=parts.wav_scp, num_utts=0)
-        chosen = {name: values[name] for name in options.split()}
-        ends_with(bundle, words, bundle=parts.bundle, **chosen)
+)
+def _(folder, parts, words, options):
+    values = dict(dump=parts.dump, wav_scp=parts.wav_scp, num_utts=0)
+    chosen = {name: values[name] for name in options.split()}
+    ends_with(bundle, words, bundle=parts.bundle, **chosen)
 
 
 for _command in ("verify", "info", "unpack"):
@@ -136,36 +134,11 @@ def _(folder, parts):
     ends_with(bundle, "verify", **given)
 
 
-@case("bundle: pack with a unit LM of other units", "codebook has 12 units, the unit LM 9.*repeat")
-def _(folder, parts):
-    other = tiny.save_as_espnet(tiny.unit_lm(9), folder / "lm")
-    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
-    ends_with(bundle, "pack", unit_lm=other, **given)
-
-
-@case("bundle: pack over a folder of other things", "notes")
-def _(folder, parts):
-    (folder / "b").mkdir()
-    written(folder / "b/notes", "mine")
-    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
-    try:
-        ends_with(bundle, "pack", unit_lm=parts.checkpoint, **given)
-    finally:
-        assert (folder / "b/notes").read_text() == "mine"
-
-
-@case("bundle: a unit LM that cannot be", r"config\.yaml, unit_lm: [^$]*copy the whole")
-def _(folder, parts):
-    shutil.copytree(parts.bundle, folder / "b")
-    config = kaldi.read_yaml(folder / "b/config.yaml")
-    config["unit_lm"]["num_heads"] = 5
-    kaldi.write_yaml(folder / "b/config.yaml", config)
-    UnitTokenizer.from_bundle(folder / "b")
-
-
 # learn_codebook, dump, tokenize
 
-for _name, _options, _message in (
+
+@cases(
+    "learn_codebook: ",
     (
         "more units than frames",
         dict(num_units=100_000),
@@ -173,12 +146,10 @@ for _name, _options, _message in (
     ),
     ("no units", dict(num_units=0), "--num_units is 0"),
     ("an unknown key", dict(extractor_conf="{foo: 1}"), "'mfcc' with .*foo"),
-):
-
-    @case(f"learn_codebook: {_name}", _message)
-    def _(folder, parts, options=_options):
-        given = dict(wav_scp=parts.wav_scp, extractor="mfcc", num_units=4, output=folder / "c")
-        ends_with(learn_codebook, **given | options)
+)
+def _(folder, parts, options):
+    given = dict(wav_scp=parts.wav_scp, extractor="mfcc", num_units=4, output=folder / "c")
+    ends_with(learn_codebook, **given | options)
 
 
 @case("dump: no bundle", "holds no bundle")
@@ -204,21 +175,20 @@ for _module in (tokenize_recordings, transcribe):
             ends_with(module, *(word.format(**places) for word in files), **own)
 
 
-for _name, _option, _content, _message in (
+@cases(
+    "transcribe: ",
     ("no model", "model_config", None, r"x\.yaml cannot be read"),
     ("a config in latin-1", "model_config", b"a: \xe4\n", r"x\.yaml cannot be read"),
     ("a config of another frontend", "model_config", b"frontend: default\n", "frontend: default"),
     ("decoding that is a list", "inference_config", b"- a\n", r"x\.yaml is not a mapping"),
     ("decoding with an own option", "inference_config", b"bundle: a\n", r"x\.yaml: 'bundle' is no"),
-):
-
-    @case(f"transcribe: {_name}", _message)
-    def _(folder, parts, option=_option, content=_content):
-        if content is not None:
-            written(folder / "x.yaml", content)
-        given = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
-        given |= {option: folder / "x.yaml"}
-        ends_with(transcribe, parts.data / "utt-a.wav", **given)
+)
+def _(folder, parts, option, content):
+    if content is not None:
+        written(folder / "x.yaml", content)
+    given = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
+    given |= {option: folder / "x.yaml"}
+    ends_with(transcribe, parts.data / "utt-a.wav", **given)
 
 
 @case("tokenize: a broken file among others, max_failed_utts", None)

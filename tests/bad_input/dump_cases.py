@@ -4,33 +4,13 @@ import numpy as np
 import soundfile
 import tiny
 import yaml
-from table import case, ends_with, written
+from table import case, cases, ends_with, written
 
 from espnet_entropy.bin import dump_entropies, dump_units, merge_shards
 from espnet_entropy.data import kaldi
 from espnet_entropy.data.shards import shard_paths, write_shard
 
 # dump_units: the table of recordings, and the options
-
-RECORDINGS = {
-    "missing": (None, r"w\.scp cannot be read"),
-    "latin-1": ("utt-ä x.wav\n".encode("latin-1"), r"w\.scp is not UTF-8"),
-    "utf-16": ("a b\n".encode("utf-16"), r"w\.scp is not UTF-8"),
-    "a byte order mark": (b"\xef\xbb\xbfutt-a {data}/utt-a.wav\n", r"w\.scp, line 1: .*without"),
-    "an utterance twice": (b"utt-a x\nutt-a y\n", r"w\.scp, line 2: utt-a occurs a second time"),
-    "an empty line": (b"utt-a x\n\n", r"w\.scp, line 2: empty line"),
-    "no path": (b"utt-a\n", r"utt utt-a: no sound file is given.*wav\.scp"),
-    "a shell command": (b"utt-a touch {folder}/witness |\n", "utt utt-a: .*is not run"),
-    "an address": (b"utt-a http://127.0.0.1:9/a.wav\n", "utt utt-a: .*download the file"),
-    "a missing file": (b"utt-a none.wav\n", r"utt utt-a: there is no file none\.wav"),
-    "a folder": (b"utt-a {folder}\n", "utt utt-a: .*is a folder"),
-    "a table": (b"utt-a {folder}/w.scp\n", r"utt utt-a: .*w\.scp cannot be decoded"),
-    "ids not ASCII": ("日本 {data}/utt-a.wav\né {data}/utt-b.wav\n".encode(), None),
-    "unsorted": (b"utt-b {data}/utt-b.wav\nutt-a {data}/utt-a.wav\n", None),
-    "CRLF": (b"utt-a {data}/utt-a.wav\r\nutt-b {data}/utt-b.wav\r\n", None),
-    "tabs": (b"utt-a\t{data}/utt-a.wav\n", None),
-    "slashes in ids": (b"a/../b {data}/utt-a.wav\n", None),
-}
 
 
 def units_of(folder, parts, **options):
@@ -39,77 +19,68 @@ def units_of(folder, parts, **options):
     return kaldi.read_table(shard_paths(folder / "units", 1)[1])
 
 
-for _name, (_content, _message) in RECORDINGS.items():
-
-    @case(f"dump_units: recordings, {_name}", _message)
-    def _(folder, parts, content=_content):
-        if content is not None:
-            content = content.replace(b"{data}", str(parts.data).encode())
-            written(folder / "w.scp", content.replace(b"{folder}", str(folder).encode()))
-        try:
-            utts = list(units_of(folder, parts, wav_scp=folder / "w.scp"))
-        except ValueError:
-            assert not shard_paths(folder / "units", 1)[1].exists()
-            raise
-        assert utts == sorted(kaldi.read_table(folder / "w.scp"))
-
-
-def recorded(folder, samples, rate=16000):
-    soundfile.write(folder / "a.wav", samples, rate, subtype="FLOAT")
-    return written(folder / "w.scp", f"utt-a {folder}/a.wav\n")
-
-
-SOUNDS = {
-    "silence": (np.zeros(8000), 16000, None),
-    "clipped": (np.sign(tiny.wave(1, 0.5)), 16000, None),
-    "stereo": (np.stack([tiny.wave(1, 0.5)] * 2, 1), 16000, None),
-    "8 kHz": (tiny.wave(1, 0.5, 8000), 8000, None),
-    "44.1 kHz": (tiny.wave(1, 0.5, 44100), 44100, None),
-    "one sample": (np.zeros(1), 16000, r"utt utt-a: .*too short for one frame of mfcc; leave it"),
-    "shorter than a frame": (np.zeros(100), 16000, "utt utt-a: .*too short for one frame"),
-    "no samples": (np.zeros(0), 16000, r"utt utt-a: .*a\.wav .*(cannot be decoded|holds no)"),
-    "NaN": (np.full(8000, np.nan), 16000, r"utt utt-a: .*a\.wav holds NaN"),
-    "infinite": (np.full(8000, -np.inf), 16000, r"utt utt-a: .*a\.wav holds NaN or inf"),
-}
-for _name, (_samples, _rate, _message) in SOUNDS.items():
-
-    @case(f"dump_units: sound, {_name}", _message)
-    def _(folder, parts, samples=_samples, rate=_rate):
-        table = units_of(folder, parts, wav_scp=recorded(folder, samples, rate))
-        assert len(kaldi.read_matrix(table["utt-a"])) == 25
+@cases(
+    "dump_units: recordings, ",
+    ("latin-1", "utt-ä x.wav\n".encode("latin-1"), r"w\.scp is not UTF-8"),
+    ("an utterance twice", b"utt-a x\nutt-a y\n", r"w\.scp, line 2: utt-a occurs a second time"),
+    ("a table", b"utt-a {folder}/w.scp\n", r"utt utt-a: .*w\.scp cannot be decoded"),
+    ("ids not ASCII", "日本 {data}/utt-a.wav\né {data}/utt-b.wav\n".encode(), None),
+    ("unsorted", b"utt-b {data}/utt-b.wav\nutt-a {data}/utt-a.wav\n", None),
+    ("CRLF and tabs", b"utt-a\t{data}/utt-a.wav\r\nutt-b\t{data}/utt-b.wav\r\n", None),
+    ("slashes in ids", b"a/../b {data}/utt-a.wav\n", None),
+)
+def _(folder, parts, content):
+    content = content.replace(b"{data}", str(parts.data).encode())
+    written(folder / "w.scp", content.replace(b"{folder}", str(folder).encode()))
+    try:
+        utts = list(units_of(folder, parts, wav_scp=folder / "w.scp"))
+    except ValueError:
+        assert not shard_paths(folder / "units", 1)[1].exists()
+        raise
+    assert utts == sorted(kaldi.read_table(folder / "w.scp"))
 
 
-@case("dump_units: a broken recording with --max_failed_utts 1", None)
+@cases(
+    "dump_units: sound, ",
+    ("silence", np.zeros(8000), None),
+    ("clipped", np.sign(tiny.wave(1, 0.5)), None),
+    ("shorter than a frame", np.zeros(100), r"utt utt-a: .*too short for one frame of mfcc; leave"),
+    ("no samples", np.zeros(0), r"utt utt-a: .*a\.wav .*(cannot be decoded|holds no)"),
+    ("NaN", np.full(8000, np.nan), r"utt utt-a: .*a\.wav holds NaN"),
+)
+def _(folder, parts, samples):
+    soundfile.write(folder / "a.wav", samples, 16000, subtype="FLOAT")
+    scp = written(folder / "w.scp", f"utt-a {folder}/a.wav\n")
+    table = units_of(folder, parts, wav_scp=scp)
+    assert len(kaldi.read_matrix(table["utt-a"])) == 25
+
+
+@case("dump_units: a broken recording, max_failed_utts", None)
 def _(folder, parts):
     scp = written(folder / "w.scp", f"utt-0 none.wav\nutt-a {parts.data}/utt-a.wav\n")
     assert list(units_of(folder, parts, wav_scp=scp, max_failed_utts=1)) == ["utt-a"]
 
 
-for _name, _options, _message in (
-    ("shard 0", dict(shard=0), "shard 0 is not between 1 and 1"),
+@cases(
+    "dump_units: ",
     ("shard 3 of 2", dict(shard=3, num_shards=2), "shard 3 is not between 1 and 2"),
-    ("no shards", dict(num_shards=0), "not between 1 and 0"),
     ("a device that is not there", dict(device="foo"), "device 'foo' cannot be used.*cpu"),
     ("no codebook", dict(codebook="none"), "none/codebook.safetensors is no codebook.*learn it"),
     ("a folder of a device", dict(output="/dev/null/x"), "/dev/null/x"),
-):
-
-    @case(f"dump_units: {_name}", _message)
-    def _(folder, parts, options=_options):
-        units_of(folder, parts, **options)
+)
+def _(folder, parts, options):
+    units_of(folder, parts, **options)
 
 
 # dump_entropies: units that are none, and unit LMs
 
-UNITS = {
-    "a matrix": np.ones((4, 2), np.float32),
-    "floats": np.ones(4, np.float32),
-    "halves": np.full(4, 1.5, np.float32),
-    "NaN": np.full(4, np.nan, np.float32),
-    "below zero": np.full(4, -1, np.int32),
-    "at K": np.full(4, tiny.NUM_UNITS, np.int32),
-    "none": np.zeros(0, np.int32),
-}
+UNITS = [
+    ("a matrix", np.ones((4, 2), np.float32)),
+    ("floats", np.ones(4, np.float32)),
+    ("below zero", np.full(4, -1, np.int32)),
+    ("at K", np.full(4, tiny.NUM_UNITS, np.int32)),
+    ("none", np.zeros(0, np.int32)),
+]
 
 
 def entropies_of(folder, parts, **options):
@@ -118,12 +89,14 @@ def entropies_of(folder, parts, **options):
     ends_with(dump_entropies, **given | options)
 
 
-for _name, _units in UNITS.items():
-
-    @case(f"dump_entropies: units, {_name}", "utt utt-x: .*(int32|unit ids lie|nothing to predict)")
-    def _(folder, parts, units=_units):
-        write_shard(folder / "units", 1, [("utt-x", units)])
-        entropies_of(folder, parts, units_scp=shard_paths(folder / "units", 1)[1])
+@cases(
+    "dump_entropies: units, ",
+    *UNITS,
+    message="utt utt-x: .*(int32|unit ids lie|nothing to predict)",
+)
+def _(folder, parts, units):
+    write_shard(folder / "units", 1, [("utt-x", units)])
+    entropies_of(folder, parts, units_scp=shard_paths(folder / "units", 1)[1])
 
 
 @case("dump_entropies: an ark that is gone", r"utt utt-x: none\.ark:5 cannot be read.*dump again")
@@ -139,97 +112,69 @@ def lm_with(folder, parts, checkpoint=None, **changes):
     return written(folder / "lm.pth", checkpoint or parts.checkpoint.read_bytes())
 
 
-for _name, _changes in (
+@cases(
+    "dump_entropies: a unit LM's config, ",
     ("no lm_conf", dict(lm_conf=None)),
-    ("no token_list", dict(token_list=None)),
     ("no tokens", dict(token_list=[])),
     ("of another kind", dict(lm="transformer")),
     ("an unknown key", dict(lm_conf=dict(rope=1))),
     ("heads that do not divide", dict(lm_conf=dict(hidden_size=16, num_heads=5))),
-    ("a negative size", dict(lm_conf=dict(hidden_size=-4))),
     ("a word for a number", dict(lm_conf=dict(num_layers="two"))),
     ("an odd context", dict(lm_conf=dict(context=7))),
-):
-
-    @case(
-        f"dump_entropies: a unit LM's config, {_name}",
-        r"config\.yaml|was trained",
-    )
-    def _(folder, parts, changes=_changes):
-        entropies_of(folder, parts, unit_lm=lm_with(folder, parts, **changes))
+    message=r"config\.yaml|was trained",
+)
+def _(folder, parts, changes):
+    entropies_of(folder, parts, unit_lm=lm_with(folder, parts, **changes))
 
 
-for _name, _content in (
+@cases(
+    "dump_entropies: a checkpoint, ",
     ("words", b"no checkpoint"),
     ("cut off", None),
-    ("zeros", bytes(500)),
     ("a pickle that writes a file", b"cos\nsystem\n(S'touch witness'\ntR."),
-):
-
-    @case(f"dump_entropies: a checkpoint, {_name}", r"lm\.pth cannot be read as weights alone")
-    def _(folder, parts, content=_content):
-        content = content or parts.checkpoint.read_bytes()[:3000]
-        entropies_of(folder, parts, unit_lm=lm_with(folder, parts, content))
-
-
-@case(
-    "dump_entropies: a checkpoint of another size", r"lm\.pth does not fit .*; other shapes: lm\."
+    message=r"lm\.pth cannot be read as weights alone",
 )
-def _(folder, parts):
-    other = tiny.save_as_espnet(tiny.unit_lm(9), folder / "other").read_bytes()
-    entropies_of(folder, parts, unit_lm=lm_with(folder, parts, other))
+def _(folder, parts, content):
+    content = content or parts.checkpoint.read_bytes()[:3000]
+    entropies_of(folder, parts, unit_lm=lm_with(folder, parts, content))
 
 
 # merge_shards: text and speakers against recordings
 
-SETS = {
-    "good": ({}, None),
-    "text for one more": (dict(text="utt0 a\nutt1 b\nutt9 c\n"), None),
-    "no text file": (dict(text=None), None),
-    "text without words": (dict(text="utt0\nutt1 b\n"), None),
-    "text for one less": (dict(text="utt0 a\n"), r"text lacks 1 utterances \(utt1"),
-    "latin-1 text": (dict(text="utt0 ä\nutt1 b\n".encode("latin-1")), "text is not UTF-8"),
-    "utf-16 text": (dict(text="utt0 a\n".encode("utf-16")), "text is not UTF-8"),
-    "text with a byte order mark": (dict(text="\ufeffutt0 a\nutt1 b\n"), "text, line 1: .*mark"),
-    "text of an utterance twice": (
-        dict(text="utt0 a\nutt0 b\nutt1 c\n"),
-        "line 2: utt0 occurs",
-    ),
-    "no speaker file": (dict(utt2spk=None), "utt2spk cannot be read"),
-    "a speaker for one less": (dict(utt2spk="utt0 s\n"), "utt2spk lacks 1 utterances"),
-    "no speaker behind one": (dict(utt2spk="utt0 s\nutt1\n"), "utt2spk: utt1 has no speaker"),
-    "two words behind one": (dict(utt2spk="utt0 s\nutt1 s m\n"), "utt1 has the speaker 's m', but"),
-    "a translation for one less": ({"text.tc": "utt0 a\n"}, r"text\.tc lacks 1 utterances"),
-    "one recording more than expected": (dict(expect="utt0 x\n"), r"1 are not in the data \(utt1"),
-    "one less": (dict(expect="utt0 x\nutt1 y\nutt9 z\n"), r"1 utterances are missing \(utt9"),
-    "nothing expected": (dict(expect=""), "2 are not in the data"),
-    "no table to expect": (dict(expect=None), "expect cannot be read"),
-}
-for _name, (_changes, _message) in SETS.items():
 
-    @case(f"merge_shards: {_name}", _message)
-    def _(folder, parts, changes=_changes):
-        given = dict(text="utt0 a\nutt1 b\n", utt2spk="utt0 s\nutt1 s\n", expect="utt0 x\nutt1 y\n")
-        (folder / "data").mkdir()
-        for name, content in (given | changes).items():
-            if content is not None:
-                written(folder / "data" / name, content)
-        matrix = np.ones((3, 2), np.float32)
-        write_shard(folder / "d", 1, [("utt0", matrix), ("utt1", matrix)])
-        try:
-            paths = dict(output=folder / "d", data=folder / "data")
-            ends_with(merge_shards, expect=folder / "data/expect", **paths)
-        except ValueError:
-            # ESPnet knows a set by this file.
-            assert not (folder / "d/wav.scp").exists()
-            raise
-        assert list(kaldi.read_table(folder / "d/wav.scp")) == ["utt0", "utt1"]
+@cases(
+    "merge_shards: ",
+    ("good", {}, None),
+    ("text for one more", dict(text="utt0 a\nutt1 b\nutt9 c\n"), None),
+    ("no text file", dict(text=None), None),
+    ("text without words", dict(text="utt0\nutt1 b\n"), None),
+    ("text for one less", dict(text="utt0 a\n"), r"text lacks 1 utterances \(utt1"),
+    ("no speaker file", dict(utt2spk=None), "utt2spk cannot be read"),
+    ("a speaker for one less", dict(utt2spk="utt0 s\n"), "utt2spk lacks 1 utterances"),
+    ("no speaker behind one", dict(utt2spk="utt0 s\nutt1\n"), "utt2spk: utt1 has no speaker"),
+    ("two words behind one", dict(utt2spk="utt0 s\nutt1 s m\n"), "utt1 has the speaker 's m', but"),
+    ("a translation for one less", {"text.tc": "utt0 a\n"}, r"text\.tc lacks 1 utterances"),
+    ("one recording more than expected", dict(expect="utt0 x\n"), r"1 are not in the data \(utt1"),
+    ("no table to expect", dict(expect=None), "expect cannot be read"),
+)
+def _(folder, parts, changes):
+    given = dict(text="utt0 a\nutt1 b\n", utt2spk="utt0 s\nutt1 s\n", expect="utt0 x\nutt1 y\n")
+    (folder / "data").mkdir()
+    for name, content in (given | changes).items():
+        if content is not None:
+            written(folder / "data" / name, content)
+    matrix = np.ones((3, 2), np.float32)
+    write_shard(folder / "d", 1, [("utt0", matrix), ("utt1", matrix)])
+    try:
+        paths = dict(output=folder / "d", data=folder / "data")
+        ends_with(merge_shards, expect=folder / "data/expect", **paths)
+    except ValueError:
+        # ESPnet knows a set by this file.
+        assert not (folder / "d/wav.scp").exists()
+        raise
+    assert list(kaldi.read_table(folder / "d/wav.scp")) == ["utt0", "utt1"]
 
 
-for _num_shards, _message in ((0, "num_shards is 0"), (-1, "num_shards is -1"), (2, r"units\.2\.")):
-
-    @case(f"merge_shards: {_num_shards} shards of one", _message)
-    def _(folder, parts, num_shards=_num_shards):
-        write_shard(folder, 1, [("utt0", np.ones(3, np.int32))])
-        expect = written(folder / "expect", "utt0 x\n")
-        ends_with(merge_shards, output=folder, num_shards=num_shards, expect=expect)
+@case("merge_shards: no shards", "num_shards is 0")
+def _(folder, parts):
+    ends_with(merge_shards, output=folder, num_shards=0, expect=written(folder / "e", "utt0 x\n"))

@@ -7,60 +7,36 @@ import numpy as np
 import soundfile
 import tiny
 from dump_cases import units_of
-from table import case, ends_with, written
+from table import case, cases, ends_with, written
 
-from espnet_entropy.bin import convert_labels, merge_shards, split_table, tokenize_recordings
-from espnet_entropy.bin import transcribe as transcribe_command
+from espnet_entropy.bin import convert_labels, merge_shards, tokenize_recordings, transcribe
 from espnet_entropy.data import kaldi
-from espnet_entropy.data.recordings import read_recordings
 
 # Segments: utt-a is 1.3 s long, utt-b 0.7 s
 
-SEGMENTS = {
-    "two of a recording": ("x utt-a 0.2 0.8\ny utt-a 0.8 1.3\n", None),
-    "one called as its recording": ("utt-a utt-a 0.5 1\n", None),
-    "to the end of a recording": ("x utt-a 0.5 -1\n", None),
-    "an end 0.4 s late": ("x utt-a 0.5 1.7\n", None),
-    "tabs, CRLF": ("x\tutt-a\t0.5\t1\r\ny\tutt-b\t0\t0.5\r\n", None),
-    "an unknown recording": ("x utt-a 0 1\ny none 0 1\n", "segments, line 2: .*no recording none"),
-    "no times": ("x utt-a\n", r"segments, line 1: 'utt-a' is not `recording start end`"),
-    "five columns": ("x utt-a 0 1 A\n", "segments, line 1: .* is not `recording start end`"),
-    "times that are words": ("x utt-a 0 end\n", "segments, line 1: .* is not `recording"),
-    "an end before the start": ("x utt-a 1 0.5\n", "segments, line 1: 1 to 0.5 s is not a part"),
-    "no length": ("x utt-a 1 1\n", "segments, line 1: 1 to 1 s is not a part"),
-    "a negative start": ("x utt-a -0.5 1\n", "segments, line 1: -0.5 to 1 s is not a part"),
-    "a negative end": ("x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is not a part"),
-    "NaN": ("x utt-a nan 1\n", "segments, line 1: nan to 1 s is not a part"),
-    "an endless one": ("x utt-a 0 inf\n", "segments, line 1: 0 to inf s is not a part"),
-    "an end 0.6 s late": (
-        "x utt-a 0.5 1.9\n",
-        "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.30 s",
-    ),
-    "a start behind the end": ("x utt-b 0.8 -1\n", "utt x: .*utt-b.wav, which is 0.70 s.*correct"),
-    "shorter than a frame": ("x utt-b 0.1 0.101\n", "utt x: .*too short for one frame"),
-    "an utterance twice": (
-        "x utt-a 0 1\nx utt-b 0 1\n",
-        "line 2: x occurs a second time",
-    ),
-    "empty": ("", "segments is empty; remove it"),
-    "a byte order mark": ("\ufeffx utt-a 0 1\n", "segments, line 1: byte order mark"),
-}
-for _name, (_content, _message) in SEGMENTS.items():
 
-    @case(f"segments: {_name}", _message)
-    def _(folder, parts, content=_content):
-        shutil.copy(parts.wav_scp, folder / "wav.scp")
-        written(folder / "segments", content)
-        utts = list(units_of(folder, parts, wav_scp=folder / "wav.scp"))
-        assert utts == list(kaldi.read_table(folder / "segments"))
-
-
-@case("segments: of other lengths in utt2dur", "utt2dur does not fit .*make it again, or remove it")
-def _(folder, parts):
+@cases(
+    "segments: ",
+    ("two of a recording", "x utt-a 0.2 0.8\ny utt-a 0.8 1.3\n", None),
+    ("one called as its recording", "utt-a utt-a 0.5 1\n", None),
+    ("to the end of a recording", "x utt-a 0.5 -1\n", None),
+    ("an end 0.4 s late", "x utt-a 0.5 1.7\n", None),
+    ("tabs, CRLF", "x\tutt-a\t0.5\t1\r\ny\tutt-b\t0\t0.5\r\n", None),
+    ("an unknown recording", "x utt-a 0 1\ny none 0 1\n", "segments, line 2: .*no recording none"),
+    ("no times", "x utt-a\n", r"segments, line 1: 'utt-a' is not `recording start end`"),
+    ("a negative end", "x utt-a 0.5 -2\n", "segments, line 1: 0.5 to -2 s is not a part"),
+    ("NaN", "x utt-a nan 1\n", "segments, line 1: nan to 1 s is not a part"),
+    ("an endless one", "x utt-a 0 inf\n", "segments, line 1: 0 to inf s is not a part"),
+    ("an end 0.6 s late", "x utt-a 0.5 1.9\n", "utt x: .*0.5 to 1.9 s .*utt-a.wav, which is 1.3"),
+    ("a start behind the end", "x utt-b 0.8 -1\n", "utt x: .*utt-b.wav, which is 0.70 s.*correct"),
+    ("shorter than a frame", "x utt-b 0.1 0.101\n", "utt x: .*too short for one frame"),
+    ("empty", "", "segments is empty; remove it"),
+)
+def _(folder, parts, content):
     shutil.copy(parts.wav_scp, folder / "wav.scp")
-    written(folder / "segments", "x utt-a 0 1\n")
-    written(folder / "utt2dur", "utt-a 1.3\n")
-    ends_with(split_table, table=folder / "wav.scp", output=folder / "units")
+    written(folder / "segments", content)
+    utts = list(units_of(folder, parts, wav_scp=folder / "wav.scp"))
+    assert utts == list(kaldi.read_table(folder / "segments"))
 
 
 @case("segments: made after the shards", "1 utterances are missing .*remove")
@@ -73,30 +49,20 @@ def _(folder, parts):
 
 # Channels
 
-for _name, _options, _table, _message in (
-    ("2 of 2", dict(channel=2), None, None),
-    ("A and B of a table", {}, "a file A\nb file B\n", None),
-    ("1 and 2 of a table", {}, "a file 1\nb file 2\n", None),
-    ("0", dict(channel=0), None, "utt a: .*two.wav has 2 channels, and no channel 0"),
-    ("3 of 2", dict(channel=3), None, "utt a: .*two.wav has 2 channels, and no channel 3"),
+
+@cases(
+    "channels: ",
+    ("0", dict(channel=0), "a file A\nb file B\n", "utt a: .*two.wav has 2 channels, and no chan"),
     ("3 of 2 in a table", {}, "a file 3\nb file 1\n", "utt a: .*has 2 channels, and no channel 3"),
     ("a word", {}, "a file left\n", "reco2file_and_channel, line 1: 'file left' is not `file ch"),
     ("none in a table", {}, "a file\n", "reco2file_and_channel, line 1: 'file' is not `file ch"),
     ("of one less in a table", {}, "a file A\n", "reco2file_and_channel has no line for b"),
-):
-
-    @case(f"channels: {_name}", _message)
-    def _(folder, parts, options=_options, table=_table):
-        waves = [tiny.wave(1, 0.5), tiny.wave(2, 0.5)]
-        soundfile.write(folder / "two.wav", np.stack(waves, 1), 16000, subtype="FLOAT")
-        kaldi.write_table(folder / "wav.scp", dict.fromkeys("ab", folder / "two.wav"))
-        if table is not None:
-            written(folder / "reco2file_and_channel", table)
-        units_of(folder, parts, wav_scp=folder / "wav.scp", **options)
-        made = read_recordings(folder / "wav.scp", **options)
-        expected = waves if table else [waves[1]] * 2
-        for recording, wave in zip(made.values(), expected, strict=True):
-            np.testing.assert_array_equal(recording.samples(16000), wave)
+)
+def _(folder, parts, options, table):
+    soundfile.write(folder / "two.wav", np.stack([tiny.wave(1, 0.5)] * 2, 1), 16000)
+    kaldi.write_table(folder / "wav.scp", dict.fromkeys("ab", folder / "two.wav"))
+    written(folder / "reco2file_and_channel", table)
+    units_of(folder, parts, wav_scp=folder / "wav.scp", **options)
 
 
 # Arks
@@ -131,10 +97,8 @@ def with_entry(folder, entry, **options):
     return written(folder / "wav.scp", f"a {entry.format(folder)}\n")
 
 
-for _name, _make, _message in (
-    ("Kaldi's", ark_table, None),
-    ("flac.ark", lambda folder: ark_table(folder, **FLAC), None),
-    ("wav.ark", lambda folder: ark_table(folder, write_function="soundfile"), None),
+@cases(
+    "sound arks: ",
     ("a matrix", lambda f: ark_table(f, np.ones((5, 2), np.float32)), "utt a: .*holds no sound"),
     ("an array", lambda f: ark_table(f, INT16, write_function="numpy"), "utt a: .*holds no sound"),
     ("a pickle", lambda f: ark_table(f, Witness(f), write_function="pickle"), "utt a: .*no sound"),
@@ -144,42 +108,32 @@ for _name, _make, _message in (
     ("another offset", lambda f: with_entry(f, "{}/w.ark:3"), r"w\.ark:3 holds no sound"),
     ("behind the end", lambda f: with_entry(f, "{}/w.ark:999999"), "w.ark:999999 holds no sound"),
     ("no such ark", lambda f: with_entry(f, "{}/none.ark:2"), "utt a: there is no file .*none.ark"),
-    (
-        "a range",
-        lambda f: with_entry(f, "{}/w.ark:2[0:9]"),
-        "utt a: .* is a range .*use a segments file",
-    ),
+    ("a range", lambda f: with_entry(f, "{}/w.ark:2[0:9]"), "is a range .*use a segments file"),
     ("without an offset", lambda f: with_entry(f, "{}/w.ark"), r"w\.ark cannot be decoded"),
-):
-
-    @case(f"sound arks: {_name}", _message)
-    def _(folder, parts, make=_make):
-        units_of(folder, parts, wav_scp=make(folder))
+)
+def _(folder, parts, make):
+    units_of(folder, parts, wav_scp=make(folder))
 
 
 # Errors of tokenize and transcribe for tables and lists whose entries are not files
 
-ENTRIES = {
-    "a pipe": ("touch {folder}/witness |", "a: 'touch .*' is a shell command; it is not run"),
-    "an address": ("http://127.0.0.1:9/a.wav", "a: http.* is an address.*download the file"),
-    "no path": ("", r"a: no sound file is given.*wav\.scp"),
-    "two files": ("{data}/utt-a.wav {data}/utt-b.wav", "a: .* has 2 columns.*one sound file"),
-    "a file and its length": ("{data}/utt-a.wav 1.3", "a: .* has 2 columns.*remove other columns"),
-    "a missing file": ("none.wav", "a: there is no file none.wav"),
-    "an ark that is missing": ("none.ark:12", "a: there is no file none.ark"),
-    "a matrix's ark": ("{units}:4", "a: .*holds no sound"),
-    "a folder": ("{data}", "a: .* is a folder; give a sound file"),
-}
+ENTRIES = [
+    ("a pipe", "touch {folder}/witness |", "a: 'touch .*' is a shell command; it is not run"),
+    ("an address", "http://127.0.0.1:9/a.wav", "a: http.* is an address.*download the file"),
+    ("no path", "", r"a: no sound file is given.*wav\.scp"),
+    ("two files", "{data}/utt-a.wav {data}/utt-b.wav", "a: .* has 2 columns.*one sound file"),
+    ("a file and its length", "{data}/utt-a.wav 1.3", "a: .* has 2 columns.*remove other columns"),
+    ("a missing file", "none.wav", "a: there is no file none.wav"),
+    ("an ark that is missing", "none.ark:12", "a: there is no file none.ark"),
+    ("a matrix's ark", "{units}:4", "a: .*holds no sound"),
+    ("a folder", "{data}", "a: .* is a folder; give a sound file"),
+]
 
 
-def entry_of(entry, folder, parts):
+def scp_of(entry, folder, parts):
     ark = kaldi.read_table(parts.units / "units.scp")["utt-a"].partition(":")[0]
-    return entry.format(folder=folder, data=parts.data, units=ark)
-
-
-def transcribe(folder, *words, **options):
-    model = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
-    ends_with(transcribe_command, *words, **model | options)
+    entry = entry.format(folder=folder, data=parts.data, units=ark)
+    return written(folder / "wav.scp", f"a {entry}\n")
 
 
 def tokenize(folder, parts, *words, **options):
@@ -188,29 +142,28 @@ def tokenize(folder, parts, *words, **options):
     return [line.split()[0] for line in output.read_text().splitlines()]
 
 
-for _name, (_entry, _message) in ENTRIES.items():
+@cases("entries: tokenize, ", *ENTRIES)
+def _(folder, parts, entry):
+    tokenize(folder, parts, wav_scp=scp_of(entry, folder, parts))
 
-    @case(f"entries: tokenize, {_name}", _message)
-    def _(folder, parts, entry=_entry):
-        scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
-        tokenize(folder, parts, wav_scp=scp)
 
-    @case(f"entries: dump_units, {_name}", "utt " + _message)
-    def _(folder, parts, entry=_entry):
-        scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
-        units_of(folder, parts, wav_scp=scp)
+@cases("entries: dump_units, ", *((name, entry, f"utt {said}") for name, entry, said in ENTRIES))
+def _(folder, parts, entry):
+    units_of(folder, parts, wav_scp=scp_of(entry, folder, parts))
 
-    if _name != "a matrix's ark":  # transcribe opens it after it has loaded the model
 
-        @case(f"entries: transcribe, {_name}", _message)
-        def _(folder, parts, entry=_entry):
-            scp = written(folder / "wav.scp", f"a {entry_of(entry, folder, parts)}\n")
-            transcribe(folder, wav_scp=scp)
+# transcribe opens an ark after it has loaded the model
+@cases("entries: transcribe, ", *(row for row in ENTRIES if row[0] != "a matrix's ark"))
+def _(folder, parts, entry):
+    model = dict(model_config=folder / "config.yaml", model_file=folder / "m.pth")
+    ends_with(transcribe, wav_scp=scp_of(entry, folder, parts), **model)
 
 
 # Lists
 
-for _name, _content, _message in (
+
+@cases(
+    "lists: ",
     ("CRLF and an empty line", "{data}/utt-a.wav\r\n\r\n{data}/utt-b.wav\r\n", None),
     ("no line end", "{data}/utt-a.wav", None),
     ("empty", "\n", "has no recordings"),
@@ -218,33 +171,30 @@ for _name, _content, _message in (
     ("a missing file", "{data}/utt-a.wav\nnone.wav\n", "none.wav: there is no file"),
     ("a file twice", "{data}/utt-a.wav\n{data}/utt-b.wav\n{data}/utt-a.wav\n", "is given twice"),
     ("a Kaldi table", "utt-a {data}/utt-a.wav\n", "there is no file utt-a .*/utt-a.wav"),
-):
-
-    @case(f"lists: {_name}", _message)
-    def _(folder, parts, content=_content):
-        path = written(folder / "list", content.format(data=parts.data))
-        names = tokenize(folder, parts, list=path)
-        assert names == [f"{parts.data}/utt-a.wav", f"{parts.data}/utt-b.wav"][: len(names)]
+)
+def _(folder, parts, content):
+    path = written(folder / "list", content.format(data=parts.data))
+    names = tokenize(folder, parts, list=path)
+    assert names == [f"{parts.data}/utt-a.wav", f"{parts.data}/utt-b.wav"][: len(names)]
 
 
 # Label files of other toolkits
 
-for _name, _content, _options, _message in (
+
+@cases(
+    "labels: ",
     ("textless-nlp's", "a|7 7 7\n", dict(format="textless"), None),
     ("fairseq's", "7 7 7\n", dict(format="km", names="a\n"), None),
     ("textless-nlp's, not named", "a|7 7 7\n", {}, "begins with 'a.7', as textless-nlp's do"),
     ("fairseq's, not named", "7 7 7\n7 8\n", {}, "only numbers as names.*--format km --names"),
-    ("fairseq's, of other names", "7\n8\n", dict(format="km", names="a\n"), "names 1 utterances"),
     ("a table with commas", "a,7 7 7\n", {}, "begins with 'a,7', as tables with commas do"),
     ("fairseq's, without names", "7\n8\n", dict(format="km"), "--format km and --names belong"),
-):
-
-    @case(f"labels: {_name}", _message)
-    def _(folder, parts, content=_content, options=_options):
-        if "names" in options:
-            options = options | dict(names=written(folder / "names", options["names"]))
-        labels = written(folder / "labels", content)
-        output = folder / "units"
-        ends_with(convert_labels, "import", labels=labels, num_units=9, output=output, **options)
-        (entry,) = kaldi.read_table(output / "units.scp").values()
-        assert kaldi.read_matrix(entry).tolist() == [7, 7, 7]
+)
+def _(folder, parts, content, options):
+    if "names" in options:
+        options = options | dict(names=written(folder / "names", options["names"]))
+    labels = written(folder / "labels", content)
+    output = folder / "units"
+    ends_with(convert_labels, "import", labels=labels, num_units=9, output=output, **options)
+    (entry,) = kaldi.read_table(output / "units.scp").values()
+    assert kaldi.read_matrix(entry).tolist() == [7, 7, 7]

@@ -3,16 +3,14 @@
 import shutil
 
 import tiny
-from table import case, ends_with, written
+from table import case, cases, ends_with, written
 
 from espnet_entropy.bin import (
-    bundle,
     dump,
     dump_acoustics,
     dump_entropies,
     dump_units,
     link_dump,
-    segment_bpe,
     tokenize_recordings,
 )
 from espnet_entropy.data import kaldi
@@ -54,9 +52,7 @@ def _(folder, parts):
 # Parts that do not belong together
 
 
-@case(
-    "parts: dump_entropies, units of another codebook", "made with the codebook 0{12}, but .* has"
-)
+@case("parts: dump_entropies, units of another codebook", "made with the codebook 0{12}, but .* ha")
 def _(folder, parts):
     units = shutil.copytree(parts.units, folder / "units")
     written(units / CODEBOOK_HASH, 64 * "0")
@@ -64,38 +60,20 @@ def _(folder, parts):
     ends_with(dump_entropies, units_scp=units / "units.scp", **given)
 
 
-@case(
-    "parts: pack, thresholds of another unit LM", "yaml was measured with the unit LM .*calibrate"
-)
-def _(folder, parts):
-    other = tiny.save_as_espnet(tiny.unit_lm(seed=1), folder / "lm")
-    given = dict(codebook=parts.codebook, calibration=parts.calibration, output=folder / "b")
-    ends_with(bundle, "pack", unit_lm=other, **given)
-
-
-@case("parts: calibrate, pieces in the place of entropies", "made with the unit LM .*bundle has")
-def _(folder, parts):
-    learned = dict(units_scp=parts.units / "units.scp", num_units=tiny.NUM_UNITS, vocab_size=30)
-    ends_with(segment_bpe, "learn", **learned, output=folder / "bpe")
-    ends_with(segment_bpe, "apply", bpe_model=folder / "bpe", dump=parts.dump, output=folder / "d")
-    given = dict(bundle=parts.bundle, dump=folder / "d", output=folder / "b")
-    ends_with(bundle, "calibrate", **given)
-
-
 GRIDS = dict(format="textgrid", segmenter="peaks", rate=10)
 
-for _name, _change, _message in (
+
+@cases(
+    "stale: tokenize, ",
     ("TextGrids of another segmenter", dict(segmenter="dp"), "segmenter peaks, not dp; choose"),
     ("TextGrids of another rate", dict(rate=12), "with rate 10.0, not 12.0; choose another"),
     ("TextGrids of another bundle", None, "with another unit_lm.safetensors; choose another"),
-):
-
-    @case(f"stale: tokenize, {_name}", _message)
-    def _(folder, parts, change=_change):
-        given = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=folder / "g") | GRIDS
-        ends_with(tokenize_recordings, **given)
-        change = change or dict(bundle=tiny.another_bundle(parts, folder / "bundle", "unit_lm"))
-        ends_with(tokenize_recordings, **given | change)
+)
+def _(folder, parts, change):
+    given = dict(wav_scp=parts.wav_scp, bundle=parts.bundle, output=folder / "g") | GRIDS
+    ends_with(tokenize_recordings, **given)
+    change = change or dict(bundle=tiny.another_bundle(parts, folder / "bundle", "unit_lm"))
+    ends_with(tokenize_recordings, **given | change)
 
 
 @case("stale: tokenize, a TextGrid of another recording", "utt-a.TextGrid exists, .*remove it")
@@ -120,25 +98,25 @@ def made_again(module, folder, **options):
     assert one == other
 
 
-for _name, _change in (
+@cases(
+    "shards: dump_units, of ",
     ("another recording", lambda f: shutil.copy(f / "utt-e.wav", f / "utt-a.wav") and None),
     ("fewer recordings", lambda f: written(f / "wav.scp", f"utt-a {f}/utt-a.wav\n") and None),
     ("no record", lambda f: made_from_path(f / "d", 1).unlink()),
-):
+    message=None,
+)
+def _(folder, parts, change):
+    given = dict(wav_scp=copied(folder, parts), codebook=parts.codebook)
+    made_again(dump_units, folder, **given, change=lambda: change(folder))
 
-    @case(f"stale: dump_units, a shard of {_name}", None)
-    def _(folder, parts, change=_change):
-        given = dict(wav_scp=copied(folder, parts), codebook=parts.codebook)
-        made_again(dump_units, folder, **given, change=lambda: change(folder))
 
-
-@case("stale: dump_acoustics, a shard of other settings", None)
+@case("shards: dump_acoustics, of other settings", None)
 def _(folder, parts):
     given = dict(wav_scp=parts.wav_scp, what="mel")
     made_again(dump_acoustics, folder, **given, change=lambda: dict(mel_conf="{n_mels: 40}"))
 
 
-@case("stale: dump_units, rows that were cut of another table", None)
+@case("shards: dump_units, rows that were cut of another table", None)
 def _(folder, parts):
     (folder / "d/shards").mkdir(parents=True)
     written(folder / "d/shards/rows.1", f"utt-x {folder}/x.wav\n")

@@ -33,6 +33,21 @@ def case(name: str, message: str | None):
     return add
 
 
+def cases(prefix: str, *rows: tuple, **same: str | None):
+    """Add a function (folder, parts, *arguments) with each row (name, *arguments, message).
+
+    Rows end with their arguments where all have the `message` that is given.
+    """
+
+    def add(call):
+        for name, *given in rows:
+            message = same["message"] if same else given.pop()
+            case(prefix + name, message)(lambda *where, given=given: call(*where, *given))
+        return call
+
+    return add
+
+
 def ends_with(module, *words, **options) -> None:
     """Run a command; its one line of error becomes a ValueError, as the table expects it."""
     try:

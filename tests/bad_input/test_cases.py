@@ -1,5 +1,6 @@
 """Each case of the table has the result that it states, and docs/input.md states the same."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,224 +8,140 @@ import alignment_cases  # noqa: F401  (these modules add the cases)
 import checkpoint_cases  # noqa: F401
 import command_cases  # noqa: F401
 import dump_cases  # noqa: F401
-import file_cases  # noqa: F401
 import model_cases  # noqa: F401
 import pytest
 import recording_cases  # noqa: F401
-import sound_cases  # noqa: F401
 import stale_cases  # noqa: F401
 from table import CASES
 
-PAGE = Path(__file__).parents[2] / "docs" / "input.md"
-# Row of the page -> patterns of the beginnings of its cases' names.
+TESTS = Path(__file__).parents[1]
+PAGE = TESTS.parent / "docs" / "input.md"
+# Beginning of a row of the page -> patterns of the beginnings of its cases' names, or tests.
 BEHIND = {
-    "any format, sample rate and number of channels that FFmpeg reads": [
-        r"audio \d+ Hz",
-        r"audio of \d+ channels",
-        "dump_units: sound, (stereo|8 kHz|44.1 kHz)",
+    "any format, sample rate": [
+        "data/test_audio.py::test_good_files_lose_and_gain_nothing",
+        "data/test_audio_odd.py::test_rates_and_channels",
     ],
-    "silence and clipped sound": [
-        "audio: (silence|clipped)",
-        "dump_units: sound, (silence|clipped)",
-    ],
-    "very long sound": [
-        "tokenizer: very long",
-    ],
+    "silence and clipped sound": ["dump_units: sound, (silence|clipped)"],
+    "very long sound": ["tokenizer: very long"],
     "a truncated sound file": [
-        "audio: cut off",
+        "data/test_audio.py::test_the_remaining_part_of_truncated_files_is_read"
     ],
-    "damage inside a sound file": [
-        "audio: damaged",
+    "damage inside a sound file": ["data/test_audio.py::test_what_follows_damage_keeps_its_time"],
+    "files joined end to end": [
+        "data/test_audio_odd.py::test_files_joined_end_to_end",
+        "data/test_audio_odd.py::test_tags_in_another_encoding",
     ],
-    "files joined end to end (`cat`), a sample rate or number of channels that changes "
-    "inside a file, tags in any encoding": [
-        "audio: (joined MP3|tags)",
+    "a second audio stream; bytes after": [
+        "data/test_audio_odd.py::test_only_the_first_of_several_streams_is_read",
+        "data/test_audio.py::test_bytes_after_the_sound_of_a_wav_file_give_a_warning",
     ],
-    "a second audio stream; bytes after the sound of a WAV file": [
-        "audio: (two streams|two WAV files|a WAV header)",
+    "channels whose mean has less": [
+        "data/test_audio_odd.py::test_channels_that_partly_cancel_each_other_out"
     ],
-    "channels whose mean has less than half of the energy that the mean of uncorrelated "
-    "channels would have": [
-        "audio: channels that partly cancel",
+    "channels that cancel": ["data/test_audio_odd.py::test_channels_that_cancel_each_other_out"],
+    "a file with more broken packets": [
+        "data/test_audio.py::test_files_of_which_too_little_would_be_read_are_refused",
+        "data/test_audio_odd.py::test_a_video_without_sound",
     ],
-    "channels that cancel each other out (less than a tenth of that energy)": [
-        "audio: an inverted channel",
+    "sound that FFmpeg would decode as noise": [
+        "data/test_audio_odd.py::test_big_endian_wav_files_are_refused",
+        "data/test_audio_odd.py::test_samples_without_a_header_are_refused",
+        "data/test_audio_odd.py::test_joined_ogg_files",
+        "data/test_audio.py::test_files_of_which_too_little_would_be_read_are_refused",
     ],
-    "a file with more broken packets than good ones; a video without sound": [
-        "audio: (mostly broken|a video)",
-    ],
-    "sound that FFmpeg would decode as noise or only in part: big-endian WAV (RIFX), samples "
-    "without a header, Ogg Vorbis files with different settings joined end to end, WAV files with "
-    "more than one data chunk": [
-        "audio: (RIFX|no header|joined Ogg|two data chunks)",
-    ],
-    "sound files that are missing, empty, broken or without samples; NaN or infinite samples, "
-    "samples beyond 16": [
-        "audio: (missing|empty|text|random|no samples|NaN|infinite|header cut|16-bit)",
+    "sound files that are missing, empty": [
+        "data/test_audio_odd.py::test_broken_audio_is_named",
         "entries: .*(a missing|that is missing|no path)",
-        "dump_units: sound, (no samples|NaN|infinite)",
+        "dump_units: sound, (no samples|NaN)",
     ],
-    "samples in memory that lie outside [-1, 1], have more than one channel, or are shorter "
-    "than a frame": [
-        "samples: (not in|two channels|shorter)",
+    "samples in memory that lie": [
+        "bundle/test_tokenizer.py::test_samples_that_are_no_sound_are_refused",
+        "bundle/test_tokenizer.py::test_bad_sound_is_refused",
     ],
-    "a recording that is shorter than a frame": [
-        "dump_units: sound, (one sample|shorter)",
-    ],
-    r"addresses, shell commands (`cmd \|`), pickles in arks and checkpoints": [
-        "audio: (http|touch)",
+    "a recording that is shorter": ["dump_units: sound, shorter"],
+    "addresses, shell commands": [
+        "data/test_audio_odd.py::test_addresses_are_not_opened",
+        "data/test_kaldi.py::test_shell_commands_in_tables_are_not_run",
+        "data/test_kaldi.py::test_pickles_in_arks_are_not_read",
         "entries: .*(pipe|address)",
-        "ark entry: a shell",
-        "ark content: a pickle",
         "dump_entropies: a checkpoint, a pickle",
-        "checkpoint by_.*: a pickle",
-        "espnet's tables: (a shell|a pickle)",
+        "checkpoint: a pickle",
+        "espnet/test_checkpoints.py::test_no_entry_of_a_table_is_executed",
     ],
-    "sounds in arks: Kaldi's wav arks, ESPnet's `wav.ark` and `flac.ark`": [
-        "sound arks: (Kaldi's|flac.ark$|wav.ark)",
+    "sounds in arks": ["data/test_recordings.py::test_sounds_in_arks"],
+    "other entries of arks": ["sound arks: "],
+    "one of several channels": [
+        "data/test_recordings.py::test_channels_of_a_table",
+        "data/test_recordings.py::test_commands_take_a_channel",
     ],
-    "other entries of arks in place of sound, ranges of entries, truncated arks": [
-        "sound arks: (?!Kaldi's|flac.ark$|wav.ark)",
+    "a channel that does not exist": ["channels: "],
+    "`segments` beside `wav.scp`": ["segments: (two|one|to the end|an end 0.4|tabs)"],
+    "segments that do not lie": ["segments: (?!two|one|to the end|an end 0.4|tabs)"],
+    "several columns after the name": ["entries: .*(two files|length|folder)"],
+    "lists of files": ["lists: (CRLF|no line end)"],
+    "lists that are empty": ["lists: (empty|a byte|a missing|a Kaldi)"],
+    "tables that are unsorted": [
+        "data/test_kaldi.py::test_tables_take_any_white_space_and_order",
+        "dump_units: recordings, (ids|unsorted|CRLF)",
     ],
-    "one of several channels: `--channel N`, or `reco2file_and_channel` beside `wav.scp`": [
-        "channels: (2 of 2|A and B|1 and 2)",
+    "tables with a repeated key": [
+        "data/test_kaldi.py::test_broken_tables_are_named",
+        "dump_units: recordings, (latin|an utt)",
     ],
-    "a channel that does not exist; a recording without a line in `reco2file_and_channel`": [
-        "channels: (0|3|a word|none|of one less)",
+    "recordings without text or speaker": [
+        "merge_shards: (text for one less|no speaker|a speaker)"
     ],
-    "`segments` beside `wav.scp`; a segment may end up to 0.5 s after its recording": [
-        "segments: (two|one|to the end|an end 0.4|tabs)",
-    ],
-    "segments that do not lie within a recording of `wav.scp`": [
-        "segments: (?!two|one|to the end|an end 0.4|tabs)",
-    ],
-    "several columns after the name in `wav.scp`; a folder in place of a file": [
-        "entries: .*(two files|length|folder)",
-    ],
-    "lists of files (`--list FILE`; `--list -` reads standard input)": [
-        "lists: (CRLF|no line end)",
-    ],
-    "lists that are empty, begin with a byte order mark, or have lines that are not paths of "
-    "files": [
-        "lists: (empty|a byte|a missing|a Kaldi)",
-    ],
-    "label files that are tables with commas; hypotheses, references and texts in a trn file, "
-    "in JSON, or in a table with commas or bars": [
+    "a speaker of several words": ["merge_shards: two words"],
+    "text without a recording": ["merge_shards: text for one more"],
+    "recordings that cannot be read": [".*: a broken .*max_failed_utts"],
+    "a recording that is named twice": ["(tokenize|transcribe|lists).*: a file twice"],
+    "label files of textless-nlp and fairseq, with": ["labels: (textless-nlp's|fairseq's)$"],
+    "label files of textless-nlp and fairseq without": ["labels: .*'s, "],
+    "label files that are tables with commas": [
         "labels: a table with commas",
         "texts: (?!brackets)",
     ],
-    "tables that are unsorted, or have tabs, CRLF, non-ASCII ids or keys without a value": [
-        "table: (unsorted|tabs|CRLF|not ASCII|no value)",
-        "dump_units: recordings, (ids|unsorted|CRLF|tabs)",
+    "codebooks of finite floats": ["convert_kmeans: a .npy of floats"],
+    "`.npy` or safetensors files": ["convert_kmeans: a .npy of (integers|NaN|objects)"],
+    "units that are not an int32 vector": ["dump_entropies: units, (a matrix|floats)"],
+    "units of K or more": ["model: (a unit|half|NaN$|bfloat)"],
+    "a source token list": ["model: a source token list"],
+    "alignments of other utterances": ["(boundary_scores|unit_quality): (?!one utterance)"],
+    "an alignment of a single utterance": ["(boundary_scores|unit_quality): one utterance"],
+    "bundles with exchanged": [
+        "bundle/test_bundle.py::test_configs_with_wrong_entries_are_refused",
+        "bundle/test_bundle.py::test_parts_that_were_changed_are_refused",
+        "bundle/test_bundle.py::test_a_part_of_another_bundle_is_refused",
     ],
-    "tables with a repeated key, an empty line, a byte order mark or bytes that are not UTF-8": [
-        "table: (a key twice|an empty|latin-1|utf-16|a byte)",
-        "dump_units: recordings, (latin|utf|a byte|an utt|an empty)",
+    "a bundle, or a folder above it": [
+        "bundle/test_bundle_weights.py::test_a_bundle_behind_links_finds_its_weights"
     ],
-    "recordings without text or speaker": [
-        "dump: (recordings without|no speakers)",
-        "merge_shards: (text for one less|no speaker|a speaker for)",
+    "a unit LM with an invalid config": ["dump_entropies: a unit LM's config"],
+    "a checkpoint that is missing": ["checkpoint: (a layer|names|other|of|not there)"],
+    "a checkpoint whose names begin": ["checkpoint: module"],
+    "a bundle whose codebook or unit LM": [
+        "bundle/test_origin.py::test_a_model_and_another_bundle"
     ],
-    "a speaker of several words": [
-        "merge_shards: two words",
+    "a bundle or dump with another unit LM": [
+        "bundle: a dump of another unit LM, whose entropies nobody reads"
     ],
-    "text without a recording": [
-        "dump: text without recordings",
-        "merge_shards: text for one more",
+    "settings of a wrong type": [
+        r"frontend: \{",
+        "segment/test_segmenters.py::test_bad_settings_are_refused",
     ],
-    "recordings that cannot be read, with `--max_failed_utts N`": [
-        "dump_units: .*max_failed_utts",
-        "tokenize: .*max_failed_utts",
+    "thresholds that give a single segment": ["model: a threshold of"],
+    "an output folder with results of another": ["stale: (dump|dump_units|link_dump|tokenize), "],
+    "shards of other recordings": ["shards: "],
+    "a shard whose ark, table or shapes": [
+        "faults/test_damage.py::test_a_damaged_shard_is_refused_and_made_again"
     ],
-    "a recording that is named twice": [
-        "(tokenize|transcribe): a file twice",
-        "lists: a file twice",
-    ],
-    "label files of textless-nlp and fairseq, with `--format`": [
-        "labels: (textless-nlp's|fairseq's)$",
-    ],
-    "label files of textless-nlp and fairseq without `--format`, or fairseq's without their "
-    "names": [
-        "labels: .*'s, ",
-    ],
-    "codebooks of finite floats (K, D) in `.npy` or safetensors files": [
-        "convert_kmeans: a .npy of floats",
-    ],
-    "`.npy` or safetensors files with any other content": [
-        "convert_kmeans: a .npy of (integers|NaN|objects)",
-    ],
-    "units that are not an int32 vector": [
-        "dump_entropies: units, (a matrix|floats|halves|NaN)",
-    ],
-    "units of K or more, fractional units, NaN, half precision": [
-        "model: (a unit|half|NaN$|bfloat)",
-    ],
-    "a source token list (MT) that is not 0 .. K-1, `<unk>`, `<sos/eos>`": [
-        "model: a source token list",
-    ],
-    "alignments of other utterances, or that overlap, are too long, cover little or are all "
-    "silence": [
-        "(boundary_scores|unit_quality): (?!one utterance)",
-    ],
-    "an alignment of a single utterance": [
-        "(boundary_scores|unit_quality): one utterance",
-    ],
-    "bundles with exchanged, truncated or missing files, or with entries of wrong types": [
-        "bundle: (codebook|unit_lm|calibration|format|extractor|num_units|files|pack with)",
-    ],
-    "a bundle, or a folder above it, that is a symbolic link": [
-        "bundle: a link",
-    ],
-    "a unit LM with an invalid config": [
-        "dump_entropies: a unit LM's config",
-        "bundle: a unit LM",
-    ],
-    "a checkpoint that is missing, belongs to another model, holds only a part of a model, "
-    "or holds the state of a training": [
-        "checkpoint by_.*: (a layer|names|other|of|not there)",
-    ],
-    "a checkpoint whose names begin with `module.`": [
-        "checkpoint by_.*: module",
-    ],
-    "a bundle whose codebook or unit LM is not the model's": [
-        "model: (global, a bundle with another|dense, a bundle with another codebook)",
-    ],
-    "a bundle or dump with another unit LM, for a model that reads no entropies": [
-        "model: dense, a bundle with another unit_lm",
-        "bundle: a dump of another unit LM, whose entropies nobody reads",
-    ],
-    "settings of a wrong type or out of range, unknown keys": [
-        r"frontend: (rate|min_rate|\{)",
-    ],
-    "thresholds that give a single segment, or one segment per unit": [
-        "model: a threshold of",
-    ],
-    "an output folder with results of another codebook, unit LM, bundle, model or option": [
-        "stale: (dump|dump_units), (entropies|units) of another",
-        "stale: (link_dump|tokenize), ",
-    ],
-    "shards of other recordings or settings, or without a record of them": [
-        "stale: .*, (a shard|rows)",
-    ],
-    "a shard whose ark, table or shapes are missing, truncated or from other data": [
-        "shard: ",
-        "merge_shards: (one |2 shards)",
-    ],
-    "a dump made with another codebook, or with another unit LM if entropies are read": [
-        "bundle: a dump of another (codebook|unit LM)$",
-    ],
-    "units whose entropies are to be computed with another codebook's unit LM": [
-        "parts: dump_entropies",
-    ],
-    "thresholds that were measured with another codebook or unit LM": [
-        "parts: pack",
-    ],
-    "BPE boundaries in place of entropies": [
-        "parts: calibrate",
-    ],
-    "a flattened matrix of a dump in place of a waveform": [
-        "model: a dump of units and entropies",
-    ],
+    "a dump made with another codebook": ["bundle: a dump of another (codebook|unit LM)$"],
+    "units whose entropies": ["parts: dump_entropies"],
+    "thresholds that were measured": ["bundle/test_origin.py::test_thresholds_of_another_bundle"],
+    "BPE boundaries": ["units/test_bpe.py::test_bpe_boundaries_are_not_used_as_entropies"],
+    "a flattened matrix": ["model: a dump of units and entropies"],
+    "a full disk": ["faults/test_disk.py::test_a_full_disk_in_the_middle_of_a_dump"],
 }
 
 
@@ -237,23 +154,32 @@ def page_rows() -> dict[str, str]:
     return rows
 
 
-def test_names_are_unique():
-    assert len({case.name for case in CASES}) == len(CASES)
+def does_refuse(path: str, name: str) -> bool:
+    """Whether a test expects an error; a KeyError if there is no such test."""
+    source = (TESTS / path).read_text(encoding="utf-8")
+    tests = {node.name: node for node in ast.parse(source).body if hasattr(node, "name")}
+    return any(text in ast.unparse(tests[name]) for text in ("raises(", "returncode == 1"))
 
 
 def test_the_page_has_these_rows():
-    # tests/faults/test_disk.py tests the last one.
-    assert page_rows().keys() == {*BEHIND, "a full disk, a folder that cannot be written"}
+    assert len({case.name for case in CASES}) == len(CASES)
+    found = [[begin for begin in BEHIND if row.startswith(begin)] for row in page_rows()]
+    assert sorted(sum(found, [])) == sorted(BEHIND)
+    assert all(len(begins) == 1 for begins in found)
 
 
-@pytest.mark.parametrize("row", BEHIND)
-def test_each_row_of_the_page_has_its_cases(row):
-    refused = page_rows()[row].startswith("refused")
-    for names in BEHIND[row]:
-        cases = [case for case in CASES if re.match(names, case.name)]
-        assert cases, f"no case is called {names}"
-        for case in cases:
-            assert (case.message is not None) == refused, f"{case.name}: {page_rows()[row]}"
+@pytest.mark.parametrize("begin", BEHIND)
+def test_each_row_of_the_page_has_its_cases(begin):
+    ((row, what),) = [item for item in page_rows().items() if item[0].startswith(begin)]
+    for names in BEHIND[begin]:
+        if ".py::" in names:
+            results = {names: does_refuse(*names.split("::"))}
+        else:
+            matching = [case for case in CASES if re.match(names, case.name)]
+            results = {case.name: case.message is not None for case in matching}
+        assert results, f"no case is called {names}"
+        for name, refused in results.items():
+            assert refused == what.startswith("refused"), f"{name}: {row}: {what}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

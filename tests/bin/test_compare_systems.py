@@ -165,7 +165,8 @@ def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):
 
 
 def test_a_model_without_a_segmenter_in_its_yaml_has_the_threshold(tmp_path):
-    write_yaml(tmp_path / "config.yaml", dict(frontend_conf=dict(rate=10.0)))
+    conf = dict(num_units=12, rate=10.0)
+    write_yaml(tmp_path / "config.yaml", dict(frontend="entropy", frontend_conf=conf))
     system = compare_systems.System("global10", {"0": tmp_path})
     assert compare_systems.by_entropy(system, 10.0)
     assert not compare_systems.by_entropy(system, 15.0)

@@ -32,22 +32,6 @@ def padded(garbage):
     return batch, lengths
 
 
-@pytest.mark.parametrize("garbage", [0.0, 0.7, float("nan")], ids=["silence", "loud", "nan"])
-def test_alone_and_in_a_batch_bit_for_bit(tokenizer, garbage):
-    batch, lengths = padded(garbage)
-    together = tokenizer(batch, lengths)
-    assert together.units.shape == together.entropies.shape
-    assert together.entropies.dtype == torch.float32
-    for row, wave in enumerate(waves()):
-        alone = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
-        frames = alone.lengths.item()
-        assert together.lengths[row] == frames
-        assert torch.equal(together.units[row, :frames], alone.units[0])
-        assert torch.equal(together.entropies[row, :frames], alone.entropies[0])
-        assert not together.units[row, frames:].any()
-        assert not together.entropies[row, frames:].any()
-
-
 def test_is_its_parts_in_a_row(parts, tokenizer):
     bundle, wave = Bundle.open(parts.bundle), waves()[0]
     length = torch.tensor([len(wave)])
@@ -61,13 +45,17 @@ def test_is_its_parts_in_a_row(parts, tokenizer):
     assert units.unique().numel() > 3 and entropies.std() > 0.1  # not vacuous
 
 
-def test_equals_the_dump(parts, tokenizer):
-    """The dump went over files, shards and two commands."""
-    tokens = tokenizer(*padded(0.0))
+@pytest.mark.parametrize("garbage", [0.0, 0.7, float("nan")], ids=["silence", "loud", "nan"])
+def test_equals_the_dump(parts, tokenizer, garbage):
+    """The dump went over files, shards and two commands, which tokenize one by one."""
+    tokens = tokenizer(*padded(garbage))
+    assert tokens.units.shape == tokens.entropies.shape
     for row, (_, units, entropies) in enumerate(read_dump(parts.dump)):
         assert tokens.lengths[row] == len(units)
         assert torch.equal(tokens.units[row, : len(units)], torch.from_numpy(units))
         assert torch.equal(tokens.entropies[row, : len(units)], torch.from_numpy(entropies))
+        assert not tokens.units[row, len(units) :].any()
+        assert not tokens.entropies[row, len(units) :].any()
 
 
 def test_without_unit_lm(parts, tokenizer):
@@ -95,6 +83,21 @@ def test_bad_sound_is_refused(tokenizer, wave, message):
     both[1, : wave.shape[1]] = wave[0]
     with pytest.raises(ValueError, match=rf"^utterance 1 of the batch: .*{message}"):
         tokenizer(both, torch.tensor([8000, wave.shape[1]]))
+
+
+@pytest.mark.parametrize(
+    "samples, message",
+    [
+        (torch.zeros(0), "0 samples"),
+        (torch.zeros(2, 8000), r"\(2, 8000\); expected one channel"),
+        (torch.tensor(0.5), "expected one channel"),
+        (100 * torch.from_numpy(tiny.wave(1, 0.5)), r"expected finite floats in \[-1, 1\]"),
+    ],
+    ids=["empty", "channels", "number", "loud"],
+)
+def test_samples_that_are_no_sound_are_refused(tokenizer, samples, message):
+    with pytest.raises(ValueError, match=message):
+        tokenizer.tokenize(samples.numpy())
 
 
 @pytest.mark.parametrize("kind", [str, Path])

@@ -82,28 +82,12 @@ def test_video_may_outlast_the_sound(tmp_path):
 # Damage
 
 
-@pytest.mark.parametrize(
-    "name, seconds",
-    # Largest error of the position: one frame in formats without time stamps.
-    {
-        "a.opus": 0.002,
-        "a.oga": 0.002,
-        "a.webm": 0.002,
-        "a.mkv": 0.002,
-        "a.flac": 0.002,
-        "a.m4a": 0.002,
-        "parts.mp4": 0.002,
-        "a.wma": 0.002,
-        "a.ts": 0.002,
-        "a.flv": 0.002,
-        "a.wv": 0.002,
-        "a.tta": 0.002,
-        "a.mp3": 0.03,
-        "a.aac": 0.03,
-        "a.ac3": 0.04,
-        "a.amr": 0.3,
-    }.items(),
-)
+# Largest error of the position: one frame in formats without time stamps.
+CLOCKED = "a.opus a.oga a.webm a.mkv a.flac a.m4a parts.mp4 a.wma a.ts a.flv a.wv a.tta".split()
+ERRORS = dict.fromkeys(CLOCKED, 0.002) | {"a.mp3": 0.03, "a.aac": 0.03, "a.ac3": 0.04, "a.amr": 0.3}
+
+
+@pytest.mark.parametrize("name, seconds", ERRORS.items())
 def test_what_follows_damage_keeps_its_time(tmp_path, name, seconds):
     # WebM loses everything up to the next cluster; one begins every five seconds.
     path = written(tmp_path, name, seconds=12.0)
@@ -152,14 +136,6 @@ def test_damage_that_checksums_show_becomes_silence_and_not_noise(tmp_path, name
         path.write_bytes(content)
 
 
-def test_mostly_broken_files_are_refused(tmp_path):
-    path = written(tmp_path, "a.flac")
-    for seed, share in enumerate(np.linspace(0.1, 0.99, 400)):
-        sounds.damage(path, share, seed)
-    with pytest.raises(ValueError, match=r"a\.flac cannot be decoded: \d+ of \d+ packets"):
-        read(path)
-
-
 # Truncated files
 
 
@@ -176,6 +152,12 @@ def test_the_remaining_part_of_truncated_files_is_read(tmp_path, name):
         assert f", but {len(samples) / 16000:.2f} s are read" in warned
 
 
+def test_a_truncated_sphere_file(tmp_path):
+    soundfile.write(tmp_path / "a.sph", sounds.noise(4.0, 16000), 16000, format="NIST")
+    sounds.cut(tmp_path / "a.sph", 0.5)
+    assert "is truncated: its header states 4.00 s, but 1.9" in read(tmp_path / "a.sph")[1]
+
+
 def test_wav_files_truncated_between_packets(tmp_path):
     """FFmpeg reads 4096 bytes at a time, and calls the last piece broken only if it is shorter."""
     path = written(tmp_path, "a.wav", seconds=8.0)
@@ -189,6 +171,11 @@ def test_bytes_after_the_sound_of_a_wav_file_give_a_warning(tmp_path):
     (tmp_path / "two.wav").write_bytes(content + content)
     samples, warned = read(tmp_path / "two.wav")
     assert len(samples) == 64000 and f"has {len(content)} bytes after the sound" in warned
+    # These samples look like a chunk's name, with a size beyond the end of the file.
+    soundfile.write(tmp_path / "b.wav", np.full(8000, 0x4141, np.int16), 16000)
+    content = (tmp_path / "b.wav").read_bytes()
+    (tmp_path / "b.wav").write_bytes(content[:40] + (8000).to_bytes(4, "little") + content[44:])
+    assert "has 8000 bytes after the sound that its header states" in read(tmp_path / "b.wav")[1]
 
 
 def test_a_stream_that_damage_makes_appear_ends_the_sound(tmp_path):
@@ -199,3 +186,32 @@ def test_a_stream_that_damage_makes_appear_ends_the_sound(tmp_path):
     path.write_bytes(content[: last + 9])
     samples, warned = read(path)
     assert 3.5 < len(samples) / 16000 < 4.1 and "has 2 audio streams" in warned
+
+
+# Refused files
+
+
+def mostly_broken(folder):
+    path = written(folder, "a.flac")
+    for seed, share in enumerate(np.linspace(0.1, 0.99, 400)):
+        sounds.damage(path, share, seed)
+    return path
+
+
+def two_data_chunks(folder):
+    soundfile.write(folder / "a.wav", sounds.noise(0.5, 16000), 16000)
+    content = (folder / "a.wav").read_bytes()
+    (folder / "a.wav").write_bytes(content + content[36:])
+    return folder / "a.wav"
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (mostly_broken, r"a\.flac cannot be decoded: \d+ of \d+ packets"),
+        (two_data_chunks, r"a\.wav has more than one data chunk, .*convert it"),
+    ],
+)
+def test_files_of_which_too_little_would_be_read_are_refused(tmp_path, make, message):
+    with pytest.raises(ValueError, match=message):
+        read(make(tmp_path))

@@ -19,19 +19,24 @@ from espnet_entropy.data.kaldi import write_table
 # Channels
 
 
+def sound_of(path, *channels):
+    soundfile.write(path, np.stack(channels, axis=1), 16000, subtype="FLOAT")
+    return path
+
+
 def test_channels_that_cancel_each_other_out(tmp_path):
     path, wave = tmp_path / "a.wav", sounds.noise(2.0, 16000, 2)
     left = wave[:, 0]
-
-    def of(*channels):
-        soundfile.write(path, np.stack(channels, axis=1), 16000, subtype="FLOAT")
-        return read(path)
-
     for inverted in (-left, -0.8 * left, -left + 0.1 * wave[:, 1]):
         with pytest.raises(ValueError, match="a.wav: its channels cancel.*--channel 1"):
-            of(left, inverted)
+            read(sound_of(path, left, inverted))
     np.testing.assert_array_equal(read(path, channel=1)[0], left)
-    assert "partly cancel each other out" in of(left, -0.6 * left)[1]
+
+
+def test_channels_that_partly_cancel_each_other_out(tmp_path):
+    path, wave = tmp_path / "a.wav", sounds.noise(2.0, 16000, 2)
+    left = wave[:, 0]
+    assert "partly cancel each other out" in read(sound_of(path, left, -0.6 * left))[1]
     half = np.arange(len(left)) < 16000
     good = [
         (left, wave[:, 1]),  # uncorrelated noise
@@ -43,7 +48,7 @@ def test_channels_that_cancel_each_other_out(tmp_path):
         (0 * left, 0 * left),
     ]
     for channels in good:
-        samples, warned = of(*channels)
+        samples, warned = read(sound_of(path, *channels))
         assert warned == ""
         np.testing.assert_allclose(samples, np.mean(channels, axis=0), atol=1e-6)
 
@@ -191,3 +196,61 @@ def test_commands_warn_in_one_line_once_for_each_file(parts, tmp_path, capsys):
                 rf"warning: .*{name} is truncated: its header states 4.00 s, but .* read",
                 line,
             )
+
+
+# Recordings as soundfile writes them
+
+
+def sine(rate, seconds=1.0):
+    time = np.arange(round(rate * seconds)) / rate
+    return (0.4 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 64])  # PyAV has planes for 8
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("suffix, subtype", [("wav", "FLOAT"), ("wav", "PCM_16"), ("flac", None)])
+def test_rates_and_channels(tmp_path, suffix, subtype, rate, channels):
+    path, channels = tmp_path / f"a.{suffix}", min(channels, 8) if suffix == "flac" else channels
+    soundfile.write(path, np.stack([sine(rate)] * channels, axis=1), rate, subtype=subtype)
+    samples = read_audio(path, 16000)
+    assert samples.shape == (16000,) and samples.dtype == np.float32
+    inside = slice(400, -400)  # resampling rings at the ends
+    np.testing.assert_allclose(samples[inside], sine(16000)[inside], atol=5e-3)
+
+
+@pytest.mark.parametrize("name", ["12:30.wav", "-.wav", "a|b.wav", "é 日本.wav"])
+def test_relative_names_with_signs(tmp_path, monkeypatch, name):
+    soundfile.write(tmp_path / name, sine(16000), 16000)
+    monkeypatch.chdir(tmp_path)
+    assert len(read_audio(name, 16000)) == 16000
+
+
+def with_samples(value):
+    return lambda path: soundfile.write(path, np.full(800, value), 16000, subtype="FLOAT")
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda path: None, "cannot be decoded"),
+        (lambda path: path.mkdir(), "cannot be decoded"),
+        (lambda path: path.write_bytes(b""), "cannot be decoded"),
+        (lambda path: path.write_text("voice " * 50), "cannot be decoded"),
+        (lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)), "cannot be decoded"),
+        (lambda path: soundfile.write(path, np.zeros(0), 16000), "holds no sound"),
+        (with_samples(np.nan), "holds NaN or infinite"),
+        (with_samples(-np.inf), "holds NaN or infinite"),
+        (with_samples(300.0), "holds samples"),
+    ],
+    ids=["missing", "folder", "empty", "text", "random", "silent", "nan", "infinite", "loud"],
+)
+def test_broken_audio_is_named(tmp_path, make, message):
+    make(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match=f"a.wav {message}"):
+        read_audio(tmp_path / "a.wav", 16000)
+
+
+@pytest.mark.parametrize("name", ["http://127.0.0.1:9/a.wav", "rtsp://x/y"])
+def test_addresses_are_not_opened(name):
+    with pytest.raises(ValueError, match="is an address, which is not opened; download"):
+        read_audio(name, 16000)

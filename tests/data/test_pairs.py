@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_entropy.data.pairs import in_script, script_of, select_pairs
+from espnet_entropy.data.pairs import select_pairs
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,3 @@ def test_a_missing_language_is_told_and_the_order_kept():
     pairs = select_pairs(["b", "a", "c"], {"c": "sí", "b": " no \n  ya ", "other": "x"}, "es")
     assert list(pairs.kept.items()) == [("b", "no ya"), ("c", "sí")]
     assert pairs.left_out == {"a": "no text in es"}
-
-
-def test_each_language_has_one_script():
-    assert script_of("ru") == "CYRILLIC" and script_of("xx") is None
-    assert in_script("", "LATIN")

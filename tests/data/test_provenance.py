@@ -9,7 +9,6 @@ from espnet_entropy.data.provenance import (
     Journal,
     Provenance,
     Source,
-    difference,
     fingerprint,
     refreshed,
     stale,
@@ -77,15 +76,6 @@ def test_arks_are_compared_by_offset_and_their_content_is_not_read(tmp_path):
 def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert known(tmp_path / "pipe").sha256 == ""
-
-
-def test_differences_are_named():
-    assert difference({"rate": 15.0}, {"rate": 15.0}) is None
-    assert difference({"rate": 15.0}, {"rate": 10.0}) == "made with rate 15.0, not 10.0"
-    assert difference({}, {"lm": 64 * "a"}) == "made with another lm"
-    assert difference({"extractor": {"layer": 3}}, {"extractor": {"layer": 4}}) == (
-        "made with another extractor"
-    )
 
 
 def test_why_a_result_is_stale(sound, tmp_path):

@@ -29,7 +29,8 @@ from espnet_entropy.data import recordings
 from espnet_entropy.data.audio import read_audio
 from espnet_entropy.data.dump import read_dump, read_units
 from espnet_entropy.data.kaldi import read_table, write_table
-from espnet_entropy.data.recordings import Recording, read_recordings, read_source
+from espnet_entropy.data.recordings import read_recordings, read_source
+from espnet_entropy.evaluate import align_set
 
 RATE = tiny.SAMPLE_RATE
 SEGMENTS = {"long": "long 0.5 1.25", "other": "long 1.25 -1", "short": "short 0 0.9"}
@@ -50,14 +51,6 @@ def sound_of(folder, utt):
     name, start, end = SEGMENTS[utt].split()
     wave, _ = soundfile.read(folder / f"{name}.wav", dtype="float32")
     return wave[int(float(start) * RATE) : None if end == "-1" else int(float(end) * RATE)]
-
-
-def test_segments_cut_recordings(cut):
-    made = read_recordings(cut / "wav.scp")
-    assert list(made) == list(SEGMENTS)
-    for utt, recording in made.items():
-        np.testing.assert_array_equal(recording.samples(RATE), sound_of(cut, utt))
-    assert made["other"] == Recording("other", str(cut / "long.wav"), None, 1.25, None)
 
 
 def test_consecutive_segments_decode_a_recording_once(cut, monkeypatch):
@@ -123,13 +116,6 @@ def test_other_segments_or_another_channel_are_dumped_again(cut, parts, tmp_path
     assert again["long"] == first["long"][:25] and again["other"] == first["other"]
 
 
-def test_sizes_are_those_of_the_utterances(cut, tmp_path):
-    write_table(cut / "utt2dur", {"long": "0.75", "other": "0.75", "short": "0.9"})
-    tiny.command(split_table, table=cut / "wav.scp", output=tmp_path / "raw", num_shards=2)
-    parts = [read_table(tmp_path / f"raw/shards/rows.{n}") for n in (1, 2)]
-    assert parts == [{"short": SEGMENTS["short"]}, {u: SEGMENTS[u] for u in ("long", "other")}]
-
-
 def test_commands_read_segments(cut, parts, tmp_path, capsys, monkeypatch):
     tiny.command(
         tokenize_recordings, bundle=parts.bundle, wav_scp=cut / "wav.scp", segmenter="dense"
@@ -151,7 +137,7 @@ def test_commands_read_segments(cut, parts, tmp_path, capsys, monkeypatch):
         lengths.append(len(waveform))
         return [], []
 
-    monkeypatch.setattr(force_align, "sphinx_aligner", lambda: aligner)
+    monkeypatch.setattr(align_set, "sphinx_aligner", lambda: aligner)
     write_table(cut / "text", {"half": "one"})
     tiny.command(force_align, data=cut, output=tmp_path / "aligned")
     assert lengths == [0.75 * RATE]
@@ -260,13 +246,6 @@ def test_speed_perturbation_cuts_originals_and_copies(cut, tmp_path):
     for name in ("segments", "reco2file_and_channel"):
         (cut / name).unlink()
     assert list(perturbed()) == ["long", "short", "sp0.9-long", "sp0.9-short"]
-
-
-def test_python_takes_recordings(cut, parts):
-    tokenizer = UnitTokenizer.from_bundle(parts.bundle)
-    for utt, recording in read_recordings(cut / "wav.scp").items():
-        units = tokenizer.tokenize(recording).units
-        assert units.tolist() == tokenizer.tokenize(sound_of(cut, utt)).units.tolist()
 
 
 def test_a_list_from_standard_input(parts):

@@ -8,33 +8,15 @@ import tiny
 from espnet_entropy.bin import dump, dump_entropies, dump_units, merge_shards
 from espnet_entropy.data.shards import shard_paths
 
-
-def cut_to(share):
-    def damage(ark, _):
-        ark.write_bytes(ark.read_bytes()[: int(share * ark.stat().st_size)])
-
-    return damage
-
-
-def lose_shapes(_, scp):
-    scp.with_suffix(".shape").unlink()
-
-
-def lose_ark(ark, _):
-    ark.unlink()
-
-
-def cut_table(_, scp):
-    scp.write_bytes(scp.read_bytes()[:-3])
-
-
+# Suffix of a file of the shard -> what becomes of its content; None: the file is lost.
 DAMAGES = {
-    "ark without its last byte": lambda ark, _: ark.write_bytes(ark.read_bytes()[:-1]),
-    "half an ark": cut_to(0.5),
-    "empty ark": cut_to(0),
-    "no ark": lose_ark,
-    "no shapes": lose_shapes,
-    "table cut off": cut_table,
+    "ark without its last byte": (".ark", lambda content: content[:-1]),
+    "empty ark": (".ark", lambda content: b""),
+    "no ark": (".ark", None),
+    "no shapes": (".shape", None),
+    "shapes of other data": (".shape", lambda content: b"utt-x 3\n"),
+    "table cut off": (".scp", lambda content: content[:-3]),
+    "empty table": (".scp", lambda content: b""),
 }
 
 
@@ -58,14 +40,15 @@ def test_a_damaged_shard_is_refused_and_made_again(parts, tmp_path, module, caps
 
     run(tmp_path / "whole")
     expected = {path.name: path.read_bytes() for path in (tmp_path / "whole/shards").iterdir()}
-    for name, damage in DAMAGES.items():
+    for name, (suffix, damage) in DAMAGES.items():
         folder = tmp_path / name.replace(" ", "_")
         shutil.copytree(tmp_path / "whole", folder)
         for scp in (folder / "shards").glob("*.scp"):
             scp.write_text(scp.read_text().replace(str(tmp_path / "whole"), str(folder)))
         before = {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}
-        damage(*shard_paths(folder, 2))
-        with pytest.raises(SystemExit, match="error: "):
+        path = shard_paths(folder, 2)[0].with_suffix(suffix)
+        path.write_bytes(damage(path.read_bytes())) if damage else path.unlink()
+        with pytest.raises(SystemExit, match=r"error: .*(units\.2\.|utterances are missing)"):
             tiny.command(merge_shards, output=folder, **merge)
         capsys.readouterr()
         run(folder)

@@ -38,7 +38,7 @@ def execute(*command):
 
 
 @pytest.mark.parametrize(
-    "module, size", [(dump_units, 0), (dump_units, 100), (dump_units, 700), (dump_entropies, 900)]
+    "module, size", [(dump_units, 0), (dump_units, 700), (dump_entropies, 900)]
 )
 def test_a_full_disk_in_the_middle_of_a_dump(parts, tmp_path, module, size):
     """At once, in the ark, and (a table is smaller than its ark) behind the first utterances."""

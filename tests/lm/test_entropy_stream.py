@@ -87,6 +87,9 @@ def test_espnets_scores_go_on_from_their_states():
     for length in range(1, 31):
         scores, states = lm.batch_score(ids[kept, :length], states, None)
         torch.testing.assert_close(scores, expected[kept, length - 1], atol=1e-5, rtol=0)
+        alone, state = lm.score(ids[kept[0], :length], None, None)
+        torch.testing.assert_close(alone, scores[0], atol=1e-5, rtol=1e-5)
+        assert state.num_inputs == states[0].num_inputs == length
         if length == 28:
             older = states, kept
         if length % 7 == 0:

@@ -4,7 +4,6 @@ import pytest
 import reference
 import tiny
 import torch
-from espnet2.lm.abs_model import AbsLM
 
 from espnet_entropy.lm.unit_lm import LlamaLM
 
@@ -38,12 +37,6 @@ def test_windows_equal_one_call_per_position(lm, length):
     assert logits.shape == (1, length + 1, tiny.NUM_UNITS + 2) and logits.is_contiguous()
     slow = [reference.next_unit_logits(lm, units[:t].tolist()) for t in range(length + 1)]
     torch.testing.assert_close(logits[0], torch.tensor(slow), atol=1e-4, rtol=1e-4)
-
-
-@torch.no_grad()
-def test_short_input_is_one_plain_call(lm):
-    ids = with_start(lm, sequence(CONTEXT - 1))
-    assert torch.equal(lm(ids)[0], lm.llama(input_ids=ids).logits)
 
 
 @torch.no_grad()
@@ -81,33 +74,10 @@ def test_windows_per_batch_changes_nothing(lm, windows_per_batch, monkeypatch):
     torch.testing.assert_close(lm(ids)[0], expected, atol=1e-5, rtol=1e-5)
 
 
-@torch.no_grad()
-def test_scores_agree_with_forward(lm):
-    ids = with_start(lm, sequence(20), sequence(20, seed=1))
-    logits, _ = lm(ids)
-    for length in (1, 5, 9, 21):
-        expected = logits[:, length - 1].log_softmax(-1)
-        scores, states = lm.batch_score(ids[:, :length], [None, None], None)
-        torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
-        assert [state.num_inputs for state in states] == [length, length]
-        score, state = lm.score(ids[1, :length], None, None)
-        torch.testing.assert_close(score, expected[1], atol=1e-5, rtol=1e-5)
-        assert state.num_inputs == length
-
-
 def test_gradients_reach_every_weight():
     lm = tiny.unit_lm(context=CONTEXT).train()
     lm(with_start(lm, sequence(20)))[0].square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in lm.parameters())
-
-
-def test_conf_rebuilds_it(lm):
-    copy = LlamaLM(**lm.conf)
-    copy.load_state_dict(lm.state_dict())
-    ids = with_start(lm, sequence(10))
-    assert torch.equal(copy.eval()(ids)[0], lm(ids)[0])
-    assert isinstance(lm, AbsLM)
-    assert (lm.num_units, lm.sos) == (tiny.NUM_UNITS, tiny.NUM_UNITS + 1)
 
 
 @pytest.mark.parametrize("context", [0, 1, 7])

@@ -99,12 +99,12 @@ def test_folders_at_hand_are_relative_to_the_caller(tmp_path, recipe, script):
     result = subprocess.run(command, **run)
     lines = result.stdout.splitlines()
     # Apart from the options that decide which data they are.
-    assert lines[lines.index("--data_args") + 1].strip() == ""
+    assert lines[lines.index("--local_data_opts") + 1].strip() == ""
     assert lines[lines.index("--source_args") + 1].strip() == f"--data_dir {tmp_path}/sounds"
     assert lines[-2:] == ["--nj", "1"]
     command[3] = "my sounds"
     result = subprocess.run(command, **run, timeout=20)
-    assert result.returncode == 2 and "split at blanks" in result.stderr
+    assert result.returncode == 2 and "split at spaces" in result.stderr
 
 
 @pytest.mark.parametrize(

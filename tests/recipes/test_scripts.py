@@ -29,7 +29,7 @@ OPTIONS = f"""
 stage=1
 train_sets="a b"
 force=false
-help_message="usage: me"
+print_help() {{ echo "usage: me, stage ${{stage}}"; }}
 . {UTILS}/parse_options.sh
 echo "stage=$stage sets=$train_sets force=$force rest=$*"
 """
@@ -67,8 +67,8 @@ def test_bad_options_are_named(tmp_path, arguments, message):
 
 
 def test_help(tmp_path):
-    result = bash(OPTIONS, "--help", folder=tmp_path)
-    assert result.returncode == 0 and result.stdout == "usage: me\n"
+    result = bash(OPTIONS, "--stage", "3", "--help", folder=tmp_path)
+    assert result.returncode == 0 and result.stdout == "usage: me, stage 3\n"
 
 
 STAGES = f"""

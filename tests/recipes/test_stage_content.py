@@ -93,7 +93,7 @@ def test_a_skipped_stage_with_other_data_is_named(tmp_path):
     assert "warning" not in bash(READING, folder=tmp_path).stderr
     (tmp_path / "table").write_text("b")
     result = bash(READING, "--stage", "2", folder=tmp_path)
-    assert "warning: --stage 2 skips stage 1 (made), which has run with other" in result.stderr
+    assert "warning: this call skips stage 1 (made), which has run with other" in result.stderr
 
 
 EPOCHS = f"""{SOURCED}

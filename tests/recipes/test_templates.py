@@ -32,6 +32,8 @@ def recipe(tmp_path):
     (tmp_path / "utils").symlink_to(TEMPLATE / "utils")
     (tmp_path / "path.sh").write_text("use_jobs() { OMP_NUM_THREADS=1; }\n")
     (tmp_path / "cmd.sh").write_text("train_cmd=true cuda_cmd=true decode_cmd=true\n")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/config.yaml").write_text("frame_shift_sec: 0.02\n")
 
     def recipe(script, *options):
         folder = TEMPLATE / f"{script.removesuffix('.sh')}1"
@@ -45,7 +47,7 @@ def recipe(tmp_path):
 
 
 @pytest.mark.parametrize("script", SETS)
-@pytest.mark.parametrize("option", ["--stage", "--stop_stage", "--nj", "--num_shards", "--ngpu"])
+@pytest.mark.parametrize("option", ["--stage", "--nj", "--num_shards"])
 def test_numbers_are_checked(recipe, script, option):
     result = recipe(script, option, "2b")
     assert result.returncode == 2 and result.ran == []
@@ -60,11 +62,11 @@ def test_data_are_known_by_what_they_are(recipe, script):
         return result.ran
 
     source = ("--source_args", "--data_dir /copy")
-    assert ran("--data_args", "--few true", *source) == [
+    assert ran("--local_data_opts", "--few true", *source) == [
         "data.sh --output data --few true --data_dir /copy"
     ]
-    assert ran("--data_args", "--few true") == []
-    assert ran("--data_args", "") == ["data.sh --output data"]
+    assert ran("--local_data_opts", "--few true") == []
+    assert ran("--local_data_opts", "") == ["data.sh --output data"]
     # The same sets in another folder may be others.
     assert ran("--datadir", "data2") == ["data.sh --output data2"]
     assert ran() == ["data.sh --output data"]
@@ -93,12 +95,16 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(recipe, tmp_path):
 
 
 REPORTS = {
-    "units.sh": ("exp", "report.html", ()),
-    "asr.sh": ("exp/asr_small", "report.html", ("--asr_tag", "small", "--inference_tag", "decode")),
+    "units.sh": ("exp", "report.html", ("--stage", "7")),
+    "asr.sh": (
+        "exp/asr_small",
+        "report.html",
+        ("--stage", "13", "--asr_tag", "small", "--inference_tag", "decode"),
+    ),
     "st.sh": (
         "exp/st_small",
         "report_decode_7hz.html",
-        ("--st_tag", "small", "--inference_rate", "7"),
+        ("--stage", "13", "--st_tag", "small", "--inference_rate", "7"),
     ),
 }
 
@@ -108,8 +114,6 @@ def test_the_last_stage_is_a_report(recipe, tmp_path, script):
     folder, name, options = REPORTS[script]
     result = recipe(
         script,
-        "--stage",
-        "7",
         *options,
         "--lm_args" if script == "units.sh" else f"--{script[:-3]}_args",
         "--lr 1 it's",
@@ -121,7 +125,7 @@ def test_the_last_stage_is_a_report(recipe, tmp_path, script):
     assert words[words.index("--output") + 1] == f"{folder}/{name}"
     # The call as a shell would take it again.
     assert "_args '--lr 1 it'\\''s' --output" in line
-    assert f"stage 7: report: {folder}/{name}, " in result.stdout
+    assert f"stage {options[1]}: report: {folder}/{name}, " in result.stdout
     # All markers of the stages before are there, under their names.
     stages = words[words.index("--stages") + 1 : words.index("--logs")]
     made = {path.stem for path in (tmp_path / "exp/.stages").glob("*.done")} - {"report"}
@@ -129,9 +133,7 @@ def test_the_last_stage_is_a_report(recipe, tmp_path, script):
     # It is finished with its file, and goes before nothing that was.
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     (tmp_path / folder / name).touch()
-    assert [
-        line for line in recipe(script, "--stage", "7", *options).ran if ".report " in line
-    ] == []
+    assert [line for line in recipe(script, *options).ran if ".report " in line] == []
 
 
 @pytest.mark.parametrize("script", ["asr.sh", "st.sh"])
@@ -140,6 +142,56 @@ def test_a_missing_bundle_is_named_where_it_is_needed(recipe, script):
     assert result.returncode == 2 and result.ran == []
     assert "/nope/bundle is none: run a units1 recipe first" in result.stderr
     assert recipe(script, "--bundle", "/nope/bundle", "--stop_stage", "1").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "script, options, first",
+    [
+        ("asr.sh", "--stage 5", "5: token list"),
+        ("asr.sh", "--skip_data_prep true", "6: statistics of the text language model"),
+        ("asr.sh", "--skip_data_prep true --use_lm false", "10: statistics"),
+        ("st.sh", "--stage 5", "5: pairs of en-es"),
+        ("st.sh", "--skip_data_prep true", "10: statistics"),
+        ("st.sh", "--stage 11", "11: training"),
+        ("asr.sh", "--stage 11", "11: training"),
+        ("asr.sh", "--stage 10 --skip_train true", "12: decoding"),
+        ("asr.sh", "--skip_data_prep true --skip_train true --skip_eval true", None),
+        ("asr.sh", "--stage 14 --skip_packing false", "14: packing"),
+        ("asr.sh", "--stage 14 --skip_export false", "16: vectors as features"),
+    ],
+)
+def test_stages_have_the_numbers_of_espnet(recipe, script, options, first):
+    result = recipe(script, "--bundle", "bundle", *options.split())
+    ran = [line for line in result.stdout.splitlines() if line.startswith("stage ")]
+    assert ran[:1] == ([f"stage {first}"] if first else []), result.stderr
+
+
+@pytest.mark.parametrize("script", ["asr.sh", "st.sh"])
+def test_stages_that_are_left_out_by_default_are_named(recipe, script):
+    result = recipe(script, "--bundle", "bundle", "--stage", "14")
+    assert result.returncode == 2 and "stage 14 needs --skip_packing false" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "option, new",
+    [
+        ("--data_args", "--local_data_opts"),
+        ("--max_train_frames", "--max_wav_duration, in seconds"),
+    ],
+)
+def test_a_former_name_of_an_option_gives_its_new_name(recipe, option, new):
+    result = recipe("asr.sh", option, "1")
+    assert result.returncode == 2 and result.ran == []
+    assert f"option '{option}' has another name now: {new}\n" in result.stderr
+
+
+def test_markers_of_other_stages_are_not_taken(recipe, tmp_path):
+    """In an exp of the former numbering, 5 was training, and its marker was train_TAG."""
+    (tmp_path / "exp/.stages").mkdir(parents=True)
+    for number in range(1, 9):
+        (tmp_path / f"exp/.stages/stage{number}.done").write_text("key\n\n1 s\nhash\n")
+    result = recipe("asr.sh", "--bundle", "bundle", "--stage", "5", "--use_lm", "false")
+    assert "done before" not in result.stdout and "stage 5: token list\n" in result.stdout
 
 
 @pytest.mark.parametrize("option, value", [("--tgt_lang", ""), ("--src_lang", "EN/../x")])

@@ -133,7 +133,7 @@ def test_a_recording_of_a_pair_that_is_replaced_in_place_is_converted_again(tmp_
 
     def ran():
         (tmp_path / "ran").write_text("")
-        words = ["--stage", "5", "--bundle", "bundle", "--judge", "judge", "--vc_tag", "v"]
+        words = ["--stage", "8", "--bundle", "bundle", "--judge", "judge", "--vc_tag", "v"]
         words += ["--rates", "15", "--python", "./job"]
         done = subprocess.run(
             ["bash", TEMPLATE / "vc1/vc.sh", *words], cwd=tmp_path, capture_output=True, text=True

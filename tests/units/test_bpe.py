@@ -46,10 +46,6 @@ def test_pieces_are_made_of_known_ones(bpe, units):
     assert starts(bpe, units) == places[:-1].tolist()
 
 
-def test_a_model_is_learnt_the_same_again():
-    assert learn_bpe(UTTERANCES, 7, 10) == learn_bpe(iter(UTTERANCES), 7, 10)
-
-
 @pytest.mark.parametrize(
     "utterances, num_units, vocab_size, message",
     [

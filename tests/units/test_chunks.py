@@ -3,7 +3,7 @@
 import pytest
 import tiny
 import torch
-from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+from tiny_models import save_hubert, save_whisper
 
 from espnet_entropy.units.chunks import SAMPLE_RATE, chunk_samples, pieces_of
 from espnet_entropy.units.features import build_extractor
@@ -53,22 +53,17 @@ def test_a_conf_names_chunks_only_where_there_are_any():
     assert plain.content_hash() != chunked.content_hash()  # other features, so other units
 
 
-@pytest.fixture(scope="module")
-def hubert(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("hubert"))
-    torch.manual_seed(0)
-    small = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
-    HubertModel(HubertConfig(**small, conv_dim=(8,) * 7)).save_pretrained(path)
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(path)
-    conf = dict(upstream="hf_hubert_custom", path=path, layer=1)
-    return build_extractor("s3prl", **conf), build_extractor("s3prl", **conf, chunk_sec=0.5)
-
-
-@pytest.mark.parametrize("kind", ["mfcc", "s3prl"])
-def test_pieces_are_encoded_alone(kind, request):
-    whole, chunked = (
-        (mfcc(None), mfcc(0.5)) if kind == "mfcc" else request.getfixturevalue("hubert")
-    )
+@pytest.mark.parametrize("kind", ["mfcc", "s3prl", "whisper"])
+def test_pieces_are_encoded_alone(kind, tmp_path):
+    if kind == "mfcc":
+        whole, chunked = mfcc(None), mfcc(0.5)
+    else:
+        save = save_whisper if kind == "whisper" else save_hubert
+        conf = dict(path=str(save(tmp_path)), layer=1)
+        conf |= dict(upstream="hf_hubert_custom") if kind == "s3prl" else {}
+        longest = dict(chunk_sec=2.0) if kind == "whisper" else {}
+        whole = build_extractor(kind, **conf | longest)
+        chunked = build_extractor(kind, **conf, chunk_sec=0.5)
     waveform = torch.from_numpy(tiny.wave(0, 1.53))[None]
     features, lengths = chunked(waveform, torch.tensor([waveform.shape[1]]))
     pieces = waveform.split(pieces_of(chunked, waveform.shape[1]), dim=1)

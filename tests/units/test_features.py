@@ -8,62 +8,20 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    HubertConfig,
-    HubertModel,
-    Wav2Vec2FeatureExtractor,
-    WhisperConfig,
-    WhisperModel,
-)
+from tiny_models import save_hubert, save_whisper
+from transformers import HubertModel, Wav2Vec2FeatureExtractor
 
 from espnet_entropy.units.features import EXTRACTORS, build_extractor
 
 
 @pytest.fixture(scope="module")
-def whisper_dir(tmp_path_factory):
-    """A random Whisper whose positions end after two seconds."""
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        d_model=32,
-        encoder_layers=2,
-        decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=48,
-        decoder_ffn_dim=48,
-        max_source_positions=100,
-        vocab_size=16,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=1,
-        decoder_start_token_id=1,
-    )
-    path = tmp_path_factory.mktemp("whisper")
-    WhisperModel(config).save_pretrained(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def hubert_dir(tmp_path_factory):
-    """A random HuBERT with group norm over time, so padding would show."""
-    torch.manual_seed(0)
-    config = HubertConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=48,
-        conv_dim=(16,) * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-    )
-    path = tmp_path_factory.mktemp("hubert")
-    HubertModel(config).save_pretrained(path)
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(path)
-    return path
+    return save_hubert(tmp_path_factory.mktemp("hubert"), do_normalize=True)
 
 
 @pytest.fixture(scope="module")
-def extractors(whisper_dir, hubert_dir):
+def extractors(tmp_path_factory, hubert_dir):
+    whisper_dir = save_whisper(tmp_path_factory.mktemp("whisper"))
     return {
         "whisper": build_extractor("whisper", path=whisper_dir, layer=2, chunk_sec=1.0),
         "s3prl": build_extractor("s3prl", upstream="hf_hubert_custom", path=hubert_dir, layer=1),
@@ -102,38 +60,14 @@ def test_shapes_and_padding(extractor):
     assert not features.requires_grad and not features.is_inference()
     assert (features[1, feature_lengths[1] :] == 0).all()
     assert (features[1, : feature_lengths[1]] != 0).any(dim=1).all()
-
-
-def test_features_do_not_depend_on_the_batch(extractor):
-    waveforms, lengths = noise(9000, 16001, 4000, 33000)
-    together, feature_lengths = extractor(waveforms, lengths)
-    for i, length in enumerate(lengths.tolist()):
-        alone, alone_lengths = extractor(waveforms[i : i + 1, :length], lengths[i : i + 1])
-        assert alone_lengths == feature_lengths[i]
-        assert torch.equal(together[i, : feature_lengths[i]], alone[0])
+    for row, (length, frames) in enumerate(zip(lengths, feature_lengths, strict=True)):
+        alone, alone_frames = extractor(waveforms[row : row + 1, :length], length.view(1))
+        assert alone_frames == frames and torch.equal(features[row, :frames], alone[0])
 
 
 def test_num_frames_is_what_forward_gives(extractor):
-    lengths = [
-        400,
-        559,
-        560,
-        799,
-        800,
-        801,
-        960,
-        1000,
-        1279,
-        1280,
-        1300,
-        15999,
-        16000,
-        16159,
-        16160,
-        16399,
-        16400,
-    ]
-    lengths += [32000, 32001, 32399, 32719, 32720, 40123]
+    around = (400, 560, 800, 960, 1280, 16000, 16160, 16400, 32000, 32400, 32720)
+    lengths = [length + step for length in around for step in (-1, 0, 1)][1:]
     for length in lengths:
         expected = extractor.num_frames(length)
         waveforms, sizes = noise(length)
@@ -151,12 +85,10 @@ def test_input_checks(extractor):
     cases = [
         (waveforms[0], lengths, r"\(9000,\)"),
         (waveforms.double(), lengths, "float64"),
-        (waveforms.half(), lengths, "float16"),
         (waveforms, lengths[:1], r"2 waveforms, but lengths \(1,\)"),
         (waveforms, lengths.float(), "float32"),
         (waveforms, lengths + 1, "9001 samples, but waveforms hold 9000"),
         (waveforms, torch.tensor([9000, 399]), "utterance 1 .* 399 samples"),
-        (waveforms, torch.tensor([9000, 0]), "utterance 1 .* 0 samples"),
         (waveforms[:0], lengths[:0], "0 waveforms"),
         (waveforms * 32768, lengths, "divide 16-bit integers"),
     ]
@@ -179,14 +111,9 @@ def test_autocast_does_not_reach_inside(extractor):
         assert torch.equal(extractor(waveforms, lengths)[0], expected)
 
 
-def test_silence_is_finite(extractor):
-    features, _ = extractor(torch.zeros(1, 8000), torch.tensor([8000]))
-    assert features.isfinite().all()
-
-
-def test_building_leaves_random_numbers_alone(whisper_dir):
+def test_building_leaves_random_numbers_alone(extractor):
     state = torch.get_rng_state()
-    build_extractor("whisper", path=whisper_dir, layer=2, chunk_sec=1.0)
+    build_extractor(extractor.name, **extractor.conf)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -195,23 +122,11 @@ def test_unknown_extractor():
         build_extractor("wav2vec")
 
 
-def test_long_audio_is_encoded_in_pieces(extractors):
-    waveforms, lengths = noise(16000 * 2 + 5000)
-    features, _ = extractors["whisper"](waveforms, lengths)
-    parts = waveforms.split(16000, dim=1)
-    expected = [extractors["whisper"](part, torch.tensor([part.shape[1]]))[0] for part in parts]
-    assert torch.equal(features, torch.cat(expected, dim=1))
-
-
 @pytest.mark.parametrize(
     "name, conf, message",
     [
         ("mfcc", dict(num_mel="x"), "'mfcc': num_mel is 'x', but must be int"),
-        ("mfcc", dict(num_mel=20.0), "num_mel is 20.0, but must be int"),
-        ("mfcc", dict(num_ceps=True), "num_ceps is True, but must be int"),
         ("mfcc", dict(deltas="false"), "deltas is 'false', but must be bool"),
-        ("whisper", dict(path=3, layer=1), "path is 3, but must be str"),
-        ("whisper", dict(path="x", layer="1"), "layer is '1', but must be int"),
         ("whisper", dict(path="x", layer=1, chunk_sec="9"), "chunk_sec is '9', but must be float"),
         ("s3prl", dict(upstream=None, layer=1), "upstream is None, but must be str"),
     ],
@@ -219,12 +134,6 @@ def test_long_audio_is_encoded_in_pieces(extractors):
 def test_settings_of_other_types_are_refused(name, conf, message):
     with pytest.raises(ValueError, match=message):
         build_extractor(name, **conf)
-
-
-@pytest.mark.parametrize("chunk_sec", [0.0, 0.05, 1.01, 2.02, 30.0])
-def test_chunk_out_of_range(whisper_dir, chunk_sec):
-    with pytest.raises(ValueError, match=f"chunk_sec {chunk_sec}.* 2.0 s"):
-        build_extractor("whisper", path=whisper_dir, layer=0, chunk_sec=chunk_sec)
 
 
 def test_s3prl_is_transformers_hubert(extractors, hubert_dir):

@@ -3,8 +3,8 @@
 import struct
 
 import pytest
+import tiny_models
 import torch
-from transformers import WhisperConfig, WhisperModel
 
 from espnet_entropy.units.features import WhisperExtractor
 from espnet_entropy.units.whisper_weights import load_whisper_encoder
@@ -26,24 +26,8 @@ OPENAI_NAMES = [
 ]
 
 
-def tiny_whisper(dtype=torch.float32, **conf):
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        d_model=DIM,
-        encoder_layers=LAYERS,
-        encoder_attention_heads=HEADS,
-        encoder_ffn_dim=48,
-        decoder_layers=1,
-        decoder_attention_heads=HEADS,
-        decoder_ffn_dim=48,
-        vocab_size=16,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=1,
-        decoder_start_token_id=1,
-        **conf,
-    )
-    model = WhisperModel(config).eval()
+def tiny_whisper(dtype=torch.float32):
+    model = tiny_models.whisper(max_source_positions=1500)
     with torch.no_grad():
         for parameter in model.parameters():  # biases and norms too, so that none can be lost
             parameter.normal_(std=0.3)
@@ -173,7 +157,9 @@ def test_quantized_ctranslate2_is_refused(tmp_path, dtype):
     name = "layer_1/self_attention/linear_0/weight"
     variables[name] = torch.zeros(3 * DIM, DIM, dtype=dtype)
     path = write_ctranslate2(variables, tmp_path / "ct2")
-    with pytest.raises(ValueError, match=f"{name} is {dtype}.*--quantization float16"):
+    with pytest.raises(
+        ValueError, match=f"linear_0.weight of the encoder is {dtype}.*--quantization float16"
+    ):
         load_whisper_encoder(path, layer=LAYERS)
 
 
@@ -200,7 +186,7 @@ def test_missing_tensors_are_named(tmp_path):
     variables = dict(ctranslate2_variables(tiny_whisper()))
     del variables["layer_1/ffn/linear_1/bias"]
     path = write_ctranslate2(variables, tmp_path / "ct2")
-    with pytest.raises(ValueError, match="layer_1/ffn/linear_1/bias"):
+    with pytest.raises(ValueError, match="layer_1.ffn.linear_1.bias"):
         load_whisper_encoder(path, layer=LAYERS)
 
 
@@ -217,6 +203,9 @@ def test_other_files_are_refused(tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="dims"):
         load_whisper_encoder(tmp_path / "other.pt", layer=0)
+    torch.save({"dims": {}, "model_state_dict": {}}, tmp_path / "tiny.pt")
+    with pytest.raises(ValueError, match="tiny.pt: n_audio_head, .* is missing"):
+        load_whisper_encoder(tmp_path / "tiny.pt", layer=0)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="bert"):
         load_whisper_encoder(tmp_path, layer=0)
@@ -225,7 +214,7 @@ def test_other_files_are_refused(tmp_path):
         load_whisper_encoder(tmp_path, layer=0)
 
 
-@pytest.mark.parametrize("content", [b"", b"root:x:0:0\n", b"PK\x03\x04 cut", bytes(100)], ids=repr)
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut"], ids=repr)
 @pytest.mark.parametrize("name", ["tiny.pt", "pytorch_model.bin"])
 def test_files_that_are_no_checkpoint_are_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -238,12 +227,6 @@ def test_files_that_are_no_checkpoint_are_named(tmp_path, name, content):
     assert "\n" not in str(it.value)
 
 
-def test_an_openai_checkpoint_without_heads_is_refused(tmp_path):
-    torch.save({"dims": {}, "model_state_dict": {}}, tmp_path / "tiny.pt")
-    with pytest.raises(ValueError, match="tiny.pt: n_audio_head, .* is missing"):
-        load_whisper_encoder(tmp_path / "tiny.pt", layer=0)
-
-
 @pytest.mark.parametrize(
     "name, content, message",
     [
@@ -253,11 +236,7 @@ def test_an_openai_checkpoint_without_heads_is_refused(tmp_path):
         ("model.safetensors", "broken", "cannot be read"),
         ("model.safetensors.index.json", "{", "no JSON"),
         ("model.safetensors.index.json", "{}", "no weight_map"),
-        (
-            "model.safetensors.index.json",
-            '{"weight_map": {"a": "gone.st"}}',
-            "gone.st: cannot be read",
-        ),
+        ("model.safetensors.index.json", '{"weight_map": {"a": "gone.st"}}', "gone.st: cannot be"),
     ],
 )
 def test_broken_hugging_face_folders_name_the_file(tmp_path, name, content, message):

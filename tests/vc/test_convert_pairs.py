@@ -1,7 +1,6 @@
 """convert_pairs: files that are kept, made again or refused, and pairs that may fail."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import tiny
@@ -51,6 +50,8 @@ def test_other_recordings_are_converted_again(convert, tmp_path, capsys):
     assert sounds(tmp_path / "15") == sounds(tmp_path / "fresh")
     convert()
     assert "all 2 files exist already" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="holds files made with num_steps 1, not 2"):
+        convert(num_steps=2)
 
 
 def test_another_checkpoint_or_an_older_version_is_refused(trained, convert, tmp_path):
@@ -84,22 +85,16 @@ def test_some_pairs_may_fail_and_are_left_out_of_the_scores(trained, convert, tm
     common = dict(pairs=tmp_path / "pairs.tsv")
     for system in (15, "copy"):
         convert(str(system), system=system, max_failed_utts=1)
-        tiny.command(
-            score_conversion,
-            **common,
-            folder=tmp_path / str(system),
-            num_dnsmos=1,
-            output=tmp_path / str(system) / "scores.tsv",
-        )
+        options = dict(folder=tmp_path / str(system), num_dnsmos=1)
+        output = tmp_path / str(system) / "scores.tsv"
+        tiny.command(score_conversion, **common, **options, output=output)
     assert "left out: pair utt-d: " in capsys.readouterr().err
     assert list(read_table(tmp_path / "15/failed.1")) == ["utt-d"]
     words = ["--systems", "15", "copy"]
     common |= dict(folder=tmp_path, model=trained.model, output=tmp_path)
     tiny.command(report_conversion, *words, **common)
-    assert (
-        "1 of 2 pairs could not be converted by every system"
-        in Path(tmp_path / "table.md").read_text()
-    )
+    table = (tmp_path / "table.md").read_text()
+    assert "1 of 2 pairs could not be converted by every system" in table
     # When it can be read again, its file is made like any other missing file.
     (tmp_path / "utt-d.wav").write_bytes(sound)
     convert(max_failed_utts=1)

@@ -10,11 +10,9 @@ from espnet_entropy.vc.model import PROSODY, ConversionModel, Utterance
 
 def tiny(**conf) -> ConversionModel:
     torch.manual_seed(0)
-    frontend = EntropyFrontend(
-        8, segmenter="fixed", rate=25.0, aggregator="mean", unit_init="random", output_size=8
-    )
+    frontend = EntropyFrontend(num_units=8, segmenter="fixed", rate=25.0, output_size=8)
     # Fixed segments need no threshold, but without a bundle the frontend asks for a known one.
-    frontend.encoder.threshold_record.zero_()
+    frontend.encoder.thresholds.zero_()
     conf = {"content_conf": {"dim": 16, "num_layers": 1}} | conf
     dit_conf = {"dim": 32, "num_blocks": 2, "num_heads": 2}
     model = ConversionModel(frontend, n_mels=4, speaker_dim=3, dit_conf=dit_conf, **conf)
@@ -129,18 +127,8 @@ def test_without_noise_it_is_the_regression_that_a_new_model_gives():
     torch.nn.init.zeros_(model.dit.to_velocity.bias)
     source, prompt, voice = utterance(given, 0), utterance(given, 1), given["speaker"][1]
     mel = model.convert(source, prompt, voice, temperature=0.0)
-    known = model._known(
-        *(
-            part[:1]
-            for part in (
-                given["units"],
-                given["units_lengths"],
-                given["mel"],
-                given["mel_lengths"],
-                given["pitch"],
-            )
-        )
-    )
+    names = ("units", "units_lengths", "mel", "mel_lengths", "pitch")
+    known = model._known(*(given[name][:1] for name in names))
     blurred = model.content(known, voice.unsqueeze(0), torch.ones(1, 10, dtype=torch.bool))[1]
     torch.testing.assert_close(mel, blurred.view(20, 4) * 0.5 - 2.0)
 

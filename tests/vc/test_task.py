@@ -193,10 +193,6 @@ def test_a_checkpoint_of_another_model_is_refused(parts, trained, tmp_path):
     message = rf"best.pth does not fit .*config.yaml; missing: {block[0]}, .* \({len(block)} in all"
     with pytest.raises(ValueError, match=message):
         VoiceConverter(tmp_path, bundle=parts.bundle)
-    wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
-    torch.save(wrapped, tmp_path / "valid.loss.best.pth")
-    with pytest.raises(ValueError, match=r"begin with 'module\.'"):
-        VoiceConverter(tmp_path, bundle=parts.bundle)
 
 
 def test_silence_has_no_speaker(tmp_path, capsys):
@@ -233,18 +229,17 @@ def test_pairs_scores_and_page(trained, tmp_path, capsys):
     ]
     write_pairs(tmp_path / "pairs.tsv", pairs)
     common = {"pairs": tmp_path / "pairs.tsv", "model": trained.model}
+
+    def score(folder, **options):
+        options |= {"folder": folder, "output": folder / "scores.tsv"}
+        tiny.command(score_conversion, pairs=tmp_path / "pairs.tsv", **options)
+
     for system in ("source", "copy", "15"):
         folder = tmp_path / system
         for shard in (1, 2):
             options = {"num_shards": 2, "shard": shard, "num_steps": 1}
             tiny.command(convert_pairs, system=system, output=folder, **common, **options)
-        tiny.command(
-            score_conversion,
-            pairs=tmp_path / "pairs.tsv",
-            folder=folder,
-            num_dnsmos=1,
-            output=folder / "scores.tsv",
-        )
+        score(folder, num_dnsmos=1)
     source, _ = soundfile.read(tmp_path / "source/utt-c_to_a.wav", dtype="float32")
     np.testing.assert_allclose(source, tiny.wave(2, 1.0), atol=1e-4)
     assert read_yaml(tmp_path / "15/utt-c_to_a.yaml")["vocoder"] == "Griffin-Lim"
@@ -255,8 +250,6 @@ def test_pairs_scores_and_page(trained, tmp_path, capsys):
     tiny.command(convert_pairs, system=15, output=tmp_path / "15", num_steps=1, **common)
     assert "all 2 files exist already" in capsys.readouterr().out
     assert (tmp_path / "15/shard.1.yaml").exists()
-    with pytest.raises(SystemExit, match="holds files made with num_steps 1, not 2"):
-        tiny.command(convert_pairs, system=15, output=tmp_path / "15", num_steps=2, **common)
     assert (tmp_path / "15/utt-c_to_a.wav").read_bytes() == kept
     words = ["--systems", "source", "copy", "15"]
     tiny.command(report_conversion, *words, folder=tmp_path, output=tmp_path, **common)
@@ -267,12 +260,7 @@ def test_pairs_scores_and_page(trained, tmp_path, capsys):
     assert page.count("<audio") == 8 and "spkc to spka" in page
     (tmp_path / "15/utt-d_to_a.wav").unlink()
     with pytest.raises(SystemExit, match="lacks 1 of 2 files"):
-        tiny.command(
-            score_conversion,
-            pairs=tmp_path / "pairs.tsv",
-            folder=tmp_path / "15",
-            output=tmp_path / "15/scores.tsv",
-        )
+        score(tmp_path / "15")
     with pytest.raises(SystemExit, match="'fast' is neither a rate"):
         tiny.command(convert_pairs, system="fast", output=tmp_path / "fast", **common)
 
@@ -290,13 +278,8 @@ def test_what_a_conversion_may_fail_at_is_scored_too(trained, tmp_path):
     for name in ("silent", "spoken"):
         record = {"rate_hz": 15.0, "seconds": 1.0, "took_seconds": 2.0, "vocoder": "x"}
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(record))
-    tiny.command(
-        score_conversion,
-        pairs=tmp_path / "pairs.tsv",
-        folder=tmp_path,
-        num_dnsmos=0,
-        output=tmp_path / "scores.tsv",
-    )
+    options = dict(folder=tmp_path, num_dnsmos=0, output=tmp_path / "scores.tsv")
+    tiny.command(score_conversion, pairs=tmp_path / "pairs.tsv", **options)
     summary = summarize(tmp_path, "15", pairs)
     assert summary.num_judged == 1 and summary.num_dnsmos == 0
     assert summary.closer in (0.0, 50.0) and 0 < summary.to_target < 1

@@ -2,62 +2,90 @@
 # Speech recognition on the units and entropies of a bundle: dump, train, decode, score.
 set -euo pipefail
 
+# General
 stage=1                 # first stage to run
-stop_stage=7            # last stage to run; 8 exports the model's vectors
+stop_stage=10000        # last stage to run
+skip_data_prep=false    # true: skip stages 1 to 5
+skip_train=false        # true: skip stages 6 to 11
+skip_eval=false         # true: skip stages 12 and 13
+skip_packing=true       # true: skip stage 14
+skip_export=true        # true: skip stage 16
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
-ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
 num_nodes=1             # machines of a training
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
+inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs in decoding
+gpu_inference=false     # true: decode on GPUs
+stats_nj=1              # parallel jobs in stage 10
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
-skip_empty_text=false   # true: leave out, and list, training utterances without words
-stats_nj=1              # jobs of stage 4
-seed=0
-python=python
-datadir=data
 dumpdir=dump
 expdir=exp
-data_args=              # options for local/data.sh
-source_args=            # more options for data.sh; a change of these runs no stage again
+datadir=data
+python=python
+seed=0
+# Data
 train_set=
 valid_set=
 test_sets=              # separated by spaces
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1": add copies of train_set at these speeds
+local_data_opts=        # options of local/data.sh
+source_args=            # more options of local/data.sh; a change of these runs no stage again
+speed_perturb_factors=  # e.g. "0.9 1.0 1.1"
 bundle=../units1/exp/bundle
-max_train_frames=1000   # leave out longer training utterances (20 s at 50 Hz)
-max_short_share=0.02    # share of training utterances that may have too few segments for CTC
+units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
+skip_empty_text=false   # true: leave out, and list, training utterances without words
+min_wav_duration=0.1    # s; leave out shorter training utterances
+max_wav_duration=20     # s; leave out longer training utterances
+# Tokens
 token_type=bpe          # bpe or char
-nbpe=120                # vocabulary of bpe
-use_lm=false            # true: decode with a language model of the text
+nbpe=30                 # vocabulary of bpe
+bpemode=unigram         # unigram or bpe
+nlsyms_txt=none         # list of non-linguistic symbols: tokens of their own, left out in scoring
+# Text language model
+use_lm=true             # true: decode with a language model of the text
+lm_tag=                 # name of the language model (default: training set and tokens)
+lm_exp=                 # its folder (default: EXPDIR/lm_TAG)
+lm_stats_dir=           # folder of its statistics (default: EXPDIR/lm_stats_TRAINSET_TOKENS)
 lm_config=conf/train_lm.yaml
-lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
+lm_args=                # further options of lm_train, e.g. "--max_epoch 3"
+# Model
+asr_tag=                # name of the model (default: name of asr_config, tokens, seed)
+asr_exp=                # its folder (default: EXPDIR/asr_TAG)
+asr_stats_dir=          # folder of its statistics (default: EXPDIR/asr_stats_TRAINSET_TOKENS)
 asr_config=conf/train_asr.yaml
-# Further options for asr_train, e.g. "--frontend_conf rate=7". They are split at spaces. Like Kaldi's,
-# run.pl only quotes words with a space, so bash would expand {a,b}. Do not use YAML in braces here:
-# write "--frontend_conf aggregator_conf.num_layers=1", or use asr_config.
-asr_args=
-asr_tag=                # name of the model (default: name of asr_config, token type, seed)
+asr_args=               # further options of asr_train, e.g. "--frontend_conf rate=7"
+max_short_share=0.02    # share of training utterances that may have too few segments for CTC
+# Decoding
+eval_valid_set=false    # true: decode the validation set too
 inference_config=conf/decode_asr.yaml
-inference_args=         # further options for asr_inference
-inference_rate=         # Hz, for a model of many rates (rate_range); empty: the model's rate
+inference_args=         # further options of asr_inference
+inference_rate=         # Hz, for a model of many rates (default: the model's rate)
 inference_tag=          # name of the decoding (default: decode, or decode_RATEhz)
-inference_asr_model=valid.loss.best.pth
-help_message=$(
+inference_lm=valid.loss.ave.pth
+inference_asr_model=valid.acc.ave.pth
+print_help() {
     cat <<EOF
-usage: $0 [--name value]...
+usage: ./$(basename "$0") [options]
 
-Stages: 1 data, 2 dump, 3 token list and text language model, 4 statistics, 5 training, 6 decoding,
-7 scoring and report, and with --stop_stage 8 also 8 the model's vectors as features.
+Stages: 1 data, 2 speed perturbation, 3 dump of units and entropies, 4 filter by length, 5 token list,
+6 to 8 text language model (statistics, training, perplexity), 10 statistics and check of segments
+against labels, 11 training, 12 decoding, 13 scoring and report, 14 packing (--skip_packing false),
+16 the model's vectors as features (--skip_export false).
 Finished stages are skipped; interrupted stages continue.
 
-Options and defaults:
-$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
+write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+$(option_help "$0")
 EOF
-)
+}
+# shellcheck disable=SC2034  # read by parse_options.sh
+renamed="data_args=local_data_opts
+max_train_frames=max_wav_duration, in seconds"
 
 . utils/parse_options.sh
-whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames max_failed_utts
+whole_numbers stage stop_stage nj inference_nj stats_nj ngpu num_nodes num_shards max_failed_utts nbpe
+numbers min_wav_duration max_wav_duration
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -65,41 +93,52 @@ whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_f
 . utils/model_stages.sh
 
 need_sets
+leave_out_stages "1 2 3 4 5" "6 7 8 10 11" "12 13" 14 16
 # Decoding a dump needs no bundle: thresholds and embeddings are in the model.
-need_bundle 2 4 5
+need_bundle 3 4 10 11
 choose_factors
 
 case "${token_type}" in
-    bpe) tokens=bpe${nbpe} ;;
+    bpe) tokens=${bpemode}${nbpe} ;;
     char) tokens=char ;;
     *) echo "$0: --token_type is bpe or char, not '${token_type}'" >&2 && exit 2 ;;
 esac
+if [[ ! ${bpemode} =~ ^(unigram|bpe)$ ]]; then
+    echo "$0: --bpemode is unigram or bpe, not '${bpemode}'" >&2
+    exit 2
+fi
 
 marker_dir=${expdir}/.stages
 original_set=${train_set}
 if [ -n "${speed_perturb_factors}" ]; then train_set=${train_set}_sp; fi
 # One expdir may hold models of several training sets.
 token_dir=${dumpdir}/token_list/${train_set}_${tokens}
-stats_dir=${expdir}/asr_stats_${train_set}_${tokens}
-tag=${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}
-asr_exp=${expdir}/asr_${tag}
+stats_dir=${asr_stats_dir:-${expdir}/asr_stats_${train_set}_${tokens}}
+asr_exp=${asr_exp:-${expdir}/asr_${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}}
+tag=$(name_of "${asr_exp}" asr_)
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
 vectors_dir=${asr_exp}/vectors${inference_rate:+_${inference_rate}hz}
 text_lm=none            # the folder of the text language model
-if [ "${use_lm}" = true ]; then text_lm=${expdir}/lm_${original_set}_${tokens}; fi
+lm_stats_dir=${lm_stats_dir:-${expdir}/lm_stats_${original_set}_${tokens}}
+if [ "${use_lm}" = true ]; then text_lm=${lm_exp:-${expdir}/lm_${lm_tag:-${original_set}_${tokens}}}; fi
+text_lm_name=$(name_of "${text_lm}")
 bpemodel=none
 if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
-# shellcheck disable=SC2086
-decode_sets=$(unique ${valid_set} ${test_sets})
+token_files=("${token_dir}/tokens.txt")
+if [ "${token_type}" = bpe ]; then token_files+=("${bpemodel}"); fi
+symbols=()              # options of token lists and trainings
+if [ "${nlsyms_txt}" != none ]; then symbols=(--non_linguistic_symbols "${nlsyms_txt}"); fi
+choose_decode_sets
+. utils/text_lm.sh
 
 # The command that statistics, check and training share.
 # shellcheck disable=SC2206
 asr_train=(
     ${python} -m espnet_entropy.run -m espnet2.bin.asr_train --config "${asr_config}"
     --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
-    --token_list "${token_dir}/tokens.txt" --seed "${seed}"
+    --token_list "${token_dir}/tokens.txt" --seed "${seed}" ${symbols[@]+"${symbols[@]}"}
     --train_data_path_and_name_and_type "${dumpdir}/raw/${train_set}/wav.scp,speech,kaldi_ark"
     --train_data_path_and_name_and_type "${dumpdir}/raw/${train_set}/text,text,text"
     --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/wav.scp,speech,kaldi_ark"
@@ -110,35 +149,9 @@ asr_train=(
 make_token_list() {
     fresh "${token_dir}"
     entropy_cmd token_list --text "${dumpdir}/raw/${train_set}/text" \
-        --token_type "${token_type}" --vocab_size "${nbpe}" --output "${token_dir}"
+        --token_type "${token_type}" --vocab_size "${nbpe}" --bpemode "${bpemode}" \
+        ${symbols[@]+"${symbols[@]}"} --output "${token_dir}"
     stage_summary "$(wc -l <"${token_dir}/tokens.txt") tokens"
-}
-
-# Of the training set's transcripts, each once: a copy at another speed says the same. Models of all
-# seeds share it, so its own seed is ESPnet's default (lm_args may name another).
-train_text_lm() {
-    # shellcheck disable=SC2206
-    local lm_train=(
-        ${python} -m espnet_entropy.run -m espnet2.bin.lm_train --config "${lm_config}"
-        --use_preprocessor true --token_type "${token_type}" --bpemodel "${bpemodel}"
-        --token_list "${token_dir}/tokens.txt"
-        --train_data_path_and_name_and_type "${text_lm}/train_text,text,text"
-        --valid_data_path_and_name_and_type "${dumpdir}/raw/${valid_set}/text,text,text"
-    )
-    use_jobs 1
-    # ESPnet refuses lines without words.
-    awk 'NF > 1' "${datadir}/${original_set}/text" >"${text_lm}/train_text"
-    # shellcheck disable=SC2086
-    ${train_cmd} "${text_lm}/stats.log" "${lm_train[@]}" --collect_stats true --ngpu 0 \
-        --train_shape_file "${text_lm}/train_text" \
-        --valid_shape_file "${dumpdir}/raw/${valid_set}/text" \
-        --output_dir "${text_lm}/stats" ${lm_args}
-    # shellcheck disable=SC2086
-    train "${text_lm}/train.log" "${lm_train[@]}" \
-        --train_shape_file "${text_lm}/stats/train/text_shape" \
-        --valid_shape_file "${text_lm}/stats/valid/text_shape" \
-        --resume true --output_dir "${text_lm}" ${lm_args}
-    stage_summary "${text_lm}"
 }
 
 collect_stats() {
@@ -176,7 +189,7 @@ decode() {
     config_at_rate "${asr_exp}/config.yaml" "${asr_exp}/${inference_tag}.yaml"
     if [ "${use_lm}" = true ]; then
         lm_options=(--lm_train_config "${text_lm}/config.yaml"
-            --lm_file "${text_lm}/valid.loss.ave.pth")
+            --lm_file "${text_lm}/${inference_lm}")
     fi
     # shellcheck disable=SC2086
     decode_in_jobs "${dumpdir}/raw" "${asr_exp}/${inference_tag}_%set%" \
@@ -196,9 +209,11 @@ score() {
 }
 
 write_report() {
-    local report_stages=(stage1 "dump_${train_set}" "${tests_marker}"
-        "tokens_${train_set}_${tokens}")
-    if [ "${use_lm}" = true ]; then report_stages+=("$(basename "${text_lm}")"); fi
+    local report_stages
+    report_stages=("${data_markers[@]}" "tokens_${train_set}_${tokens}")
+    if [ "${use_lm}" = true ]; then
+        report_stages+=("stats_${text_lm_name}" "${text_lm_name}" "perplexity_${text_lm_name}")
+    fi
     report_stages+=("stats_${train_set}_${tokens}" "check_${tag}" "train_${tag}"
         "${inference_tag}_${tag}" "score_${inference_tag}_${tag}")
     model_report asr "${asr_exp}" "${inference_asr_model}" --dump "${dumpdir}/raw" \
@@ -221,69 +236,95 @@ export_vectors() {
     stage_summary "${vectors_dir}"
 }
 
-run_stages() {
-    local text_files token_files files uses
-    text_files=("${dumpdir}/raw/${train_set}/text" "${dumpdir}/raw/${valid_set}/text")
-    token_files=("${token_dir}/tokens.txt")
-    if [ "${token_type}" = bpe ]; then token_files+=("${bpemodel}"); fi
-    run_data_stages
-    run_stage 3 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}" \
-        --marker "tokens_${train_set}_${tokens}" --uses "${text_files[0]}" \
-        --makes "${token_dir}/tokens.txt"
-    files_of --uses "${text_files[@]}" "${token_files[@]}"
+pack_model() {
+    local lm_options=() file
     if [ "${use_lm}" = true ]; then
-        run_stage 3 "text language model" train_text_lm --marker "$(basename "${text_lm}")" \
-            --after "tokens_${train_set}_${tokens}" --makes "${text_lm}/valid.loss.ave.pth" \
-            --training "${text_lm}" --reads "${datadir}/${original_set}/text" "${files[@]}" \
-            --options "${original_set} ${valid_set} ${lm_args} $(conf_hash "${lm_config}")" \
-            --epochs "$(epochs_of "${lm_config}" "${lm_args}")" \
-            --besides "${original_set} ${valid_set} $(without_epochs "${lm_config}" "${lm_args}")"
+        lm_options=(--lm_train_config "${text_lm}/config.yaml" --lm_file "${text_lm}/${inference_lm}")
     fi
+    for file in "${token_files[@]}"; do lm_options+=(--option "${file}"); done
+    pack asr "${asr_exp}" "${inference_asr_model}" --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${asr_exp}/${inference_asr_model}" "${lm_options[@]}"
+}
+
+# Stages 5 to 8.
+run_text_stages() {
+    local hash=""
+    if [ "${nlsyms_txt}" != none ]; then hash=" $(conf_hash "${nlsyms_txt}")"; fi
+    run_stage 5 "token list" make_token_list --after "dump_${train_set}" --options "${tokens}${hash}" \
+        --marker "tokens_${train_set}_${tokens}" --uses "${dumpdir}/raw/${train_set}/text" \
+        --makes "${token_dir}/tokens.txt"
+    if [ "${use_lm}" = true ]; then run_lm_stages; fi
+}
+
+# Stages 10 and 11.
+run_training_stages() {
+    local files uses
+    files_of --uses "${dumpdir}"/raw/{"${train_set}","${valid_set}"}/text "${token_files[@]}"
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
-    run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-        --marker "stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
+    run_stage 10 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
+        --marker "stats_${train_set}_${tokens}" --options "${valid_set} $(lengths_kept)" \
         "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/text_shape.${token_type}"
-    # Read by stages 4 to 6; the bundle's thresholds are part of a model.
+    # The bundle's thresholds are part of a model.
     model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
-    run_stage 4 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
+    run_stage 10 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
         --marker "check_${tag}" --options "${model_options} ${max_short_share}"
-    run_stage 5 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
+    run_stage 11 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
         --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
         --training "${asr_exp}" --renamed_by --asr_tag \
         --epochs "$(epochs_of "${asr_config}" "${asr_args}")" \
         --besides "${valid_set} ${seed} $(without_epochs "${asr_config}" "${asr_args}")
             $(conf_hash "${bundle}"/*.yaml)"
+}
+
+# Stages 12 and 13.
+run_evaluation_stages() {
+    local files uses makes
     decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}${inference_rate:+ ${inference_rate}}"
+    if [ "${inference_lm}" != valid.loss.ave.pth ]; then decode_options+=" ${inference_lm}"; fi
     # shellcheck disable=SC2086
     makes_of "${asr_exp}/${inference_tag}_%set%/text" ${decode_sets}
     # shellcheck disable=SC2086
     contents_of "${dumpdir}/raw" ${decode_sets}
-    run_stage 6 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
-        --after "${tests_marker}" --after "$(basename "${text_lm}")" \
-        --marker "${inference_tag}_${tag}" \
-        --options "${decode_options} $(conf_hash "${inference_config}")" \
-        "${uses[@]}" "${makes[@]}"
+    run_stage 12 "decoding" decode --after "train_${tag}" --after "dump_${train_set}" \
+        --after "${tests_marker}" --after "${text_lm_name}" --marker "${inference_tag}_${tag}" \
+        --options "${decode_options} $(conf_hash "${inference_config}")" "${uses[@]}" "${makes[@]}"
     # shellcheck disable=SC2086
     makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     # shellcheck disable=SC2046,SC2086
     files_of --uses $(printf "${dumpdir}/raw/%s/text " ${decode_sets})
-    run_stage 7 "scoring" score --after "${inference_tag}_${tag}" \
+    run_stage 13 "scoring" score --after "${inference_tag}_${tag}" \
         --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" \
         "${files[@]}" "${makes[@]}"
-    run_stage 7 "report" write_report --after "score_${inference_tag}_${tag}" \
+    run_stage 13 "report" write_report --after "score_${inference_tag}_${tag}" \
         --marker "report_${inference_tag}_${tag}" --makes "$(report_of "${asr_exp}")"
+}
+
+# Stages 14 and 16.
+run_export_stages() {
+    local files uses makes
+    run_stage 14 "packing" pack_model --after "train_${tag}" --after "${text_lm_name}" \
+        --marker "pack_${tag}" --options "${inference_asr_model} ${inference_lm}" \
+        --makes "$(packed_model "${asr_exp}" "${inference_asr_model}")"
     # shellcheck disable=SC2086
     makes_of "${vectors_dir}/%set%/feats.scp" "${train_set}" ${decode_sets}
     # shellcheck disable=SC2086
     contents_of "${dumpdir}/raw" "${train_set}" ${decode_sets}
-    # Stage 8 copies the texts from the dump.
+    # The texts are copied from the dump.
     # shellcheck disable=SC2046,SC2086
     files_of --uses $(printf "${dumpdir}/raw/%s/text " "${train_set}" ${decode_sets})
-    run_stage 8 "vectors as features" export_vectors --after "train_${tag}" \
+    run_stage 16 "vectors as features" export_vectors --after "train_${tag}" \
         --after "dump_${train_set}" --after "${tests_marker}" \
         --marker "vectors_${inference_rate:+${inference_rate}hz_}${tag}" \
         --options "${decode_sets} ${inference_asr_model} ${inference_rate} ${num_shards}" \
         "${uses[@]}" "${files[@]}" "${makes[@]}"
+}
+
+run_stages() {
+    run_data_stages
+    run_text_stages
+    run_training_stages
+    run_evaluation_stages
+    run_export_stages
 }
 
 check_trainings run_stages

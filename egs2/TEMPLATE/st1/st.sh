@@ -2,60 +2,84 @@
 # Speech translation on the units and entropies of a bundle: dump, train, decode, score.
 set -euo pipefail
 
+# General
 stage=1                 # first stage to run
-stop_stage=7            # last stage to run
+stop_stage=10000        # last stage to run
+skip_data_prep=false    # true: skip stages 1 to 5
+skip_train=false        # true: skip stages 10 and 11
+skip_eval=false         # true: skip stages 12 and 13
+skip_packing=true       # true: skip stage 14
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
-ngpu=0                  # GPUs of a training, and of each job of stages 2 and 6 (one at most)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
 num_nodes=1             # machines of a training
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
+inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs in decoding
+gpu_inference=false     # true: decode on GPUs
+stats_nj=1              # parallel jobs in stage 10
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
-skip_empty_text=false   # true: leave out, and list, training utterances without words
-stats_nj=1              # jobs of stage 4
-seed=0
-python=python
-datadir=data
 dumpdir=dump
 expdir=exp
-data_args=              # options for local/data.sh
-source_args=            # more options for data.sh; a change of these runs no stage again
-train_set=              # folders with wav.scp, text (transcripts), text.tc.LANG (translations)
+datadir=data
+python=python
+seed=0
+# Data
+train_set=              # folder with wav.scp, text (transcripts), text.tc.LANG (translations)
 valid_set=
 test_sets=              # separated by spaces
 src_lang=               # of the recordings, e.g. en
 tgt_lang=               # of the translations, e.g. es
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1": add copies of train_set at these speeds
+local_data_opts=        # options of local/data.sh
+source_args=            # more options of local/data.sh; a change of these runs no stage again
+speed_perturb_factors=  # e.g. "0.9 1.0 1.1"
 bundle=../units1/exp/bundle
-max_train_frames=1000   # leave out longer training utterances (20 s at 50 Hz)
-max_short_share=0.02    # share of training utterances that may have too few segments for CTC
-src_nbpe=120            # vocabulary of the transcripts
-tgt_nbpe=200            # vocabulary of the translations; case and punctuation are kept
-st_config=conf/train_st.yaml
-# Further options for st_train; as for asr_train, see ../asr1/asr.sh.
-st_args=
-init_asr=               # ASR checkpoint whose frontend and encoder initialise the model
+units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
+skip_empty_text=false   # true: leave out, and list, training utterances without words
+min_wav_duration=0.1    # s; leave out shorter training utterances
+max_wav_duration=20     # s; leave out longer training utterances
+# Tokens
+src_nbpe=30             # vocabulary of the transcripts
+tgt_nbpe=30             # vocabulary of the translations; case and punctuation are kept
+src_bpemode=unigram     # unigram or bpe
+tgt_bpemode=unigram     # unigram or bpe
+# Model
 st_tag=                 # name of the model (default: name of st_config, languages, tokens, seed)
+st_exp=                 # its folder (default: EXPDIR/st_TAG)
+st_stats_dir=           # folder of its statistics (default: EXPDIR/st_stats_TRAINSET_TOKENS)
+st_config=conf/train_st.yaml
+st_args=                # further options of st_train, e.g. "--frontend_conf rate=7"
+init_asr=               # ASR checkpoint whose frontend and encoder initialise the model
+max_short_share=0.02    # share of training utterances that may have too few segments for CTC
+# Decoding
+eval_valid_set=false    # true: decode the validation set too
 inference_config=conf/decode_st.yaml
-inference_args=         # further options for st_inference
-inference_rate=         # Hz, for a model of many rates (rate_range); empty: the model's rate
+inference_args=         # further options of st_inference
+inference_rate=         # Hz, for a model of many rates (default: the model's rate)
 inference_tag=          # name of the decoding (default: decode, or decode_RATEhz)
 inference_st_model=valid.acc.ave.pth
-help_message=$(
+print_help() {
     cat <<EOF
-usage: $0 [--name value]...
+usage: ./$(basename "$0") [options]
 
-Stages: 1 data, 2 dump, 3 pairs and token lists, 4 statistics, 5 training, 6 decoding, 7 scoring and
-report. Finished stages are skipped; interrupted stages continue.
+Stages: 1 data, 2 speed perturbation, 3 dump of units and entropies, 4 filter by length, 5 pairs and token
+lists, 10 statistics and check of segments against labels, 11 training, 12 decoding, 13 scoring and
+report, 14 packing (--skip_packing false).
+Finished stages are skipped; interrupted stages continue.
 
-Options and defaults:
-$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
+write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+$(option_help "$0")
 EOF
-)
+}
+# shellcheck disable=SC2034  # read by parse_options.sh
+renamed="data_args=local_data_opts
+max_train_frames=max_wav_duration, in seconds"
 
 . utils/parse_options.sh
-whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames \
-    max_failed_utts src_nbpe tgt_nbpe
+whole_numbers stage stop_stage nj inference_nj stats_nj ngpu num_nodes num_shards max_failed_utts \
+    src_nbpe tgt_nbpe
+numbers min_wav_duration max_wav_duration
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
@@ -63,34 +87,43 @@ whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_f
 . utils/model_stages.sh
 
 need_sets
+leave_out_stages "1 2 3 4 5" "10 11" "12 13" 14 ""
 for name in src_lang tgt_lang; do
     if [[ ! "${!name}" =~ ^[a-z][a-z_-]*$ ]]; then
         echo "$0: --${name} is a language such as en, not '${!name}' (see --help)" >&2
         exit 2
     fi
 done
+for name in src_bpemode tgt_bpemode; do
+    if [[ ! "${!name}" =~ ^(unigram|bpe)$ ]]; then
+        echo "$0: --${name} is unigram or bpe, not '${!name}'" >&2
+        exit 2
+    fi
+done
 # Decoding a dump needs no bundle: thresholds and embeddings are in the model.
-need_bundle 2 4 5
+need_bundle 3 4 10 11
 choose_factors
 
 marker_dir=${expdir}/.stages
 original_set=${train_set}
 if [ -n "${speed_perturb_factors}" ]; then train_set=${train_set}_sp; fi
 langs=${src_lang}-${tgt_lang}
-tokens=${langs}_bpe${src_nbpe}-${tgt_nbpe}
+tokens=${langs}_${src_bpemode}${src_nbpe}-
+if [ "${src_bpemode}" != "${tgt_bpemode}" ]; then tokens+=${tgt_bpemode}; fi
+tokens+="${tgt_nbpe}"
 # Folders of the pair, whose tables name the arks of ${dumpdir}/raw: one dump serves all languages.
 pairs_dir=${dumpdir}/${langs}
 token_dir=${dumpdir}/token_list/${train_set}_${tokens}
-stats_dir=${expdir}/st_stats_${train_set}_${tokens}
-tag=${st_tag:-$(basename "${st_config}" .yaml)_${tokens}_seed${seed}}
-st_exp=${expdir}/st_${tag}
+token_files=("${token_dir}"/{src,tgt}/{tokens.txt,bpe.model})
+stats_dir=${st_stats_dir:-${expdir}/st_stats_${train_set}_${tokens}}
+st_exp=${st_exp:-${expdir}/st_${st_tag:-$(basename "${st_config}" .yaml)_${tokens}_seed${seed}}}
+tag=$(name_of "${st_exp}" st_)
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
+choose_decode_sets
 # shellcheck disable=SC2086
-decode_sets=$(unique ${valid_set} ${test_sets})
-# shellcheck disable=SC2086
-pair_sets=$(unique ${train_set} ${decode_sets})
+pair_sets=$(unique ${train_set} ${valid_set} ${decode_sets})
 
 # The command that statistics, check and training share.
 # shellcheck disable=SC2206
@@ -150,9 +183,9 @@ make_pairs() {
 make_token_lists() {
     fresh "${token_dir}"
     entropy_cmd token_list --text "${pairs_dir}/${train_set}/text.lc.rm.${src_lang}" \
-        --vocab_size "${src_nbpe}" --output "${token_dir}/src"
+        --vocab_size "${src_nbpe}" --bpemode "${src_bpemode}" --output "${token_dir}/src"
     entropy_cmd token_list --text "${pairs_dir}/${train_set}/text.tc.${tgt_lang}" \
-        --vocab_size "${tgt_nbpe}" --output "${token_dir}/tgt"
+        --vocab_size "${tgt_nbpe}" --bpemode "${tgt_bpemode}" --output "${token_dir}/tgt"
 }
 
 collect_stats() {
@@ -214,7 +247,8 @@ score() {
 }
 
 write_report() {
-    local report_stages=(stage1 "dump_${train_set}" "${tests_marker}" "pairs_${langs}"
+    local report_stages
+    report_stages=("${data_markers[@]}" "pairs_${langs}"
         "tokens_${train_set}_${tokens}" "st_stats_${train_set}_${tokens}" "check_st_${tag}"
         "train_st_${tag}" "${inference_tag}_st_${tag}" "score_${inference_tag}_st_${tag}")
     model_report st "${st_exp}" "${inference_st_model}" --dump "${pairs_dir}" \
@@ -223,44 +257,56 @@ write_report() {
         --files "${token_dir}"/{src,tgt}/{tokens.txt,bpe.model}
 }
 
-run_stages() {
-    local files uses learned=() token_files
-    for folder in "${pairs_dir}"/{"${train_set}","${valid_set}"}; do
-        learned+=("${folder}"/{wav.scp,"text.lc.rm.${src_lang}","text.tc.${tgt_lang}"})
-    done
-    token_files=("${token_dir}"/{src,tgt}/{tokens.txt,bpe.model})
-    run_data_stages
+pack_model() {
+    local options=() file
+    for file in "${token_files[@]}"; do options+=(--option "${file}"); done
+    pack st "${st_exp}" "${inference_st_model}" --st_train_config "${st_exp}/config.yaml" \
+        --st_model_file "${st_exp}/${inference_st_model}" "${options[@]}"
+}
+
+# Stage 5.
+run_pair_stages() {
+    local files makes
     # If texts of test sets have changed, their pairs are selected again under the same key.
     makes_of "${pairs_dir}/%set%/wav.scp" "${train_set}" "${valid_set}"
     files_of --reads "${datadir}"/{"${original_set}","${valid_set}"}/"text.tc.${tgt_lang}"
-    run_stage 3 "pairs of ${langs}" make_pairs --after "dump_${train_set}" \
+    run_stage 5 "pairs of ${langs}" make_pairs --after "dump_${train_set}" \
         --after "${tests_marker}" --options "${pair_sets}" --marker "pairs_${langs}" \
         --current pairs_are_current "${files[@]}" "${makes[@]}"
     files_of --uses "${learned[@]}"
-    run_stage 3 "token lists" make_token_lists --after "pairs_${langs}" \
+    run_stage 5 "token lists" make_token_lists --after "pairs_${langs}" \
         --options "${train_set} ${tokens}" --marker "tokens_${train_set}_${tokens}" "${files[@]}" \
         --makes "${token_dir}/src/tokens.txt" --makes "${token_dir}/tgt/tokens.txt"
+}
+
+# Stages 10 and 11.
+run_training_stages() {
+    local files uses start_from=""
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     files_of --uses "${learned[@]}" "${token_files[@]}"
-    run_stage 4 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-        --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} ${max_train_frames}" \
-        "${files[@]}" "${uses[@]}" \
-        --makes "${stats_dir}/valid/src_text_shape.bpe"
-    # Read by stages 4 to 6; the bundle's thresholds are part of a model.
+    run_stage 10 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
+        --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} $(lengths_kept)" \
+        "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/src_text_shape.bpe"
     files=()
     if [ -n "${init_asr}" ]; then
         start_from=" ${init_asr} $(conf_hash "$(dirname "${init_asr}")/config.yaml")"
         files_of --reads "${init_asr}"
     fi
-    model_options="${valid_set} ${st_args}${start_from:-} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
-    run_stage 4 "segments against labels" check_lengths --marker "check_st_${tag}" \
+    # The bundle's thresholds are part of a model.
+    model_options="${valid_set} ${st_args}${start_from} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
+    run_stage 10 "segments against labels" check_lengths --marker "check_st_${tag}" \
         --after "st_stats_${train_set}_${tokens}" --options "${model_options} ${max_short_share}"
-    run_stage 5 "training" train_st --after "st_stats_${train_set}_${tokens}" \
+    run_stage 11 "training" train_st --after "st_stats_${train_set}_${tokens}" \
         --marker "train_st_${tag}" --options "${model_options}" \
         --makes "${st_exp}/${inference_st_model}" --training "${st_exp}" --renamed_by --st_tag \
         --epochs "$(epochs_of "${st_config}" "${st_args}")" ${files[@]+"${files[@]}"} \
-        --besides "${valid_set}${start_from:-} ${seed} $(without_epochs "${st_config}" "${st_args}")
+        --besides "${valid_set}${start_from} ${seed} $(without_epochs "${st_config}" "${st_args}")
             $(conf_hash "${bundle}"/*.yaml)"
+}
+
+# Stages 12 to 14.
+run_evaluation_stages() {
+    local files uses makes
     decode_options="${decode_sets} ${inference_args} ${inference_st_model} ${inference_rate}"
     # shellcheck disable=SC2086
     makes_of "${st_exp}/${inference_tag}_%set%/text" ${decode_sets}
@@ -268,7 +314,7 @@ run_stages() {
     contents_of "${dumpdir}/raw" ${decode_sets}
     # shellcheck disable=SC2046,SC2086
     files_of --uses $(printf "${pairs_dir}/%s/wav.scp " ${decode_sets})
-    run_stage 6 "decoding" decode --after "train_st_${tag}" --after "pairs_${langs}" \
+    run_stage 12 "decoding" decode --after "train_st_${tag}" --after "pairs_${langs}" \
         --marker "${inference_tag}_st_${tag}" \
         --options "${decode_options} $(conf_hash "${inference_config}")" \
         "${uses[@]}" "${files[@]}" "${makes[@]}"
@@ -276,11 +322,24 @@ run_stages() {
     files_of --uses $(printf "${pairs_dir}/%s/text.tc.${tgt_lang} " ${decode_sets})
     # shellcheck disable=SC2086
     makes_of "${st_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
-    run_stage 7 "scoring" score --after "${inference_tag}_st_${tag}" \
+    run_stage 13 "scoring" score --after "${inference_tag}_st_${tag}" \
         --marker "score_${inference_tag}_st_${tag}" --options "${decode_sets}" \
         "${files[@]}" "${makes[@]}"
-    run_stage 7 "report" write_report --after "score_${inference_tag}_st_${tag}" \
+    run_stage 13 "report" write_report --after "score_${inference_tag}_st_${tag}" \
         --marker "report_${inference_tag}_st_${tag}" --makes "$(report_of "${st_exp}")"
+    run_stage 14 "packing" pack_model --after "train_st_${tag}" --marker "pack_st_${tag}" \
+        --options "${inference_st_model}" --makes "$(packed_model "${st_exp}" "${inference_st_model}")"
+}
+
+run_stages() {
+    local learned=() folder
+    for folder in "${pairs_dir}"/{"${train_set}","${valid_set}"}; do
+        learned+=("${folder}"/{wav.scp,"text.lc.rm.${src_lang}","text.tc.${tgt_lang}"})
+    done
+    run_data_stages
+    run_pair_stages
+    run_training_stages
+    run_evaluation_stages
 }
 
 check_trainings run_stages

@@ -2,50 +2,56 @@
 # From audio to a bundle: codebook, units, unit language model, entropies, calibration.
 set -euo pipefail
 
+# General
 stage=1                 # first stage to run
 stop_stage=7            # last stage to run
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
-ngpu=0                  # GPUs of a training, and of each job of stages 3 and 5 (one at most)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
 num_nodes=1             # machines of a training
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
-seed=0
-python=python
-datadir=data
 dumpdir=dump
 expdir=exp
-data_args=              # options for local/data.sh
-source_args=            # more options for data.sh; a change of these runs no stage again
+datadir=data
+python=python
+seed=0
+# Data
 train_sets=             # sets to learn the codebook and the unit LM from
 lm_valid_sets=          # sets to choose the unit LM's best epoch on
 dev_sets=
 test_sets=
 calibration_set=        # held-out set to measure the thresholds on
-extractor=whisper
-# The spaces are needed: like Kaldi's, run.pl only quotes words with a space, and bash expands {a,b}.
-extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"
+local_data_opts=        # options of local/data.sh
+source_args=            # more options of local/data.sh; a change of these runs no stage again
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
+# Units
+extractor=whisper       # whisper, s3prl or mfcc
+extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"  # with a space after each comma
 num_units=200
 init_bundle=            # start from this bundle: take its codebook and train its unit LM further
 max_frames=200000       # frames to learn the codebook from
+# Unit language model
 lm_config=conf/train_lm.yaml
-lm_args=                # further options for lm_train, e.g. "--max_epoch 3"
+lm_args=                # further options of lm_train, e.g. "--max_epoch 3"
+# Report
 report_segmenters="global relative peaks dp"
 report_sets=            # sets in the report of stage 6 (default: all)
 plot_segmenters="global dp"     # one picture for each
 rates="24 15 7"         # Hz
-help_message=$(
+print_help() {
     cat <<EOF
-usage: $0 [--name value]...
+usage: ./$(basename "$0") [options]
 
 Stages: 1 data, 2 codebook, 3 units, 4 unit language model, 5 entropies and calibration,
 6 segments and rates, 7 bundle and report. Finished stages are skipped; interrupted stages continue.
 
-Options and defaults:
-$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+Values of _args and _opts are split at spaces.
+$(option_help "$0")
 EOF
-)
+}
+# shellcheck disable=SC2034  # read by parse_options.sh
+renamed="data_args=local_data_opts"
 
 . utils/parse_options.sh
 whole_numbers stage stop_stage nj ngpu num_nodes num_shards max_failed_utts
@@ -82,7 +88,7 @@ all_sets=$(unique ${train_sets} ${lm_valid_sets} ${calibration_set} ${dev_sets} 
 
 prepare_data() {
     # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args} ${source_args}
+    local/data.sh --output "${datadir}" ${local_data_opts} ${source_args}
 }
 
 # shellcheck disable=SC2046,SC2086
@@ -187,7 +193,7 @@ train_lm() {
     stage_summary "${lm_file}"
 }
 
-# Units a second, in all digits: pack_bundle compares.
+# Units per second, in all digits: pack_bundle compares.
 frame_rate() {
     awk '/^frame_shift_sec:/ { printf "%.17g", 1 / $2 }' "${codebook}/config.yaml"
 }
@@ -272,7 +278,7 @@ run_stages() {
     local files
     # shellcheck disable=SC2086
     makes_of "${datadir}/%set%/wav.scp" ${all_sets}
-    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    run_stage 1 "data" prepare_data --options "${datadir} ${local_data_opts}" "${makes[@]}"
     codebook_options="${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
     # shellcheck disable=SC2046,SC2086
     files_of --reads $(tables_of $(folders_of ${train_sets}))

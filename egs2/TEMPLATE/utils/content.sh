@@ -32,7 +32,7 @@ _content_key() {
     done
     content=$(content_of "$@")
     first=$(awk -v key="${key}" '$1 == key { print $2; exit }' "${notes}" 2>/dev/null || true)
-    if [ -z "${first}" ] && [ "${_looking_ahead}" = false ] && [ "${number}" -ge "${stage}" ]; then
+    if [ -z "${first}" ] && [ "${_looking_ahead}" = false ] && ! is_left_out "${number}"; then
         mkdir -p "${marker_dir}"
         echo "${key} ${content}" >>"${notes}"
     fi

@@ -1,23 +1,46 @@
-# shellcheck shell=bash
-# What every corpus's run.sh reads its own options with, before it changes into its folder.
+# shellcheck shell=bash disable=SC2034,SC2154
+# Options of a corpus's run.sh, which it reads before it changes into its folder.
 
-# folder OPTION VALUE...: the value, a folder or a file, as an absolute path, since the recipe works
-# in its own folder.
-folder() {
-    local path
-    path=$(realpath -m -- "${2:?"$1 needs a path"}")
-    if [[ "${path}" == *[[:space:]]* ]]; then
-        echo "$0: $1: options for local/data.sh are split at blanks, and '${path}' has one" >&2
-        return 2
-    fi
-    echo "${path}"
-}
+# shellcheck source=SCRIPTDIR/option_help.sh
+. "$(dirname "${BASH_SOURCE[0]}")/option_help.sh"
 
-# switch OPTION VALUE...: the value; anything else would be taken for false without a word.
-switch() {
-    if [[ ! ${2-} =~ ^(true|false)$ ]]; then
-        echo "$0: $1 is true or false, not '${2-}'" >&2
-        return 2
-    fi
-    echo "$2"
+# own_options KIND:NAME... -- ARGUMENT...: set the variables NAME from `--NAME value`, and put all other
+# arguments into the array `rest`. `--help` prints the comment at the beginning of run.sh, and goes on to the
+# script of the template. Kinds:
+#   switch  true or false
+#   word    any text
+#   path    a folder or file, made absolute, since the recipe works in its own folder
+#   source  such a path that is also an option of local/data.sh, in ${source_args}
+#   data    a word that is also an option of local/data.sh, in ${local_data_opts}
+own_options() {
+    local kinds="" value name kind
+    while [ "$1" != -- ]; do kinds+=" $1" && shift; done
+    shift
+    rest=()
+    while [ $# -gt 0 ]; do
+        name=${1#--}
+        kind=$(tr ' ' '\n' <<<"${kinds}" | sed -n "s/^\([a-z]*\):${name//[^a-z_]/-}\$/\1/p")
+        if [ "$1" = --help ] || [ "$1" = -h ]; then
+            header_of "$0" && echo
+        fi
+        if [[ "$1" != --* ]] || [ -z "${kind}" ]; then rest+=("$1") && shift && continue; fi
+        value=${2?"$1 needs a value"}
+        if [ -z "${value}" ]; then kind=word; fi
+        case "${kind}" in
+            switch) if [[ ! ${value} =~ ^(true|false)$ ]]; then
+                echo "$0: $1 is true or false, not '${value}'" >&2
+                exit 2
+            fi ;;
+            path | source) value=$(realpath -m -- "${value}") ;;
+        esac
+        if [[ "${kind}" =~ ^(path|source|data)$ && "${value}" == *[[:space:]]* ]]; then
+            echo "$0: $1: options of local/data.sh are split at spaces, and '${value}' has one" >&2
+            exit 2
+        fi
+        printf -v "${name}" '%s' "${value}"
+        if [ "${kind}" = source ]; then source_args+=" $1 ${value}"; fi
+        if [ "${kind}" = data ]; then local_data_opts+=" $1 ${value}"; fi
+        shift 2
+    done
+    cd "$(dirname "$0")" || exit
 }

@@ -1,7 +1,11 @@
 # shellcheck shell=bash disable=SC2154
-# Stages 1 and 2 of asr.sh, st.sh and vc.sh: data and dump.
+# Stages 1 to 4 of asr.sh and st.sh (data, speed perturbation, dump, filter by length), and 1 and 2 of vc.sh
+# (data, dump).
 #
-# Reads: their options; original_set (train_set without speed perturbation), decode_sets.
+# Reads: their options; original_set (train_set without speed perturbation), decode_sets. Sets: data_markers,
+# the markers of these stages, and tests_marker, that of the dump of test sets.
+
+dump_stage=3
 
 # choose_factors: remove 1.0 and repeated factors from speed_perturb_factors. The call ends with an error if
 # a factor is invalid, or if the recipe cannot perturb.
@@ -28,14 +32,14 @@ choose_factors() {
 
 prepare_data() {
     # shellcheck disable=SC2086
-    local/data.sh --output "${datadir}" ${data_args} ${source_args}
+    local/data.sh --output "${datadir}" ${local_data_opts} ${source_args}
 }
 
 # check_texts: refuse training and validation utterances without words before any dump or training. Test
 # utterances may have no words: words that are recognised in them count as insertions.
 check_texts() {
     local set utts found=false
-    if [ "${skip_empty_text}" = true ] || [ "${stage}" -gt 2 ]; then return; fi
+    if [ "${skip_empty_text}" = true ] || [ "${stage}" -gt "${dump_stage}" ] || is_left_out 1; then return; fi
     for set in "${original_set}" "${valid_set}"; do
         utts=$(awk 'NF == 1 { print $1 }' "${datadir}/${set}/text" 2>/dev/null | tr '\n' ' ' || true)
         if [ -n "${utts}" ]; then
@@ -70,6 +74,21 @@ texts_of() {
     if is_learned_from "$1" && [ "${skip_empty_text}" = true ]; then echo "without empty ones"; fi
 }
 
+# reused_dump: the dump of the recipe that made the bundle: ../units1/exp/NAME/bundle is made from
+# ../units1/dump/NAME.
+reused_dump() {
+    local exp
+    exp=$(dirname "${bundle}")
+    if [ -n "${units_dumpdir}" ]; then
+        echo "${units_dumpdir}"
+    elif [[ "/${exp}/" == */exp/* ]]; then
+        exp=/${exp}/
+        exp=${exp%/exp/*}/dump/${exp##*/exp/}
+        exp=${exp#/}
+        echo "${exp%/}"
+    fi
+}
+
 # dump SET...: dump either training and validation sets or test sets, since --skip_empty_text applies to all.
 dump() {
     local set source key set_key folder texts missing="" renewed="" merge_options
@@ -95,12 +114,10 @@ dump() {
         fi
         write_whole "${folder}/.texts" "${texts}"
     done
-    perturb "${missing}" false
-    perturb "${renewed}" true
     if [ -n "${missing}" ]; then
         dump_sets "${dumpdir}/raw" dump "${datadir}/%set%/wav.scp" "${missing}" \
             --wav_scp "${datadir}/%set%/wav.scp" --bundle "${bundle}" --device "$(job_device)" \
-            --max_failed_utts "${max_failed_utts}" -- "${merge_options[@]}"
+            --reuse "$(reused_dump)" --max_failed_utts "${max_failed_utts}" -- "${merge_options[@]}"
     fi
     if [ -n "${renewed}" ]; then
         over_sets "${dumpdir}/raw" merge_shards "${renewed}" \
@@ -110,14 +127,53 @@ dump() {
     stage_summary "$(wc -w <<<"${missing}") of $# sets dumped${renewed:+, texts copied for${renewed}}"
 }
 
-# perturb "SET..." TABLES_ONLY: make copies at other speeds if the perturbed set is among the sets. This comes
-# before the dump, because other waveforms give other units.
+# perturb: make copies of the training set at other speeds. This comes before the dump, because other
+# waveforms give other units. Copies that exist and are newer than their recordings are kept.
 perturb() {
-    if [ "${train_set}" != "${original_set}" ] && [[ " $1 " == *" ${train_set} "* ]]; then
-        local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
-            --factors "${speed_perturb_factors// /,}" --output "${datadir}/${train_set}" \
-            --max_failed_utts "${max_failed_utts}" --tables_only "$2"
+    local/perturb_speed.py --data "${datadir}/${original_set}" --nj "${nj}" \
+        --factors "${speed_perturb_factors// /,}" --output "${datadir}/${train_set}" \
+        --max_failed_utts "${max_failed_utts}"
+    note_perturbed
+    stage_summary "${datadir}/${train_set}"
+}
+
+note_perturbed() {
+    write_whole "${datadir}/${train_set}/.recordings" \
+        "$(state_of_recordings "${datadir}/${original_set}")"
+}
+
+perturbed_is_current() {
+    noted "${datadir}/${train_set}/.recordings" \
+        "$(state_of_recordings "${datadir}/${original_set}")"
+}
+
+# frame_rate: units per second of the bundle.
+frame_rate() {
+    awk '/^frame_shift_sec:/ { printf "%.17g", 1 / $2; found = 1 } END { if (!found) print 50 }' \
+        "${bundle}/config.yaml" 2>/dev/null || echo 50
+}
+
+# lengths_kept: the longest number of frames that the filter keeps, and the shortest if it is not ESPnet's.
+lengths_kept() {
+    awk -v rate="$(frame_rate)" -v least="${min_wav_duration}" -v most="${max_wav_duration}" 'BEGIN {
+        printf "%d%s\n", most * rate + 1e-6, least == 0.1 ? "" : " " least }'
+}
+
+# filter_by_length: the ids and lengths of the training utterances that are neither too short nor too long.
+# Attention is quadratic, so a few long utterances would take most of an epoch.
+filter_by_length() {
+    local kept=${dumpdir}/kept/${train_set}
+    fresh "${kept}"
+    awk -v rate="$(frame_rate)" -v least="${min_wav_duration}" -v most="${max_wav_duration}" '
+        $2 >= least * rate - 1e-6 && $2 <= most * rate + 1e-6' \
+        "${dumpdir}/raw/${train_set}/utt2num_samples" >"${kept}/utt2num_samples"
+    if [ ! -s "${kept}/utt2num_samples" ]; then
+        echo "no utterance of ${train_set} has ${min_wav_duration} to ${max_wav_duration} s" >&2
+        return 1
     fi
+    stage_summary "$(wc -l <"${kept}/utt2num_samples") of" \
+        "$(wc -l <"${dumpdir}/raw/${train_set}/utt2num_samples") training utterances have" \
+        "${min_wav_duration} to ${max_wav_duration} s"
 }
 
 # dumps_are_current SET...: whether recordings and texts are those that the dumps were made from.
@@ -160,28 +216,48 @@ run_training_dump() {
     makes_of "${dumpdir}/raw/%set%/wav.scp" "${train_set}" "${valid_set}"
     # shellcheck disable=SC2046
     files_of --reads $(tables_of "${folders[@]}") "${folders[@]/%//text}"
-    run_stage 2 "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
+    run_stage "${dump_stage}" "dump for training" dump_for_training --after stage1 --marker "dump_${train_set}" \
         --options "${train_set} ${valid_set} ${1:-}${num_shards} $(dump_key_of_bundle 2>/dev/null || true)" \
         --current training_dumps_are_current "${files[@]}" "${makes[@]}"
 }
 
-# run_data_stages: stages 1 and 2 of asr.sh and st.sh.
+# run_length_filter STAGE: the stage that leaves out short and long training utterances.
+run_length_filter() {
+    run_stage "$1" "filter by length" filter_by_length --after "dump_${train_set}" \
+        --marker "kept_${train_set}" --uses "${dumpdir}/raw/${train_set}/.content" \
+        --uses "${dumpdir}/raw/${train_set}/utt2num_samples" \
+        --options "${min_wav_duration} ${max_wav_duration} $(frame_rate)" \
+        --makes "${dumpdir}/kept/${train_set}/utt2num_samples"
+}
+
+# run_data_stages: stages 1 to 4 of asr.sh and st.sh.
 run_data_stages() {
     local files
-    # shellcheck disable=SC2086
-    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
-    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
-    if [ "${_looking_ahead}" = false ]; then check_texts; fi
-    run_training_dump "${speed_perturb_factors} "
     # The marker's name contains the sets, so that decoding other sets does not replace this marker.
     # shellcheck disable=SC2086
     tests_marker=dump_$(unique ${test_sets} | tr ' ' '+')tests
+    data_markers=(stage1 "dump_${train_set}" "${tests_marker}" "kept_${train_set}")
+    # shellcheck disable=SC2086
+    makes_of "${datadir}/%set%/wav.scp" "${original_set}" ${decode_sets}
+    run_stage 1 "data" prepare_data --options "${datadir} ${local_data_opts}" "${makes[@]}"
+    if [ "${_looking_ahead}" = false ]; then check_texts; fi
+    if [ "${train_set}" != "${original_set}" ]; then
+        data_markers=(stage1 "speed_${train_set}" "${data_markers[@]:1}")
+        # shellcheck disable=SC2046
+        files_of --reads $(tables_of "${datadir}/${original_set}") "${datadir}/${original_set}"/text*
+        run_stage 2 "speed perturbation" perturb --after stage1 --marker "speed_${train_set}" \
+            --options "${speed_perturb_factors}" --current perturbed_is_current "${files[@]}" \
+            --makes "${datadir}/${train_set}/wav.scp"
+    fi
+    run_training_dump "${speed_perturb_factors} "
     # shellcheck disable=SC2086
     makes_of "${dumpdir}/raw/%set%/wav.scp" ${test_sets}
     # The texts of test sets are not part of the key, since only scores depend on them.
     # shellcheck disable=SC2046,SC2086
     files_of --reads $(tables_of $(folders_of ${test_sets}))
-    run_stage 2 "dump of test sets" dump_for_tests --after stage1 --marker "${tests_marker}" \
+    run_stage "${dump_stage}" "dump of test sets" dump_for_tests --after stage1 \
+        --marker "${tests_marker}" \
         --options "${test_sets} ${num_shards} $(dump_key_of_bundle 2>/dev/null || true)" \
         --current test_dumps_are_current "${files[@]}" "${makes[@]}"
+    run_length_filter 4
 }

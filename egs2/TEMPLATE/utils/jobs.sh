@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # What the recipes' scripts start through cmd.sh's commands.
 #
-# Reads: train_cmd, cuda_cmd, python, nj, ngpu, num_nodes, num_shards. ${python} and the commands
+# Reads: train_cmd, cuda_cmd, python, nj, ngpu, gpu_inference, num_nodes, num_shards. ${python} and the commands
 # may be several words.
 
 # entropy_cmd NAME ARGUMENT...: one of our commands, here and now.
@@ -15,6 +15,18 @@ entropy_cmd() {
 # Of a job in an array: it uses one GPU at most.
 job_gpus() { echo $((ngpu > 0 ? 1 : 0)); }
 job_device() { if [ "${ngpu}" -gt 0 ]; then echo cuda; else echo cpu; fi; }
+inference_gpus() { if [ "${gpu_inference}" = true ]; then echo 1; else echo 0; fi; }
+inference_device() { if [ "${gpu_inference}" = true ]; then echo cuda; else echo cpu; fi; }
+
+# jobs_at_a_time NJ GPUS: NJ, or on this machine the number of its GPUs, if each job uses one.
+jobs_at_a_time() {
+    local gpus
+    if [ "$2" -gt 0 ] && [ "${cmd_backend:-local}" = local ]; then
+        gpus=$(nvidia-smi -L 2>/dev/null | wc -l)
+        if [ "${gpus}" -gt 0 ] && [ "${gpus}" -lt "$1" ]; then echo "${gpus}" && return; fi
+    fi
+    echo "$1"
+}
 
 # dump_sets FOLDER NAME TABLE "SET..." ARGUMENT... [-- ARGUMENT...]: one of our commands on all shards
 # of all sets, nj jobs at a time; TABLE is cut before, the shards are merged after it. The second
@@ -31,7 +43,8 @@ dump_sets() {
         for shard in $(seq "${num_shards}"); do echo "${set} ${shard}"; done
     done >"${folder}/log/${name}.jobs"
     # shellcheck disable=SC2086
-    ${train_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+    ${train_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" \
+        --max_jobs_run "$(jobs_at_a_time "${nj}" "$(job_gpus)")" \
         JOB=1:"$(wc -l <"${folder}/log/${name}.jobs")" "${folder}/log/${name}.JOB.log" \
         utils/for_row.sh "${folder}/log/${name}.jobs" JOB \
         ${python} -m "espnet_entropy.bin.${name}" "${dump_args[@]}" \

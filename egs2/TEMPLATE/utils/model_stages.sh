@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC1091,SC2154,SC2034
 # Parts that asr.sh, st.sh and vc.sh share: data and dump (data_stages.sh), lengths, decoding in jobs,
-# the report.
+# the report, packing.
 #
 # Reads: their options; original_set (train_set without speed perturbation), decode_sets, and
 # _called_as of parse_options.sh.
@@ -23,13 +23,43 @@ need_sets() {
 need_bundle() {
     local number
     for number in "$@"; do
-        if [ "${number}" -ge "${stage}" ] && [ "${number}" -le "${stop_stage}" ] &&
-            [ ! -e "${bundle}/config.yaml" ]; then
+        if runs_stage "${number}" && [ ! -e "${bundle}/config.yaml" ]; then
             echo "$0: stage ${number} needs a bundle, and ${bundle} is none: run a units1 recipe" \
                 "first, or give another --bundle" >&2
             exit 2
         fi
     done
+}
+
+# choose_decode_sets: the sets to decode, in decode_sets.
+choose_decode_sets() {
+    # shellcheck disable=SC2046,SC2086
+    decode_sets=$(unique $([ "${eval_valid_set}" = false ] || echo "${valid_set}") ${test_sets})
+}
+
+# leave_out_stages PREPARATION TRAINING EVALUATION PACKING EXPORT: put those of these stages that --skip_NAME
+# leaves out into skipped_stages.
+leave_out_stages() {
+    skipped_stages=" "
+    if [ "${skip_data_prep}" = true ]; then skipped_stages+="$1 "; fi
+    if [ "${skip_train}" = true ]; then skipped_stages+="$2 "; fi
+    if [ "${skip_eval}" = true ]; then skipped_stages+="$3 "; fi
+    if [ "${skip_packing}" = true ]; then skipped_stages+="$4 "; fi
+    if [ "${skip_export:-true}" = true ]; then skipped_stages+="$5 "; fi
+    if [ "${stage}" -ge "$4" ] && [ "${skip_packing}" = true ] && [ "${skip_export:-true}" = true ]; then
+        echo "$0: --stage ${stage} runs nothing: stage $4 needs --skip_packing false${5:+, stage $5 --skip_export false}" >&2
+        exit 2
+    fi
+}
+
+# runs_stage NUMBER: whether this call runs it.
+runs_stage() { [ "$1" -le "${stop_stage}" ] && ! is_left_out "$1"; }
+
+# name_of FOLDER [PREFIX]: a folder of ${expdir} as part of a marker's name.
+name_of() {
+    local name=${1#"${expdir}/"}
+    name=${name#"${2:-}"}
+    echo "${name//\//_}"
 }
 
 # collect_lengths [--sums] DUMP COMMAND...: ESPnet's shape files of the training and validation sets
@@ -46,9 +76,8 @@ collect_lengths() {
     use_jobs "${stats_nj}"
     fresh "${stats_dir}"
     mkdir -p "${logs}"
-    # Attention is quadratic: a few long utterances would take most of an epoch.
-    awk -v most="${max_train_frames}" '$2 <= most' "${dump}/${train_set}/utt2num_samples" \
-        >"${logs}/train.frames"
+    awk 'NR == FNR { kept[$1] = 1; next } $1 in kept' "${dumpdir}/kept/${train_set}/utt2num_samples" \
+        "${dump}/${train_set}/utt2num_samples" >"${logs}/train.frames"
     split_keys "${logs}/train.frames" "${stats_nj}" "${logs}/train"
     split_keys "${dump}/${valid_set}/wav.scp" "${stats_nj}" "${logs}/valid"
     ${train_cmd} --num_threads "${OMP_NUM_THREADS}" JOB=1:"${stats_nj}" "${logs}/stats.JOB.log" \
@@ -59,9 +88,7 @@ collect_lengths() {
     # shellcheck disable=SC2086
     ${train_cmd} "${logs}/aggregate.log" ${python} -m espnet2.bin.aggregate_stats_dirs \
         ${skip_sums} "${dirs[@]}" --output_dir "${stats_dir}"
-    stage_summary "$(wc -l <"${logs}/train.frames") of" \
-        "$(wc -l <"${dump}/${train_set}/wav.scp") utterances have at most" \
-        "${max_train_frames} frames and are trained on"
+    stage_summary "$(wc -l <"${logs}/train.frames") training utterances"
 }
 
 # add_vocabulary NAME TOKEN_TYPE TOKENS: NAME_shape.TOKEN_TYPE, since batches counted in elements
@@ -79,7 +106,7 @@ add_vocabulary() {
 decode_in_jobs() {
     local dump=$1 dir=$2 logs=$3 set folder count splits split
     shift 3
-    use_jobs "${nj}"
+    use_jobs "${inference_nj}"
     # An interrupted decoding begins again: the number of splits may have changed.
     rm -rf "${logs}"
     mkdir -p "${logs}"
@@ -90,15 +117,16 @@ decode_in_jobs() {
         count=$(wc -l <"${dump}/${set}/wav.scp")
         # Loading the model takes as long as decoding some dozens of utterances.
         splits=$(((count + 49) / 50))
-        if [ "${splits}" -gt "${nj}" ]; then splits=${nj}; fi
+        if [ "${splits}" -gt "${inference_nj}" ]; then splits=${inference_nj}; fi
         split_keys "${dump}/${set}/wav.scp" "${splits}" "${folder}/split/keys"
         for split in $(seq "${splits}"); do echo "${set} ${split}"; done
     done >"${logs}/jobs"
     # shellcheck disable=SC2086
-    ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+    ${decode_cmd} --gpu "$(inference_gpus)" --num_threads "${OMP_NUM_THREADS}" \
+        --max_jobs_run "$(jobs_at_a_time "${inference_nj}" "$(inference_gpus)")" \
         JOB=1:"$(wc -l <"${logs}/jobs")" "${logs}/inference.JOB.log" \
         utils/for_row.sh "${logs}/jobs" JOB "$@" \
-        --config "${inference_config}" --ngpu "$(job_gpus)" --seed "${seed}" \
+        --config "${inference_config}" --ngpu "$(inference_gpus)" --seed "${seed}" \
         --data_path_and_name_and_type "${dump}/%set%/wav.scp,speech,kaldi_ark" \
         --key_file "${dir}/split/keys.%shard%" --output_dir "${dir}/split/output.%shard%" \
         ${inference_args}
@@ -141,4 +169,29 @@ model_report() {
         --logs "${dumpdir}/raw/log" "${stats_dir}/log" "${dir}" "${dir}/${inference_tag}_log" \
         --called_as "${_called_as}" --output "${output}" "$@"
     stage_summary "${output}"
+}
+
+# packed_model DIR MODEL_FILE: the archive of a model, named as in ESPnet.
+packed_model() { echo "$1/$(basename "$1")_${2%.*}.zip"; }
+
+# pack TASK DIR MODEL_FILE OPTION FILE...: the archive of a model with its bundle, by ESPnet's command. It runs
+# in the folder that holds all these files, since paths in the archive are relative to it.
+pack() {
+    local task=$1 archive bundle_options=() words=() word root
+    archive=$(realpath -m "$(packed_model "$2" "$3")")
+    shift 3
+    for word in config.yaml codebook.safetensors unit_lm.safetensors calibration.yaml; do
+        bundle_options+=(--option "${bundle}/${word}")
+    done
+    for word in "$@" "${bundle_options[@]}"; do
+        if [[ "${word}" != --* ]]; then word=$(realpath -- "${word}"); fi
+        words+=("${word}")
+    done
+    root=$(printf '%s\n' "${words[@]}" | awk -F / '
+        !/^\// { next }
+        !n { n = split($0, common, "/") - 1 }
+        { for (i = 1; i <= n; i++) if ($i != common[i]) { n = i - 1; break } }
+        END { for (i = 2; i <= n; i++) printf "/%s", common[i]; print "/" }')
+    (cd "${root}" && ${python} -m espnet2.bin.pack "${task}" --outpath "${archive}" "${words[@]}")
+    stage_summary "${archive}"
 }

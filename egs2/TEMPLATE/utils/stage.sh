@@ -10,7 +10,8 @@
 # Each folder that a stage works in holds the key of that work (`.key`), so that a killed stage
 # continues under the same key, and its files are never mixed with those of another key.
 #
-# Reads: stage, stop_stage, force, retrain, marker_dir. Numbers of jobs, GPUs and threads do not
+# Reads: stage, stop_stage, force, retrain, marker_dir, and skipped_stages (numbers with spaces around them,
+# may be unset). Numbers of jobs, GPUs and threads do not
 # belong in --options, because the results do not depend on them.
 
 # shellcheck source=utils/content.sh
@@ -85,7 +86,7 @@ run_stage() {
     local begin=${SECONDS} took same_training=""
     _read_arguments "${@:4}"
     if [ "${number}" -gt "${stop_stage}" ]; then return 0; fi
-    if [ "${number}" -lt "${stage}" ]; then
+    if is_left_out "${number}"; then
         _warn_of_skipped
         return 0
     fi
@@ -118,6 +119,9 @@ run_stage() {
     echo "stage ${number}: ${title}: ${_stage_said:+${_stage_said}, }${took}"
 }
 
+# is_left_out NUMBER: whether --stage or an option such as --skip_train leaves this stage out.
+is_left_out() { [ "$1" -lt "${stage}" ] || [[ "${skipped_stages:-}" == *" $1 "* ]]; }
+
 # _read_arguments ARGUMENT...: set run_stage's variables from its arguments.
 _read_arguments() {
     while [ $# -gt 0 ]; do
@@ -139,14 +143,14 @@ _read_arguments() {
     done
 }
 
-# _warn_of_skipped: warn if a stage that --stage skips has run with other options or data.
+# _warn_of_skipped: warn if a stage that this call leaves out has run with other options or data.
 _warn_of_skipped() {
     local finished
     if [ "${_looking_ahead}" = true ]; then return; fi
     finished=$(_finished_key "${name}")
     if [ -n "${finished}" ] && [ "${finished}" != "$(_stage_key "${options}")" ]; then
-        echo "warning: --stage ${stage} skips stage ${number} (${title}), which has run with other" \
-            "options or other data" >&2
+        echo "warning: this call skips stage ${number} (${title}), which has run with other options" \
+            "or other data" >&2
     fi
 }
 

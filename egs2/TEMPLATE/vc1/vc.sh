@@ -2,73 +2,95 @@
 # Voice conversion on the units and entropies of a bundle: dump, train, convert, score.
 set -euo pipefail
 
+# General
 stage=1                 # first stage to run
-stop_stage=6            # last stage to run
+stop_stage=10000        # last stage to run
+skip_data_prep=false    # true: skip stages 1 and 2
+skip_train=false        # true: skip stages 5 to 7
+skip_eval=false         # true: skip stages 8 and 9
+skip_packing=true       # true: skip stage 10
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; the results do not depend on their number
-ngpu=0                  # GPUs of a training, and of each job of stages 2 and 5 (one at most)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
 num_nodes=1             # machines of a training
+nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
+inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs of the conversion
+gpu_inference=false     # true: convert on GPUs
+stats_nj=1              # parallel jobs in stage 6; sums of spectrograms depend on it
 num_shards=8            # pieces of each data set
-max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
-stats_nj=1              # jobs of the statistics in stage 4
-seed=0
-python=python
-datadir=data
 dumpdir=dump
 expdir=exp
-data_args=              # options for local/data.sh
-source_args=            # more options for data.sh; a change of these runs no stage again
-train_set=train         # folders with wav.scp, text, utt2spk, each for all voices together
+datadir=data
+python=python
+seed=0
+# Data
+train_set=train         # folder with wav.scp, text, utt2spk, for all voices together
 valid_set=dev
 pairs=                  # table of utterances and target voices (default: DATADIR/pairs.tsv)
+local_data_opts=        # options of local/data.sh
+source_args=            # more options of local/data.sh; a change of these runs no stage again
 bundle=../units1/exp/bundle
-max_train_frames=500    # leave out longer training utterances (10 s at 50 Hz)
-vocoder=griffin_lim     # griffin_lim, train (a HiFi-GAN, stage 3), or a checkpoint's path
+units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
+min_wav_duration=0.1    # s; leave out shorter training utterances
+max_wav_duration=10     # s; leave out longer training utterances
+# Model
+vocoder=griffin_lim     # griffin_lim, train (a HiFi-GAN, stage 5), or a checkpoint's path
 vocoder_config=conf/hifigan.yaml
-vc_config=conf/train_vc.yaml
-vc_args=                # further options for vc_train; as for asr_train, see ../asr1/asr.sh
 vc_tag=                 # name of the model (default: name of vc_config, seed)
+vc_exp=                 # its folder (default: EXPDIR/vc_TAG)
+vc_stats_dir=           # folder of its statistics (default: EXPDIR/vc_stats_TRAINSET)
+vc_config=conf/train_vc.yaml
+vc_args=                # further options of vc_train, e.g. "--max_epoch 3"
+# Conversion
 inference_vc_model=valid.loss.ave.pth
 rates="50 24 15 7"      # segments per second of the conversions; a model of one rate uses its own
-inference_args=         # further options for convert_pairs
+inference_args=         # further options of convert_pairs
 inference_tag=converted # name of the conversions
 judge=                  # folder of a CTranslate2 Whisper model that transcribes the conversions
-score_args=             # further options for score_conversion
+score_args=             # further options of score_conversion
 num_examples=10         # pairs on the listening page
-help_message=$(
+print_help() {
     cat <<EOF
-usage: $0 [--name value]...
+usage: ./$(basename "$0") [options]
 
-Stages: 1 data, 2 dump with spectrograms, pitch and speakers, 3 vocoder, 4 statistics and training,
-5 conversion, 6 evaluation and report. Finished stages are skipped; interrupted stages continue.
+Stages: 1 data and pairs, 2 dump with spectrograms, pitch and speakers, 5 vocoder, 6 statistics, 7 training,
+8 conversion, 9 evaluation and report, 10 packing (--skip_packing false).
+Finished stages are skipped; interrupted stages continue.
 
-Options and defaults:
-$(sed -n '/^stage=/,/^help_message/{/^help_message/d;s/^/  --/;p}' "$0")
+Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
+write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+$(option_help "$0")
 EOF
-)
+}
+# shellcheck disable=SC2034  # read by parse_options.sh
+renamed="data_args=local_data_opts
+max_train_frames=max_wav_duration, in seconds"
 
 . utils/parse_options.sh
-whole_numbers stage stop_stage nj ngpu num_nodes num_shards stats_nj max_train_frames \
-    max_failed_utts num_examples
+whole_numbers stage stop_stage nj inference_nj stats_nj ngpu num_nodes num_shards max_failed_utts \
+    num_examples
+numbers min_wav_duration max_wav_duration
 . ./path.sh
 . ./cmd.sh
 . utils/stage.sh
 . utils/jobs.sh
 . utils/model_stages.sh
 
+leave_out_stages "1 2" "5 6 7" "8 9" 10 ""
 # Conversions read the bundle too, since they start from sound.
-need_bundle 2 4 5
+need_bundle 2 6 7 8
 
 marker_dir=${expdir}/.stages
 original_set=${train_set}   # no speed perturbation: it would change the voices
 speed_perturb_factors=
+dump_stage=2
 skip_empty_text=false       # the texts are not used in training
 pairs=${pairs:-${datadir}/pairs.tsv}
 acoustics="mel pitch speaker"
-stats_dir=${expdir}/vc_stats_${train_set}
-tag=${vc_tag:-$(basename "${vc_config}" .yaml)_seed${seed}}
-vc_exp=${expdir}/vc_${tag}
+stats_dir=${vc_stats_dir:-${expdir}/vc_stats_${train_set}}
+vc_exp=${vc_exp:-${expdir}/vc_${vc_tag:-$(basename "${vc_config}" .yaml)_seed${seed}}}
+tag=$(name_of "${vc_exp}" vc_)
 results=${vc_exp}/${inference_tag}
 systems="source copy ${rates}"
 case "${vocoder}" in
@@ -81,9 +103,9 @@ if [ -n "${vocoder_path}" ] && [ "${vocoder}" != train ] && [ ! -e "${vocoder_pa
     exit 2
 fi
 
-if [ "${stop_stage}" -ge 6 ] && [ ! -e "${judge}/model.bin" ]; then
-    echo "$0: stage 6 needs --judge, the folder of a Whisper model of CTranslate2, which" \
-        "'${judge}' is not; or --stop_stage 5" >&2
+if runs_stage 9 && [ ! -e "${judge}/model.bin" ]; then
+    echo "$0: stage 9 needs --judge, the folder of a Whisper model of CTranslate2, which" \
+        "'${judge}' is not; or --stop_stage 8" >&2
     exit 2
 fi
 
@@ -163,6 +185,7 @@ train_vocoder() {
 # Lengths of the utterances that nothing was left out of: neither units nor any of the acoustics.
 collect_stats() {
     local set name table keys=${stats_dir}.keys
+    filter_by_length
     for set in "${train_set}" "${valid_set}"; do
         mkdir -p "${keys}/${set}"
         cp "${dumpdir}/raw/${set}/wav.scp" "${dumpdir}/raw/${set}/utt2num_samples" "${keys}/${set}"
@@ -175,8 +198,8 @@ collect_stats() {
             done
         done
     done
-    # Without the bundle, whose size one of vc_args may have to say.
-    collect_lengths --sums "${keys}" "${vc_train[@]}" --frontend_conf bundle=null
+    # The bundle knows the number of units, in which vc_args may have to correct the YAML.
+    collect_lengths --sums "${keys}" "${vc_train[@]}" --frontend_conf num_units=null
 }
 
 train_vc() {
@@ -206,14 +229,15 @@ convert() {
     for system in ${systems}; do
         for split in $(seq "${splits}"); do echo "${system} ${split}"; done
     done >"${results}/log/jobs"
-    use_jobs "${nj}"
+    use_jobs "${inference_nj}"
     # shellcheck disable=SC2086
-    ${decode_cmd} --gpu "$(job_gpus)" --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+    ${decode_cmd} --gpu "$(inference_gpus)" --num_threads "${OMP_NUM_THREADS}" \
+        --max_jobs_run "$(jobs_at_a_time "${inference_nj}" "$(inference_gpus)")" \
         JOB=1:"$(wc -l <"${results}/log/jobs")" "${results}/log/convert.JOB.log" \
         utils/for_row.sh "${results}/log/jobs" JOB \
         ${python} -m espnet_entropy.bin.convert_pairs --model "${vc_exp}" \
         --checkpoint "${inference_vc_model}" --bundle "${bundle}" \
-        ${vocoder_path:+--vocoder "${vocoder_path}"} --device "$(job_device)" \
+        ${vocoder_path:+--vocoder "${vocoder_path}"} --device "$(inference_device)" \
         --pairs "${pairs}" --system %set% --output "${results}/%set%" \
         --num_shards "${splits}" --shard %shard% ${inference_args}
     stage_summary "${count} pairs, ${systems}"
@@ -222,9 +246,9 @@ convert() {
 evaluate() {
     local system
     for system in ${systems}; do echo "${system} 1"; done >"${results}/log/score.jobs"
-    use_jobs "${nj}"
+    use_jobs "${inference_nj}"
     # shellcheck disable=SC2086
-    ${decode_cmd} --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${nj}" \
+    ${decode_cmd} --num_threads "${OMP_NUM_THREADS}" --max_jobs_run "${inference_nj}" \
         JOB=1:"$(wc -l <"${results}/log/score.jobs")" "${results}/log/score.JOB.log" \
         utils/for_row.sh "${results}/log/score.jobs" JOB \
         ${python} -m espnet_entropy.bin.score_conversion --pairs "${pairs}" \
@@ -249,10 +273,15 @@ write_report() {
     stage_summary "${results}/report.html"
 }
 
+pack_model() {
+    pack tts "${vc_exp}" "${inference_vc_model}" --train_config "${vc_exp}/config.yaml" \
+        --model_file "${vc_exp}/${inference_vc_model}"
+}
+
 run_stages() {
     local options files uses
     makes_of "${datadir}/%set%/wav.scp" "${train_set}" "${valid_set}"
-    run_stage 1 "data" prepare_data --options "${datadir} ${data_args}" "${makes[@]}"
+    run_stage 1 "data" prepare_data --options "${datadir} ${local_data_opts}" "${makes[@]}"
     run_training_dump
     makes=()
     for name in ${acoustics}; do
@@ -267,16 +296,16 @@ run_stages() {
         --options "${train_set} ${valid_set} ${num_shards} $(mel_conf)" "${makes[@]}"
     files_of --uses "${acoustics_folders[@]/%//.content}"
     if [ "${vocoder}" = train ]; then
-        run_stage 3 "vocoder" train_vocoder --after "acoustics_${train_set}" \
+        run_stage 5 "vocoder" train_vocoder --after "acoustics_${train_set}" \
             --marker "vocoder_${train_set}" --options "$(conf_hash "${vocoder_config}")" \
             --training "${vocoder_path}" "${files[@]}" --makes "${vocoder_path}/config.yml"
     fi
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
-    run_stage 4 "statistics" collect_stats --after "dump_${train_set}" \
+    run_stage 6 "statistics" collect_stats --after "dump_${train_set}" \
         --after "acoustics_${train_set}" --marker "vc_stats_${train_set}" \
-        --options "${valid_set} ${max_train_frames}" "${files[@]}" "${uses[@]}" \
+        --options "${valid_set} $(lengths_kept)" "${files[@]}" "${uses[@]}" \
         --makes "${stats_dir}/train/mel_stats.npz"
-    run_stage 4 "training" train_vc --after "vc_stats_${train_set}" --marker "train_vc_${tag}" \
+    run_stage 7 "training" train_vc --after "vc_stats_${train_set}" --marker "train_vc_${tag}" \
         --options "${vc_args} ${seed} $(conf_hash "${vc_config}" "${bundle}"/*.yaml)" \
         --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag \
         --epochs "$(epochs_of "${vc_config}" "${vc_args}")" \
@@ -285,16 +314,18 @@ run_stages() {
     options="${systems} ${inference_args} ${inference_vc_model} ${vocoder}"
     # shellcheck disable=SC2086
     makes_of "${results}/%set%/shard.1.yaml" ${systems}
-    run_stage 5 "conversion" convert --after "train_vc_${tag}" --after "vocoder_${train_set}" \
+    run_stage 8 "conversion" convert --after "train_vc_${tag}" --after "vocoder_${train_set}" \
         --marker "${inference_tag}_vc_${tag}" \
         --options "${options} $(conf_hash "${pairs}" "${bundle}"/*.yaml)" "${makes[@]}" \
         --current conversions_are_current
-    run_stage 6 "evaluation" evaluate --after "${inference_tag}_vc_${tag}" \
+    run_stage 9 "evaluation" evaluate --after "${inference_tag}_vc_${tag}" \
         --marker "score_${inference_tag}_vc_${tag}" \
         --uses "${results}/.recordings" \
         --options "${judge} ${score_args} ${num_examples}" --makes "${results}/listen.html"
-    run_stage 6 "report" write_report --after "score_${inference_tag}_vc_${tag}" \
+    run_stage 9 "report" write_report --after "score_${inference_tag}_vc_${tag}" \
         --marker "report_${inference_tag}_vc_${tag}" --makes "${results}/report.html"
+    run_stage 10 "packing" pack_model --after "train_vc_${tag}" --marker "pack_vc_${tag}" \
+        --options "${inference_vc_model}" --makes "$(packed_model "${vc_exp}" "${inference_vc_model}")"
 }
 
 check_trainings run_stages

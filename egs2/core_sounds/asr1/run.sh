@@ -11,23 +11,14 @@ set -euo pipefail
 . "$(dirname "$0")/utils/corpus.sh"
 
 reduced=false
-data_args=
+local_data_opts=
 source_args=
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --reduced) reduced=$(switch "$@"); shift 2 ;;
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options switch:reduced source:data_dir -- "$@"
 
 options=(
     --train_set train_en --valid_set dev_en --test_sets test_en
     --num_shards 1
-    --use_lm true
+    --bpemode bpe --eval_valid_set true
     --inference_asr_model valid.cer_ctc.ave.pth
 )
 if [ "${reduced}" = true ]; then
@@ -38,9 +29,9 @@ if [ "${reduced}" = true ]; then
         --lm_args "--max_epoch 3"
         --asr_args "--max_epoch 5 --frontend_conf num_units=50"
     )
-    data_args+=" --reduced true"
+    local_data_opts+=" --reduced true"
 else
-    options+=(--speed_perturb_factors "0.9 1.1" --nbpe 100)
+    options+=(--speed_perturb_factors "0.9 1.0 1.1" --nbpe 100)
 fi
-exec ./asr.sh "${options[@]}" --data_args "${data_args}" --source_args "${source_args}" \
+exec ./asr.sh "${options[@]}" --local_data_opts "${local_data_opts}" --source_args "${source_args}" \
     ${rest[@]+"${rest[@]}"}

@@ -5,14 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 rates="24 15 7"
 seeds="0 1 2"
 parallel=2
 asr_args=
 expdir=exp
 output=RESULTS.md
-help_message="usage: $0 [--rates \"${rates}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--asr_args \"${asr_args}\"] [--expdir ${expdir}] [--output ${output}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 command_line=./run_any_rate.sh
 for word in "$@"; do
     if [[ "${word}" == *" "* ]]; then word="\"${word}\""; fi

@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 systems="dense dedup uniform15 global15 peaks15 onchange15 dp15"
 seeds="0 1 2"
 parallel=2              # trainings side by side, one thread each: so minutes are comparable
@@ -21,10 +22,7 @@ output=RESULTS.md
 block=run_rates         # of the output that is written
 report_only=false       # true: no training, the table of what has run so far
 job=                    # (internal) run the job with this number
-help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--asr_args \"${asr_args}\"] [--max_short_share ${max_short_share}]
-    [--inference_rates \"${inference_rates}\"] [--bpe_pieces ${bpe_pieces}] [--expdir ${expdir}]
-    [--output ${output}] [--block ${block}] [--report_only ${report_only}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 arguments=("$@")
 . utils/parse_options.sh
 . utils/sweep.sh
@@ -41,12 +39,12 @@ recognise() {
     # The plain global threshold leaves some utterances too few segments for their text; that is
     # part of what is compared.
     ./run.sh --expdir "${expdir}" --seed "${seed}" --asr_args "${args}" \
-        --asr_tag "rates_${system}_seed${seed}" --nj 1 \
+        --asr_tag "rates_${system}_seed${seed}" --nj 1 --inference_nj 1 \
         --max_short_share "${max_short_share}" "$@"
 }
 
 first_job() {
-    recognise "${1/bpe15/dp15}" "$2" --stop_stage 4 --nj "$(env -u OMP_NUM_THREADS nproc)"
+    recognise "${1/bpe15/dp15}" "$2" --stop_stage 10 --nj "$(env -u OMP_NUM_THREADS nproc)"
     if [[ " ${systems} " == *" bpe15 "* ]]; then dump_bpe; fi
 }
 
@@ -66,16 +64,17 @@ dump_bpe() {
         done
     )
     ln -sfn ../token_list dump/bpe/token_list
+    ln -sfn ../kept dump/bpe/kept
 }
 
-# Segments do not depend on the seed, so the first one's check (stage 4) stands for all.
+# Segments do not depend on the seed, so the first one's check (stage 10) stands for all.
 run_job() {
-    local rate first_stage=5
-    if [ "$3" -le "$(wc -w <<<"${systems}")" ]; then first_stage=4; fi
+    local rate first_stage=11
+    if [ "$3" -le "$(wc -w <<<"${systems}")" ]; then first_stage=10; fi
     recognise "$1" "$2" --stage "${first_stage}"
     if [ "$1" = anyrate ]; then
         for rate in ${inference_rates}; do
-            recognise "$1" "$2" --stage 6 --inference_rate "${rate}"
+            recognise "$1" "$2" --stage 12 --inference_rate "${rate}"
         done
     fi
 }

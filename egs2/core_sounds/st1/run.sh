@@ -14,24 +14,15 @@ set -euo pipefail
 
 pairs=
 reduced=false
-data_args=
+local_data_opts=
 source_args=
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --pairs) pairs=${2:?--pairs needs languages, as in \"es fr\"} && shift 2 ;;
-        --reduced) reduced=$(switch "$@"); shift 2 ;;
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --help | -h) sed -n '2,9s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options word:pairs switch:reduced source:data_dir -- "$@"
 
 options=(
     --src_lang en
     --train_set train_en --valid_set dev_en --test_sets test_en
     --num_shards 1
+    --src_bpemode bpe --tgt_bpemode bpe --eval_valid_set true
 )
 if [ "${reduced}" = true ]; then
     pairs=${pairs:-it}
@@ -41,11 +32,11 @@ if [ "${reduced}" = true ]; then
         --src_nbpe 60 --tgt_nbpe 200 --max_short_share 0.1
         --st_args "--max_epoch 2 --num_iters_per_epoch 40 --frontend_conf num_units=50"
     )
-    data_args+=" --reduced true"
+    local_data_opts+=" --reduced true"
 else
-    options+=(--speed_perturb_factors "0.9 1.1" --src_nbpe 100 --tgt_nbpe 200)
+    options+=(--speed_perturb_factors "0.9 1.0 1.1" --src_nbpe 100 --tgt_nbpe 200)
 fi
 for lang in ${pairs:-es}; do
-    ./st.sh "${options[@]}" --tgt_lang "${lang}" --data_args "${data_args}" \
+    ./st.sh "${options[@]}" --tgt_lang "${lang}" --local_data_opts "${local_data_opts}" \
         --source_args "${source_args}" ${rest[@]+"${rest[@]}"}
 done

@@ -8,20 +8,18 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 systems="dense dedup dp15"
 seeds="0 1 2"
 pairs="es fr it ru"
 parallel=2              # trainings side by side, one thread each: so minutes are comparable
 st_args=                # for all systems, e.g. "--max_epoch 2"
-# Where the encoders come from; empty: from nowhere.
-asr_models="../asr1/exp/asr_rates_%system%_seed%seed%/valid.cer_ctc.ave.pth"
+asr_models="../asr1/exp/asr_rates_%system%_seed%seed%/valid.cer_ctc.ave.pth"  # whose encoders are the start; may be empty
 expdir=exp
 output=RESULTS.md
 report_only=false       # true: no training, the tables of what has run so far
 job=                    # (internal) run the job with this number
-help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--pairs \"${pairs}\"]
-    [--parallel ${parallel}] [--st_args \"${st_args}\"] [--asr_models ${asr_models}]
-    [--expdir ${expdir}] [--output ${output}] [--report_only ${report_only}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 arguments=("$@")
 . utils/parse_options.sh
 . utils/sweep.sh
@@ -38,21 +36,21 @@ translate() {
     init=${asr_models//%system%/${system}}
     ./run.sh --pairs "${lang}" --expdir "${expdir}" --seed "${seed}" --st_args "${args}" \
         --init_asr "${init//%seed%/${seed}}" --st_tag "rates_${system}_en-${lang}_seed${seed}" \
-        --nj 1 "$@"
+        --nj 1 --inference_nj 1 "$@"
 }
 
 # What is not of one system, for each language, before jobs run side by side.
 first_job() {
     local lang
-    for lang in ${pairs}; do translate "${lang}" "$1" "$2" --stop_stage 4; done
+    for lang in ${pairs}; do translate "${lang}" "$1" "$2" --stop_stage 10; done
 }
 
 # One language after the other. Segments depend neither on the seed nor on much of the language,
-# so the first check (stage 4) of a system stands for all.
+# so the first check (stage 10) of a system stands for all.
 run_job() {
-    local number=$3 size first_stage=5
+    local number=$3 size first_stage=11
     size=$(($(wc -w <<<"${systems}") * $(wc -w <<<"${seeds}")))
-    if [ "${number}" -le "$(wc -w <<<"${systems}")" ]; then first_stage=4; fi
+    if [ "${number}" -le "$(wc -w <<<"${systems}")" ]; then first_stage=10; fi
     translate "${pair_list[(number - 1) / size]}" "$1" "$2" --stage "${first_stage}"
 }
 

@@ -11,19 +11,9 @@ set -euo pipefail
 . "$(dirname "$0")/utils/corpus.sh"
 
 reduced=false
-data_args=
+local_data_opts=
 source_args=
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --reduced) reduced=$(switch "$@"); shift 2 ;;
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --model_dir) source_args+=" --model_dir $(folder "$@")"; shift 2 ;;
-        --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options switch:reduced source:data_dir source:model_dir -- "$@"
 
 options=(
     --extractor_conf "{path: downloads/whisper-tiny.en, layer: 3}"
@@ -40,7 +30,7 @@ if [ "${reduced}" = true ]; then
         --num_units 50
         --lm_args "--max_epoch 4 --lm_conf hidden_size=64 --lm_conf num_layers=2"
     )
-    data_args+=" --reduced true"
+    local_data_opts+=" --reduced true"
 else
     options+=(
         --train_sets "train_en train_es train_fr train_it train_ru"
@@ -49,5 +39,5 @@ else
     )
 fi
 
-exec ./units.sh "${options[@]}" --data_args "${data_args}" --source_args "${source_args}" \
+exec ./units.sh "${options[@]}" --local_data_opts "${local_data_opts}" --source_args "${source_args}" \
     ${rest[@]+"${rest[@]}"}

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 sets="dev_en test_en"
 datadir=data
 dumpdir=dump
@@ -12,17 +13,12 @@ bundle=exp/bundle
 methods=                # default: the calibrated ones, uniform and dedup
 rates="24 15 7"         # Hz, inside speech
 time_offset=0           # s, added to the times of the units
-# A Whisper model aligns the words a second time, so that one knows what the first alignment is
-# worth; empty: it does not.
-second_aligner=downloads/whisper-tiny.en
+second_aligner=downloads/whisper-tiny.en  # a Whisper model that aligns the words a second time; may be empty
 second_sets=dev_en
 nj=$(env -u OMP_NUM_THREADS nproc)
 output=exp/quality
 python=python
-help_message="usage: $0 [--sets \"${sets}\"] [--datadir ${datadir}] [--dumpdir ${dumpdir}]
-    [--bundle ${bundle}] [--methods \"dp uniform\"] [--rates \"${rates}\"] [--time_offset 0]
-    [--second_aligner ${second_aligner}] [--second_sets ${second_sets}] [--nj ${nj}]
-    [--output ${output}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 . utils/parse_options.sh
 whole_numbers nj
 . ./path.sh

@@ -11,18 +11,9 @@ set -euo pipefail
 . "$(dirname "$0")/utils/corpus.sh"
 
 reduced=false
-data_args=
+local_data_opts=
 source_args=
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --reduced) reduced=$(switch "$@"); shift 2 ;;
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options switch:reduced source:data_dir -- "$@"
 
 options=(
     --num_shards 1
@@ -35,7 +26,7 @@ if [ "${reduced}" = true ]; then
         --rates "50 15" --num_examples 2 --score_args "--num_dnsmos 1"
         --vc_args "--max_epoch 1 --num_iters_per_epoch 10 --frontend_conf num_units=50"
     )
-    data_args+=" --reduced true"
+    local_data_opts+=" --reduced true"
 fi
-exec ./vc.sh "${options[@]}" --data_args "${data_args}" --source_args "${source_args}" \
+exec ./vc.sh "${options[@]}" --local_data_opts "${local_data_opts}" --source_args "${source_args}" \
     ${rest[@]+"${rest[@]}"}

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # What helps a conversion when units get few: variants of conf/train_vc.yaml, each trained for a few
-# minutes, converting dev prompts, into a table in RESULTS.md. Needs run.sh's stages 1 to 4. Can be
+# minutes, converting dev prompts, into a table in RESULTS.md. Needs run.sh's stages 1 to 6. Can be
 # interrupted and run again.
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 systems="base noprosody nopositions units flowalone peaks dp15 onchange15"
 seeds=0
 parallel=2              # trainings side by side, one thread each
@@ -14,9 +15,7 @@ expdir=exp
 output=RESULTS.md
 report_only=false       # true: the table of what has run so far
 job=                    # (internal) run the job with this number
-help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--epochs ${epochs}] [--num_pairs ${num_pairs}] [--expdir ${expdir}] [--output ${output}]
-    [--report_only ${report_only}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 arguments=("$@")
 . utils/parse_options.sh
 . utils/sweep.sh
@@ -47,7 +46,7 @@ convert() {
     local system=$1 seed=$2 change
     shift 2
     change=$(frontend_conf "${system}")
-    ./run.sh --expdir "${expdir}" --seed "${seed}" --nj 1 --vc_tag "variant_${system}_seed${seed}" \
+    ./run.sh --expdir "${expdir}" --seed "${seed}" --nj 1 --inference_nj 1 --vc_tag "variant_${system}_seed${seed}" \
         --vc_args "--max_epoch ${epochs} --scheduler_conf total_steps=$((320 * epochs)) ${change}" \
         --pairs data/pairs_dev.tsv --rates "$(rates_of "${system}")" \
         --score_args "--num_dnsmos 0" --num_examples 3 "$@"
@@ -59,7 +58,7 @@ first_job() {
         --most_others 0 --output data/pairs_dev.tsv
 }
 
-run_job() { convert "$1" "$2" --stage 4; }
+run_job() { convert "$1" "$2" --stage 6; }
 
 run_sweep ${arguments[@]+"${arguments[@]}"}
 

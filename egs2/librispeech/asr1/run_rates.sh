@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# Options
 systems="dense dedup uniform15 global24 global15 global7 peaks15 dp15"
 seeds="0 1 2"
 parallel=1              # trainings at a time
@@ -13,9 +14,7 @@ expdir=                 # default: exp, or exp/wavlm2000 of the ebranchformer
 output=RESULTS.md
 report_only=false       # true: no training, the table of what has run so far
 job=                    # (internal) run the job with this number
-help_message="usage: $0 [--systems \"${systems}\"] [--seeds \"${seeds}\"] [--parallel ${parallel}]
-    [--model ${model}] [--rest \"${rest}\"] [--expdir ${expdir}] [--output ${output}]
-    [--report_only ${report_only}]"
+print_help() { printf 'usage: ./%s [options]\n%s\n' "$(basename "$0")" "$(option_help "$0")"; }
 arguments=("$@")
 . utils/parse_options.sh
 . utils/sweep.sh
@@ -37,11 +36,11 @@ recognise() {
         --asr_tag "rates_${model}_${system}_seed${seed}" --max_short_share 0.2 ${rest} "$@"
 }
 
-first_job() { recognise "$1" "$2" --stop_stage 4; }
+first_job() { recognise "$1" "$2" --stop_stage 10; }
 
 run_job() {
-    local first_stage=5
-    if [ "$3" -le "$(wc -w <<<"${systems}")" ]; then first_stage=4; fi
+    local first_stage=11
+    if [ "$3" -le "$(wc -w <<<"${systems}")" ]; then first_stage=10; fi
     recognise "$1" "$2" --stage "${first_stage}"
 }
 

@@ -16,16 +16,7 @@ set -euo pipefail
 model=whisper
 # One download serves all recipes of the corpus.
 source_args=" --downloads ../../librispeech/units1/downloads"
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --model) model=${2:?--model is whisper or ebranchformer} && shift 2 ;;
-        --help | -h) sed -n '2,10s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options source:data_dir word:model -- "$@"
 
 options=(--bundle ../units1/exp/bundle)
 case "${model}" in
@@ -33,14 +24,14 @@ case "${model}" in
     ebranchformer)
         options=(
             --bundle ../units1/exp/wavlm2000/bundle --dumpdir dump/wavlm2000 --expdir exp/wavlm2000
-            --speed_perturb_factors "0.9 1.1"
+            --speed_perturb_factors "0.9 1.0 1.1"
         )
         ;;
     *) echo "$0: --model is whisper or ebranchformer, not '${model}'" >&2 && exit 2 ;;
 esac
 exec ./asr.sh --train_set train_clean_100 --valid_set dev \
     --test_sets "dev_clean dev_other test_clean test_other" --num_shards 32 \
-    --data_args "--sets train_clean_100=train-clean-100,dev=dev-clean+dev-other,dev_clean=dev-clean,dev_other=dev-other,test_clean=test-clean,test_other=test-other" \
-    --nbpe 5000 --max_train_frames 1750 --asr_config "conf/train_asr_${model}.yaml" \
-    --inference_config conf/decode_asr.yaml --inference_asr_model valid.acc.ave.pth \
+    --local_data_opts "--sets train_clean_100=train-clean-100,dev=dev-clean+dev-other,dev_clean=dev-clean,dev_other=dev-other,test_clean=test-clean,test_other=test-other" \
+    --nbpe 5000 --max_wav_duration 35 --asr_config "conf/tuning/train_asr_${model}.yaml" \
+    --use_lm false \
     --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}

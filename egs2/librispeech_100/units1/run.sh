@@ -19,22 +19,10 @@ layer=9
 num_units=500
 # One download serves all recipes of the corpus.
 source_args=" --downloads ../../librispeech/units1/downloads"
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --upstream_path) upstream_path=$(folder "$@"); shift 2 ;;
-        --upstream) upstream=${2:?--upstream needs a name} && shift 2 ;;
-        --layer) layer=${2:?--layer needs a number} && shift 2 ;;
-        --num_units) num_units=${2:?--num_units needs a number} && shift 2 ;;
-        --help | -h) sed -n '2,10s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options source:data_dir path:upstream_path word:upstream word:layer word:num_units -- "$@"
 
 options=(
-    --data_args "--sets train_clean_100=train-clean-100,dev=dev-clean+dev-other,dev_clean=dev-clean,dev_other=dev-other,test_clean=test-clean,test_other=test-other"
+    --local_data_opts "--sets train_clean_100=train-clean-100,dev=dev-clean+dev-other,dev_clean=dev-clean,dev_other=dev-other,test_clean=test-clean,test_other=test-other"
     --train_sets train_clean_100 --lm_valid_sets dev --calibration_set dev
     --test_sets "test_clean test_other" --num_shards 32 --max_frames 2000000
     --report_sets "dev test_clean test_other"

@@ -18,22 +18,9 @@ upstream=hubert_base
 upstream_path=null
 layer=9
 num_units=500
-data_args=
+local_data_opts=
 source_args=
-rest=()
-while [ $# -gt 0 ]; do
-    case "$1" in
-        --data_dir) source_args+=" --data_dir $(folder "$@")"; shift 2 ;;
-        --max_missing) data_args+=" --max_missing ${2:?--max_missing needs a share}"; shift 2 ;;
-        --upstream_path) upstream_path=$(folder "$@"); shift 2 ;;
-        --upstream) upstream=${2:?--upstream needs a name} && shift 2 ;;
-        --layer) layer=${2:?--layer needs a number} && shift 2 ;;
-        --num_units) num_units=${2:?--num_units needs a number} && shift 2 ;;
-        --help | -h) sed -n '2,11s/^# \{0,1\}//p' "$0" && rest+=("$1") && shift ;;
-        *) rest+=("$1") && shift ;;
-    esac
-done
-cd "$(dirname "$0")"
+own_options source:data_dir data:max_missing path:upstream_path word:upstream word:layer word:num_units -- "$@"
 
 # Shards of about 20 hours: an hour's work for a GPU, and few enough for a folder. The codebook
 # learns from 2 million frames (11 hours).
@@ -44,4 +31,4 @@ options=(
 exec ./units.sh --extractor s3prl \
     --extractor_conf "{upstream: ${upstream}, path: ${upstream_path}, layer: ${layer}}" \
     --num_units "${num_units}" --lm_config conf/train_lm.yaml \
-    --data_args "${data_args}" --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}
+    --local_data_opts "${local_data_opts}" --source_args "${source_args}" "${options[@]}" ${rest[@]+"${rest[@]}"}

@@ -14,6 +14,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model_file", default="valid.cer_ctc.ave.pth")
     parser.add_argument("--dump", type=Path, required=True, help="dump/raw/SET")
     parser.add_argument("--sentences", type=int, default=5)
+    parser.add_argument("--most_cer", type=float, help="%%; a higher error rate ends with an error")
     return parser
 
 
@@ -33,6 +34,11 @@ def main(cmd=None) -> None:
     # Spread over the set: neighbours in it are often variants of one prompt.
     for utt in sorted(refs)[:: max(len(refs) // args.sentences, 1)][: args.sentences]:
         print(f"\n  {utt}\n    said     {refs[utt]}\n    decoded  {hyps[utt]}")
+    if args.most_cer is not None and score["cer"]["percent"] > args.most_cer:
+        raise SystemExit(
+            f"summary.py: the CER on {args.dump.name} is {score['cer']['percent']:.1f} %, but at "
+            f"most {args.most_cer:g} % is expected; something in the recipe is broken"
+        )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ common_voice=
 data_dir=
 output=data
 downloads=downloads
-help_message=$(sed -n '2,9s/^# \{0,1\}//p' "$0")
 # shellcheck source=../../../TEMPLATE/utils/parse_options.sh
 . utils/parse_options.sh
 case "${tgt_lang}" in

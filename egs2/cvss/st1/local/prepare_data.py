@@ -57,7 +57,7 @@ def read_sentences(path: Path) -> dict[str, str]:
 
 
 def read_set(folder: Path, name: str, sentences: dict, lang: str) -> tuple[list[Clip], Counter]:
-    """The clips of one set; translations are checked when pairs are selected (stage 3)."""
+    """The clips of one set; translations are checked when pairs are selected (stage 5)."""
     clips: list[Clip] = []
     left_out: Counter = Counter()
     for line in read_lines(folder / f"{name}.tsv"):

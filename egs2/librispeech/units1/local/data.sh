@@ -11,7 +11,6 @@ sets=
 output=data
 data_dir=
 downloads=downloads
-help_message=$(sed -n '2,7s/^# \{0,1\}//p' "$0")
 # shellcheck source=../../../TEMPLATE/utils/parse_options.sh
 . utils/parse_options.sh
 

@@ -11,7 +11,6 @@ sets=train=train-clean-100+train-clean-360,dev=dev-clean,test=test-clean
 output=data
 data_dir=
 downloads=downloads
-help_message=$(sed -n '2,8s/^# \{0,1\}//p' "$0")
 # shellcheck source=../../../TEMPLATE/utils/parse_options.sh
 . utils/parse_options.sh
 # shellcheck source=../../../TEMPLATE/units1/path.sh

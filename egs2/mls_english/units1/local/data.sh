@@ -15,7 +15,6 @@ downloads=downloads
 edition=opus
 url=https://dl.fbaipublicfiles.com/mls
 max_missing=0.01
-help_message=$(sed -n '2,9s/^# \{0,1\}//p' "$0")
 # shellcheck source=../../../TEMPLATE/utils/parse_options.sh
 . utils/parse_options.sh
 case "${edition}" in
