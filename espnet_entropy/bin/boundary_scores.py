@@ -3,7 +3,6 @@
 All methods are set so that they place equally many boundaries a second inside speech.
 """
 
-import json
 from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 from espnet_entropy.bin.common import make_parser, progress, user_errors
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
-from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
 from espnet_entropy.evaluate.boundary_report import ScoredMethod, references_of, score_method
@@ -23,8 +21,9 @@ from espnet_entropy.evaluate.spectral_flux import (
     flux_boundaries,
     spectral_flux,
 )
-from espnet_entropy.report.boundary_table import score_table
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
+from espnet_entropy.report.render import write_result
+from espnet_entropy.report.tables import boundary_parts
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration
 
@@ -179,13 +178,14 @@ def score_flux(args, data: _Set) -> list[ScoredMethod]:
 def write_report(args, data: _Set, rows: list[ScoredMethod], notes: list[str]) -> None:
     """Table, numbers and pictures."""
     output = Path(args.output)
-    levels = ", ".join(f"{level} of {len(refs)}" for level, refs in data.levels.items())
-    text = f"{data.name}: {levels} of {len(data.durations_sec)} utterances\n\n"
-    text += score_table(rows) + "\n" + "".join(f"\nLeft out: {note}\n" for note in notes)
-    with atomic_text(output / f"{data.name}.md") as file:
-        file.write(text)
-    with atomic_text(output / f"{data.name}.json") as file:
-        json.dump([row.as_json() for row in rows], file, indent=1)
+    result = dict(
+        set=data.name,
+        utterances=len(data.durations_sec),
+        levels={level: len(references) for level, references in data.levels.items()},
+        boundaries=[row.as_json() for row in rows],
+        left_out=notes,
+    )
+    text = write_result(output, data.name, result, boundary_parts)
     for rate_hz in args.rates:
         if any(row.rate_hz == rate_hz for row in rows):
             plot_boundary_scores(output / f"{data.name}_{rate_hz:g}hz.png", rows, rate_hz)

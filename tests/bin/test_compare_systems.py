@@ -10,6 +10,7 @@ from espnet_entropy.bin import compare_systems
 from espnet_entropy.data.kaldi import write_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
+from espnet_entropy.report.comparison import System
 
 SEGMENTERS = dict(dense="dense", uniform10="uniform", global10="global", dp10="dp")
 
@@ -166,6 +167,5 @@ def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):
 
 def test_a_model_without_a_segmenter_in_its_yaml_has_the_threshold(tmp_path):
     write_yaml(tmp_path / "config.yaml", dict(frontend_conf=dict(rate=10.0)))
-    system = compare_systems.System("global10", {"0": tmp_path})
-    assert compare_systems.by_entropy(system, 10.0)
-    assert not compare_systems.by_entropy(system, 15.0)
+    system = System("global10", {"0": tmp_path})
+    assert system.by_entropy(10.0) and not system.by_entropy(15.0)

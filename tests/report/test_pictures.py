@@ -4,8 +4,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from espnet_entropy.evaluate.training_log import Epoch
 from espnet_entropy.report import pictures
-from espnet_entropy.report.records import Epoch
 from espnet_entropy.segment.calibration import Calibration
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from verdicts import Difference, paired_difference, plot_differences, verdict
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
+from espnet_entropy.evaluate.outcome import decoding_seconds
 from espnet_entropy.evaluate.scoring import check_same_ids, count_errors, read_text
-from espnet_entropy.evaluate.verdicts import Difference, paired_difference, verdict
-from espnet_entropy.report.plot_systems import plot_differences
-from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.evaluate.training_log import training_minutes
+from espnet_entropy.report.results_page import insert, provenance
 
 HEADER = ["claim", "compared", "seeds", "difference in WER, points (95 %)", "by seed",
           "training time", "decoding time", "verdict"]  # fmt: skip
@@ -54,15 +54,12 @@ def run(args) -> None:
         raise ValueError(f"--seeds {' '.join(args.seeds)}: each counts once, so name it once")
     judged = [(claim, _judge(claim, args)) for claim in read_claims(args.claims)]
     rows = [list(HEADER), *(_row(claim, found) for claim, found in judged)]
-    made = f"{provenance(args.command, args.seeds, []).replace(' no epochs of training,', '')}"
-    parts = [f"{made} On {args.set}.", table(rows), NOTE]
+    parts = [f"{provenance(args.command, args.seeds)} On {args.set}.", rows, NOTE]
     drawn = [(claim["claim"], found.difference, found.verdict) for claim, found in judged if found]
     if args.picture and drawn:
         plot_differences(args.picture, drawn, label="difference in WER, points")
         parts.append(f"![claims]({Path(args.picture).name})")
-    text = "\n\n".join(parts)
-    insert(args.output, args.block, text)
-    print(text)
+    print(insert(args.output, args.block, *parts))
 
 
 def read_claims(path: Path | str) -> list[dict[str, str]]:

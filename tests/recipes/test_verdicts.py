@@ -1,10 +1,20 @@
 """Differences between systems, with intervals over utterances and seeds."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from espnet_entropy.evaluate.verdicts import paired_difference, verdict
+sys.path.insert(0, str(Path(__file__).parents[2] / "egs2/core_sounds/local"))
+
+from verdicts import (  # noqa: E402
+    Difference,
+    paired_difference,
+    plot_differences,
+    verdict,
+)
 
 
 def test_against_loops():
@@ -69,3 +79,11 @@ def test_refused(ours, other, tokens, message):
         paired_difference(np.zeros(ours, int), np.zeros(other, int), np.ones(tokens, int))
     with pytest.raises(ValueError, match="have no token"):
         paired_difference(np.zeros((1, 2), int), np.zeros((1, 2), int), np.zeros(2, int))
+
+
+def test_picture(tmp_path):
+    rows = [("ours is better", Difference(-1.0, -2.0, 0.5, (-1.5, -0.5)), "open: 2 of 3 seeds")]
+    plot_differences(tmp_path / "claims.png", rows, label="WER, points")
+    assert (tmp_path / "claims.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="no claim has been measured"):
+        plot_differences(tmp_path / "claims.png", [], label="WER, points")
