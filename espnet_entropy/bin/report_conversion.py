@@ -15,7 +15,7 @@ from espnet_entropy.report.results_page import commit, cpu_model
 from espnet_entropy.report.tables import conversion_parts, converted_by
 from espnet_entropy.vc.mel import MelConfig
 from espnet_entropy.vc.pairs import Pair, read_pairs, without_failed
-from espnet_entropy.vc.summary import Summary, read_scores, summarize
+from espnet_entropy.vc.summary import NOT_HEARD, Summary, read_scores, summarize
 
 NOTES = (
     "Where the units are of a Whisper encoder too, the error rates by Whisper favour what units "
@@ -92,6 +92,7 @@ def _example(pair: Pair, folder: Path, systems: list[str], config: MelConfig) ->
     for system in systems:
         wave = read_audio(folder / system / f"{pair.name}.wav", config.sample_rate)
         heard = read_scores(folder / system / "scores.tsv")[pair.name]["whisper"]
+        heard = "" if heard == NOT_HEARD else heard
         sounds.append(sound(converted_by(system), wave, config, heard))
     said = f": “{pair.text}”" if pair.text else ""
     return [
