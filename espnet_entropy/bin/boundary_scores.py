@@ -25,7 +25,6 @@ from espnet_entropy.report.plot_boundaries import plot_boundary_scores
 from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import boundary_parts
 from espnet_entropy.segment.boundaries import SegmenterConfig
-from espnet_entropy.segment.calibration import Calibration
 
 FLUX = "spectral flux"
 
@@ -87,21 +86,24 @@ def run(args) -> None:
     data = read_set(args, bundle.frame_rate_hz)
     methods = args.methods or [*calibration.methods, "uniform", "dedup"]
     rows, notes = [], []
-    jobs = at_rates(methods, args.rates)
-    for method, rate_hz in progress(jobs, data.name):
-        try:
-            rows += score_segmenter(args, data, calibration, method, rate_hz)
-        except _OutOfReach as error:
-            notes.append(str(error))
+    for method, rate_hz in progress(at_rates(methods, args.rates), data.name):
+        config = SegmenterConfig.of_method(
+            method, rate_hz, frame_rate_hz=calibration.frame_rate_hz, gap_cost=calibration.gap_cost
+        )
+        try:  # The rate is matched on the first level's utterances.
+            made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
+        except ValueError as error:
+            aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+            notes.append(f"{method}{aimed}: {error}")
+            continue
+        times = {utt: found + args.time_offset for utt, found in made.times.items()}
+        names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
+        rows += _rows(args, data, times, config.frame_rate_hz, names)
     if args.wav_scp:
         rows += score_flux(args, data)
     if not rows:
         raise ValueError("nothing could be scored: " + "; ".join(notes))
     write_report(args, data, rows, notes)
-
-
-class _OutOfReach(Exception):
-    """A method does not come to a rate, which the others' rows need not suffer from."""
 
 
 def read_set(args, frame_rate_hz: float) -> _Set:
@@ -127,23 +129,6 @@ def read_checked(path: str, tier: str, durations_sec: dict[str, float], args):
         max_missing_share=args.max_missing_share,
         min_cover=args.min_cover,
     )
-
-
-def score_segmenter(
-    args, data: _Set, calibration: Calibration, method: str, rate_hz: float | None
-) -> list[ScoredMethod]:
-    """Rows of a method; the rate is matched on the first level's utterances."""
-    config = SegmenterConfig.of_method(
-        method, rate_hz, frame_rate_hz=calibration.frame_rate_hz, gap_cost=calibration.gap_cost
-    )
-    try:
-        made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
-    except ValueError as error:
-        aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
-        raise _OutOfReach(f"{method}{aimed}: {error}") from error
-    times = {utt: found + args.time_offset for utt, found in made.times.items()}
-    names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
-    return _rows(args, data, times, config.frame_rate_hz, names)
 
 
 def _rows(args, data: _Set, times, frame_rate_hz: float, names: dict) -> list[ScoredMethod]:

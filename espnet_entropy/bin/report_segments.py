@@ -8,7 +8,6 @@ from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.origin import origin_of_dump
-from espnet_entropy.evaluate.metrics import segment_rate
 from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import rate_parts
 from espnet_entropy.segment.boundaries import (
@@ -76,10 +75,13 @@ def report(args, folder, batches, config: SegmenterConfig, calibration: Calibrat
         for utt in sorted(segments):
             for start, end in segment_times(segments[utt], config.frame_rate_hz):
                 file.write(f"{utt} {start:.2f} {end:.2f}\n")
-    rate = segment_rate(torch.cat(list(segments.values())), config.frame_rate_hz)
+    lengths = torch.cat(list(segments.values()))
+    seconds = float(lengths.sum()) / config.frame_rate_hz
     used = {key: float(thresholds[THRESHOLD_NAMES.index(key)]) for key in config.kind.thresholds}
-    reached = dict(reached_hz=rate.rate_hz, one_frame_share=rate.single_share)
-    return row | dict(thresholds_nats=used, **reached)
+    singles = int((lengths == 1).sum()) / len(lengths)
+    return row | dict(
+        thresholds_nats=used, reached_hz=len(lengths) / seconds, one_frame_share=singles
+    )
 
 
 if __name__ == "__main__":

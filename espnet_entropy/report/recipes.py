@@ -100,10 +100,15 @@ def model_report(args) -> tuple[str, str, list[Section]]:
         lead += f" {last}: {', '.join(best)}{rate}."
     minutes, seconds = training_minutes(model), decoding_seconds(model, args.inference_tag)
     times = f"{minutes:.1f} minutes of training, {seconds:.0f} s of decoding without loading."
-    note = "In brackets: 95 % intervals, bootstrap over utterances. " + times
-    known = next((score for score in scores.values() if score), {})
-    signatures = [{"pre": known[key]["signature"]} for key in ("bleu", "chrf") if key in known]
-    results = [tables.score_rows(scores, rates_hz), {"note": note}, *signatures]
+    note = "95 % intervals are by a bootstrap over utterances. " + times
+    results = [] if any(scores.values()) else [made.not_run("scoring")]
+    for label, rows, signatures in tables.score_tables({n: s for n, s in scores.items() if s}):
+        results += [{"heading": label}, rows, *({"pre": signature} for signature in signatures)]
+    rates = [["dataset", "segments/s", "empty hypotheses"]]
+    for name, score in scores.items():
+        empty = str(score.get("empty_hypotheses", "-")) if score else "not scored"
+        rates.append([name, tables.written(rates_hz.get(name), 2), empty])
+    results += [{"heading": "Rates"}, rates, {"note": note}]
     sections = [Section("Results", results), made.training_section(model)]
     if encoder is not None:
         scp = Path(args.data) / args.sets[0] / "wav.scp"

@@ -16,7 +16,8 @@ import jinja2
 from espnet_entropy.data.kaldi import atomic_text, read_json, write_json
 
 NUMBER = re.compile(
-    r"[-+]?\d[\d,.]*( ?(%|s|Hz|min|MB))?( ?\[.*\]| \(\d+ %\)| ± [\d.]+)?|-||not run|out of reach"
+    r"[-+]?\d[\d,.]*( ?(%|s|Hz|min|MB))?( to [\d.]+| \(\d+ %\)| ± [\d.]+)?"
+    r"|-||not run|not scored|out of reach"
 )
 
 

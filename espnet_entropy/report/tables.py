@@ -2,40 +2,14 @@
 
 from espnet_entropy.evaluate.boundary_scores import CHANCES
 
-BOUNDARY_HEADER = [
-    "method",
-    "level",
-    "tolerance ms",
-    "segments/s",
-    "in speech",
-    "precision",
-    "recall",
-    "F1 (95 %)",
-    "OS",
-    "R-value",
-    "random F1",
-    "uniform F1",
-    "shifted F1",
-    "best F1 at offset ms",
-]
-UNIT_HEADER = [
-    "frames",
-    "number",
-    "units used",
-    "perplexity",
-    "phone purity",
-    "cluster purity",
-    "PNMI",
-]
-BITRATE_HEADER = [
-    "method",
-    "segments/s",
-    "in speech",
-    "bits/s, log2 K",
-    "entropy code",
-    "with durations, uniform",
-    "entropy code",
-]
+BOUNDARY_HEADER = (
+    "method|level|tolerance ms|segments/s|in speech|precision|recall|F1 (95 %)|OS|R-value|"
+    "random F1|uniform F1|shifted F1|best F1 at offset ms"
+).split("|")
+UNIT_HEADER = "frames|number|units used|perplexity|phone purity|cluster purity|PNMI".split("|")
+BITRATE_HEADER = (
+    "method|segments/s|in speech|bits/s, log2 K|entropy code|with durations, uniform|entropy code"
+).split("|")
 # Column of conversions -> key of a `vc.summary.Summary` (with the judge), digits.
 CONVERSION_COLUMNS = {
     "segments/s": ("rate_hz", 1),
@@ -51,6 +25,8 @@ CONVERSION_COLUMNS = {
     "real-time factor": ("real_time_factor", 2),
 }
 CONVERTED_BY = {"source": "source recordings", "copy": "copy-synthesis"}
+ERROR_HEADER = "dataset|Snt|Wrd|Corr|Sub|Del|Ins|Err|S.Err|Err 95 %".split("|")
+TRANSLATION_HEADER = "dataset|Snt|score|score 95 %|verbose_score".split("|")
 SCORE_LABELS = {"wer": "WER", "cer": "CER", "ter": "TER", "bleu": "BLEU", "chrf": "chrF"}
 
 
@@ -170,30 +146,53 @@ def told(score: dict) -> str:
     return value + (f" [{score['low']:.1f}, {score['high']:.1f}]" if "low" in score else "")
 
 
-def score_rows(scores: dict[str, dict | None], rates_hz: dict[str, float]) -> list[list[str]]:
-    """Scores with their intervals, a row a set.
+def score_tables(scores: dict[str, dict]) -> list[tuple[str, list, list[str]]]:
+    """What ESPnet's recipes list of decoded sets: WER, CER and TER, or BLEU and chrF.
+
+    As sclite, Corr, Sub, Del, Ins and Err are percent of the reference's tokens (Wrd) and S.Err is
+    percent of the sentences (Snt). The alignment is jiwer's, which has the fewest errors; sclite's
+    weighs substitutions otherwise.
 
     Args:
-        scores: set -> content of its score.json, None if it is missing.
-        rates_hz: set -> segments per second, of those known.
+        scores: set -> content of its score.json; what earlier versions did not write is `-`.
+
+    Returns:
+        Of each kind of score its name, the table, and the different signatures of sacrebleu.
     """
-    known = next((score for score in scores.values() if score), {"wer": {}, "cer": {}})
-    kinds = [kind for kind in SCORE_LABELS if kind in known]
-    header = ["set", *(SCORE_LABELS[kind] for kind in kinds), "segments/s", "utterances", "empty"]
-    if "wer" in known:
-        header.append("words: other + left out + too many, of all")
-    rows = [header]
-    for name, score in scores.items():
-        rate = written(rates_hz.get(name), 2)
-        if not score:
-            rest = ["-"] * (len(header) - len(kinds) - 2)
-            rows.append([name, *["not run"] * len(kinds), rate, *rest])
-            continue
-        cells = [told(score[kind]) if kind in score else "-" for kind in kinds]
-        cells += [rate, *(str(score.get(key, "-")) for key in ("utterances", "empty_hypotheses"))]
-        if "wer" in known:
-            counted = ("substitutions", "deletions", "insertions", "reference_tokens")
-            counts = [score["wer"].get(kind, "-") for kind in counted]
-            cells.append("{} + {} + {} of {}".format(*counts))
-        rows.append([name, *cells])
-    return rows
+    made = []
+    for kind, label in SCORE_LABELS.items():
+        found = {name: score for name, score in scores.items() if kind in score}
+        header, cells = ERROR_HEADER, _error_cells
+        if kind in ("bleu", "chrf"):
+            header, cells = TRANSLATION_HEADER, _translation_cells
+        rows = [[name, *cells(score, score[kind])] for name, score in found.items()]
+        signatures = (score[kind].get("signature") for score in found.values())
+        if rows:
+            made.append((label, [header, *rows], list(dict.fromkeys(filter(None, signatures)))))
+    return made
+
+
+def _error_cells(score: dict, rate: dict) -> list[str]:
+    tokens = rate.get("reference_tokens")
+    kinds = [rate.get(kind) for kind in ("substitutions", "deletions", "insertions")]
+    sentences = rate.get("sentences", score.get("utterances"))
+    wrong = rate.get("sentence_errors", score.get("sentence_errors"))
+    shares = [None] * 4
+    if tokens and None not in kinds:
+        shares = [100 * count / tokens for count in (tokens - kinds[0] - kinds[1], *kinds)]
+    return [
+        written(sentences, 0),
+        written(tokens, 0),
+        *(written(share, 1) for share in (*shares, rate.get("percent"))),
+        "-" if None in (sentences, wrong) else f"{100 * wrong / sentences:.1f}",
+        _interval(rate),
+    ]
+
+
+def _translation_cells(score: dict, found: dict) -> list[str]:
+    sentences, value = written(score.get("utterances"), 0), written(found.get("score"), 1)
+    return [sentences, value, _interval(found), found.get("verbose_score") or "-"]
+
+
+def _interval(found: dict) -> str:
+    return f"{found['low']:.1f} to {found['high']:.1f}" if "low" in found else "-"

@@ -124,17 +124,6 @@ def test_flux_is_scored_where_words_alone_are_aligned(parts, phones, tmp_path):
     assert speech_hz == pytest.approx([10] * 4, rel=0.1)
 
 
-def test_a_single_utterance_has_scores_but_no_interval(parts, tmp_path):
-    path = tmp_path / "one.ctm"
-    write_ctm(path, {"utt-a": tiny.phones_of(parts)["utt-a"]})
-    options = dict(phones=path, methods="uniform", rates=10, max_missing_share=0.9)
-    run(boundary_scores, parts, tmp_path / "out", **options)
-    (row, _) = boundaries_in(tmp_path / "out")
-    assert row["interval"] is None and 0 < row["scores"]["f1"] < 1
-    assert "(one utterance)" in (tmp_path / "out/all.md").read_text()
-    assert (tmp_path / "out/all_10hz.png").exists()
-
-
 def test_units(parts, phones, tmp_path, capsys):
     run(unit_quality, parts, tmp_path, phones=phones, methods=["dense", "dedup", "dp"], rates=10)
     text = (tmp_path / "all_units.md").read_text()

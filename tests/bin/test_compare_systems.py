@@ -9,7 +9,6 @@ import torch
 from espnet_entropy.bin import compare_systems
 from espnet_entropy.data.kaldi import write_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend
-from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
 from espnet_entropy.report.comparison import System
 
 SEGMENTERS = dict(dense="dense", uniform10="uniform", global10="global", dp10="dp")
@@ -155,14 +154,6 @@ def test_systems_that_share_no_seed_are_not_compared(parts, compare, tmp_path):
     add_model(parts, tmp_path, "dense", 2, 40, 40)
     text = recommended(compare(("seeds", [0, 1, 2])))
     assert "- dense: open, since no seed has run with all of dp10, dense." in text
-
-
-def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):
-    model = add_model(parts, tmp_path, "uniform10", 0, 1, 1)
-    frames = round(sum(tiny.SECONDS.values()) * 50)
-    assert reached_rate_hz(model, "ave.pth", parts.dump) == pytest.approx(10, abs=5 * 50 / frames)
-    with pytest.raises(ValueError, match="decode_train/score.json: no such file"):
-        load_score(model, "train")
 
 
 def test_a_model_without_a_segmenter_in_its_yaml_has_the_threshold(tmp_path):

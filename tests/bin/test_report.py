@@ -114,21 +114,7 @@ def test_a_translator_that_is_not_scored(parts, options, tmp_path):
     tiny.command(report, "st", **options)
     page = page_of(tmp_path / "report.html")
     assert "model: dense, mean." in page and '<td class="number">50.00</td>' in page
-    assert page.count("chrF 100") == 5 and "<td>not run</td>" in page
-
-
-def test_one_utterance(parts, options, tmp_path):
-    add_model(parts, options["model"], segmenter="dp", rate=10.0)
-    for name, source in (("dump", parts.dump), ("data", parts.data)):
-        (tmp_path / f"one_{name}/all").mkdir(parents=True)
-        for table in ("wav.scp", "text"):
-            row = dict([next(iter(read_table(source / table).items()))])
-            write_table(tmp_path / f"one_{name}/all" / table, row)
-    write_table(options["model"] / "decode_all/text", {"utt-a": "one"})
-    options |= dict(dump=tmp_path / "one_dump", data=tmp_path / "one_data")
-    tiny.command(report, "asr", **options)
-    page = page_of(tmp_path / "report.html")
-    assert page.count('<dl class="example">') == 1 and page.count("<img ") == 2
+    assert page.count("chrF 100") == 5 and "scoring: not run" in page
 
 
 def test_a_model_that_has_not_run(options, tmp_path):

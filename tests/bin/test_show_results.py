@@ -61,5 +61,5 @@ def test_a_translator(files, tmp_path, capsys):
     text = capsys.readouterr().out
     bleu = scores["bleu"]
     assert "### WER" not in text and text.index("### BLEU") < text.index("### chrF")
-    assert f"|decode_test|{bleu['score']:.1f}|" in text and f"|{bleu['verbose_score']}|" in text
+    assert f"|decode_test|3|{bleu['score']:.1f}|" in text and f"|{bleu['verbose_score']}|" in text
     assert all(f"`{scores[name]['signature']}`" in text for name in ("bleu", "chrf"))

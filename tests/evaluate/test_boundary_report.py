@@ -67,5 +67,3 @@ def test_picture(rows, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
     with pytest.raises(ValueError, match="no method was scored at 5 Hz"):
         plot_boundary_scores(tmp_path / "b.png", rows, 5.0)
-    with pytest.raises(ValueError, match="the picture is a PNG"):
-        plot_boundary_scores(tmp_path / "b.pdf", rows, 4.0)

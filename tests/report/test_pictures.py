@@ -92,12 +92,6 @@ def test_a_curve_a_method(tmp_path, axes):
     assert curves[2] == [("relative", [2, 10], [1, 0.5])]
 
 
-def test_every_method_looks_different():
-    methods = [*pictures.STYLES, *(f"{name}+on_change" for name in pictures.STYLES)]
-    looks = {(s["marker"], s["mfc"]) for s in map(pictures._style, methods)}
-    assert len(looks) == len(methods) == 10
-
-
 def test_losses_by_epoch(tmp_path, axes):
     epochs = [
         Epoch(1, {"loss": 4.0}, {"loss": 5.0, "acc": 0.2, "cer": float("nan")}),

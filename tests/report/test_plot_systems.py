@@ -33,8 +33,3 @@ def test_pictures(tmp_path):
         plot_rates(tmp_path / f"{name}.png", {"dev": systems, "test": systems}, label="WER %")
     widths = [matplotlib.image.imread(tmp_path / f"{n}.png").shape[1] for n in ("few", "many")]
     assert widths[0] < widths[1]  # a second column of names
-
-
-def test_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"rates.pdf: the picture is a PNG"):
-        plot_rates(tmp_path / "rates.pdf", {"dev": {"dp15": (15.0, [1.0])}}, label="WER %")

@@ -50,10 +50,3 @@ def test_machine_names_what_is_installed(monkeypatch):
     monkeypatch.setattr(records, "PACKAGES", ("numpy", "no-such-package"))
     rows = dict(records.machine())
     assert rows["numpy"][0].isdigit() and rows["no-such-package"] == "not installed"
-
-
-def test_listed_files(tmp_path):
-    (tmp_path / "a").touch()
-    assert records.listed_files([tmp_path / "a", None, tmp_path / "b", tmp_path / "a"]) == [
-        tmp_path / "a"
-    ]

@@ -82,7 +82,7 @@ def test_marks(reference, hypothesis, expected):
 
 
 def test_columns_of_numbers_stand_right():
-    rows = [["set", "WER", "x"], ["a", "6.1 % [5.0, 7.2]", "1"], ["b", "not run", "one"]]
+    rows = [["set", "95 %", "x"], ["a", "5.0 to 7.2", "1"], ["b", "not scored", "one"]]
     html = page(rows)
     assert html.count('<td class="number">') == 2 and html.count('<th class="number">') == 1
     assert 'class="number"' not in page([["a", "b"]])
