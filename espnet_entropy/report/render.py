@@ -43,7 +43,7 @@ def number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
     return {
         number
         for number, cells in columns
-        if all(map(NUMBER.fullmatch, cells)) and any(re.search(r"\d", cell) for cell in cells)
+        if all(map(NUMBER.fullmatch, cells)) and any(re.search(r"\d|^-$", cell) for cell in cells)
     }
 
 

@@ -37,9 +37,10 @@ def insert(path: Path, name: str, *parts) -> str:
 
 def provenance(command: str, seeds: Sequence, epochs: Sequence[int] = ()) -> str:
     """What a block begins with: command, commit, seeds, epochs of training, machine, day."""
+    seeded = f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     trained = f"{'/'.join(map(str, epochs))} epochs of training, " if epochs else ""
     return (
-        f"`{command}`, commit {commit()}, {listed('seed', seeds)}, {trained}{cpu_model()}, "
+        f"`{command}`, commit {commit()}, {seeded}, {trained}{cpu_model()}, "
         f"{num_cores()} cores, {date.today().isoformat()}."
     )
 
@@ -53,11 +54,6 @@ def spread(values: Sequence[float], digits: int) -> str:
     """Mean and, of several seeds, standard deviation."""
     mean = f"{statistics.mean(values):.{digits}f}"
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
-
-
-def listed(noun: str, values: list) -> str:
-    """`seed 0` or `seeds 0 1`."""
-    return f"{noun}{'s' if len(values) > 1 else ''} {' '.join(map(str, values))}"
 
 
 def cpu_model() -> str:

@@ -75,17 +75,3 @@ def test_command_writes_json_and_prints_a_line(tmp_path, capsys):
     assert result["wer"]["percent"] == pytest.approx(100 / 3)
     printed = capsys.readouterr().out
     assert printed.startswith("demo test: WER 33.33 %") and printed.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    "hyp, message",
-    [("u1 a\nu1 b\n", "line 2: u1 occurs a second time"), ("", "no utterances"), ("u2 a\n", "u1")],
-)
-def test_command_ends_with_a_message_and_no_output(tmp_path, hyp, message):
-    (tmp_path / "ref").write_text("u1 a\n")
-    (tmp_path / "hyp").write_text(hyp)
-    output = tmp_path / "score.json"
-    files = ["--ref", str(tmp_path / "ref"), "--hyp", str(tmp_path / "hyp")]
-    with pytest.raises(SystemExit, match=message):
-        score.main([*files, "--output", str(output)])
-    assert not output.exists()

@@ -26,6 +26,8 @@ def test_a_recogniser(files, tmp_path, monkeypatch, capsys):
     sentencepiece.SentencePieceTrainer.train(**options)
     now = tmp_path / "exp/asr_a/decode/test/score.json"
     tiny.command(score, **files, bpemodel="bpe.model", output=now)
+    with pytest.raises(SystemExit, match="ref is no SentencePiece model"):
+        tiny.command(score, **files, bpemodel=files["ref"], output=tmp_path / "score.json")
     old = tmp_path / "exp/asr_a/decode_dev/score.json"
     old.parent.mkdir()
     old.write_text('{"utterances": 4, "wer": {"percent": 12.5}, "cer": {"percent": 6.25}}')

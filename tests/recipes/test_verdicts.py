@@ -66,17 +66,7 @@ def test_verdicts(gap, num_seeds, expected):
     assert difference.mean == pytest.approx(20 * gap)
 
 
-@pytest.mark.parametrize(
-    ("ours", "other", "tokens", "message"),
-    [
-        ((3, 4), (2, 4), 4, "of the same seeds"),
-        ((3, 4), (3, 4), 5, "of the same seeds"),
-        ((0, 4), (0, 4), 4, "of which there are some"),
-    ],
-)
-def test_refused(ours, other, tokens, message):
-    with pytest.raises(ValueError, match=message):
-        paired_difference(np.zeros(ours, int), np.zeros(other, int), np.ones(tokens, int))
+def test_references_without_words():
     with pytest.raises(ValueError, match="have no token"):
         paired_difference(np.zeros((1, 2), int), np.zeros((1, 2), int), np.zeros(2, int))
 
@@ -85,5 +75,3 @@ def test_picture(tmp_path):
     rows = [("ours is better", Difference(-1.0, -2.0, 0.5, (-1.5, -0.5)), "open: 2 of 3 seeds")]
     plot_differences(tmp_path / "claims.png", rows, label="WER, points")
     assert (tmp_path / "claims.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(ValueError, match="no claim has been measured"):
-        plot_differences(tmp_path / "claims.png", [], label="WER, points")
