@@ -71,7 +71,8 @@ def _score(metric: BLEU | CHRF, texts: list[str], references: list[list[str]]) -
     signature = str(metric.get_signature())
     told = json.loads(result.format(width=DIGITS, signature=signature, is_json=True))
     score = {"score": result.score, "signature": signature}
-    score["verbose_score"] = told.get("verbose_score", "")
+    if "verbose_score" in told:  # of BLEU
+        score["verbose_score"] = told["verbose_score"]
     if "confidence_mean" in told:
         mean, half = told["confidence_mean"], told["confidence_var"]
         score |= {"mean": mean, "low": mean - half, "high": mean + half}
