@@ -29,7 +29,7 @@ def ark_entry(folder, **arrays):
     return kaldi.read_table(folder / "some.scp")
 
 
-# Text files, tables, YAML
+# Text files, tables, YAML, JSON
 
 
 def test_atomic_text_makes_folders(tmp_path):
@@ -112,6 +112,14 @@ def test_broken_yaml_is_named(tmp_path, content, message):
         (tmp_path / "x.yaml").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         kaldi.read_yaml(tmp_path / "x.yaml")
+
+
+def test_json_has_no_nan_and_a_broken_one_is_named(tmp_path):
+    kaldi.write_json(tmp_path / "x.json", {"é": [float("nan"), (1.5, {"a": np.float64("nan")})]})
+    assert kaldi.read_json(tmp_path / "x.json") == {"é": [None, [1.5, {"a": None}]]}
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match="x.json cannot be read"):
+        kaldi.read_json(tmp_path / "x.json")
 
 
 # Audio
