@@ -8,10 +8,6 @@ import pytest
 from espnet_entropy.report.plot_systems import SAME_RATE, STEP, apart, plot_rates
 
 
-def test_rates_that_stand_alone_stay():
-    assert apart([50.0, 15.0, 25.0]) == [50.0, 15.0, 25.0]
-
-
 def test_near_rates_are_drawn_side_by_side_in_their_order():
     drawn = apart([15.0, 50.0, 14.0, 15.0])
     assert drawn[1] == 50.0

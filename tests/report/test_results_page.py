@@ -1,6 +1,6 @@
 """RESULTS.md: blocks side by side."""
 
-from espnet_entropy.report.results_page import insert, spread
+from espnet_entropy.report.results_page import insert
 
 
 def test_blocks_of_results_stand_side_by_side(tmp_path):
@@ -15,7 +15,3 @@ def test_blocks_of_results_stand_side_by_side(tmp_path):
         "# Results\n\n<!-- demo: begin -->\nthree\n<!-- demo: end -->\n\n"
         f"<!-- run_rates: begin -->\n{block}\n<!-- run_rates: end -->\n\nBy hand.\n"
     )
-
-
-def test_spread():
-    assert spread([40, 42], 1) == "41.0 ± 1.4" and spread([40.04], 1) == "40.0"
