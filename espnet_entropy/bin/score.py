@@ -10,7 +10,7 @@ from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.kaldi import write_json
-from espnet_entropy.evaluate.scoring import as_pieces, error_rate, read_text
+from espnet_entropy.evaluate.scoring import as_pieces, error_rate, read_text, without
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -20,6 +20,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument(
         "--bpemodel", type=Path, help="SentencePiece model, for the error rate of its tokens (TER)"
+    )
+    parser.add_argument(
+        "--non_linguistic_symbols", type=Path, help="list of symbols that are left out, one per line"
     )
     parser.add_argument("--name", default="", help="shown in the printed line")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap interval")
@@ -35,6 +38,9 @@ def main(cmd=None) -> None:
 def run(args: argparse.Namespace) -> None:
     """Score a set, write the JSON file, print one line."""
     refs, hyps = read_text(args.ref), read_text(args.hyp)
+    if args.non_linguistic_symbols:
+        symbols = args.non_linguistic_symbols.read_text(encoding="utf-8").split()
+        refs, hyps = without(symbols, refs), without(symbols, hyps)
     try:
         rates = {
             "wer": error_rate(refs, hyps, characters=False, seed=args.seed),

@@ -76,6 +76,14 @@ def as_pieces(texts: dict[str, str], bpemodel: Path | str) -> dict[str, str]:
     return {utt: " ".join(model.encode(text, out_type=str)) for utt, text in texts.items()}
 
 
+def without(symbols: list[str], texts: dict[str, str]) -> dict[str, str]:
+    """Texts without some symbols, such as `<noise>`, wherever they are."""
+    if not symbols:
+        return texts
+    pattern = "|".join(re.escape(symbol) for symbol in sorted(symbols, key=len, reverse=True))
+    return {utt: " ".join(re.sub(pattern, " ", text).split()) for utt, text in texts.items()}
+
+
 def check_same_ids(refs: dict[str, str], hyps: dict[str, str]) -> None:
     """Refuse to score part of a set: a missing hypothesis would flatter the result."""
     for what, ids in (

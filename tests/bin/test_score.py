@@ -75,3 +75,14 @@ def test_command_writes_json_and_prints_a_line(tmp_path, capsys):
     assert result["wer"]["percent"] == pytest.approx(100 / 3)
     printed = capsys.readouterr().out
     assert printed.startswith("demo test: WER 33.33 %") and printed.count("\n") == 1
+
+
+def test_non_linguistic_symbols_are_left_out(tmp_path):
+    (tmp_path / "ref").write_text("a <noise> one two\nb three<noise-loud>\n")
+    (tmp_path / "hyp").write_text("a one two <noise>\nb three\n")
+    (tmp_path / "symbols").write_text("<noise>\n<noise-loud>\n")
+    words = ["--ref", tmp_path / "ref", "--hyp", tmp_path / "hyp", "--output", tmp_path / "out"]
+    score.main([*map(str, words), "--non_linguistic_symbols", str(tmp_path / "symbols")])
+    made = json.loads((tmp_path / "out").read_text())
+    assert made["wer"]["errors"] == made["cer"]["errors"] == 0
+    assert made["wer"]["reference_tokens"] == 3
