@@ -4,16 +4,28 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 import tiny
 import torch
 import yaml
-from launching import LAUNCHER, TOKENS, environment, execute, launch
+from launching import (
+    LAUNCHER,
+    SMALL,
+    entropy_frontend,
+    environment,
+    execute,
+    launch,
+    prepare_speech,
+    same_data,
+    write_config,
+)
 
 from espnet_entropy import run
-from espnet_entropy.data.dump import read_dump
-from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.bundle.build import load_trained_lm, pack_bundle
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.segment.calibration import Calibration
 
 
 def test_same_bytes_as_without_it(tmp_path):
@@ -31,61 +43,42 @@ import beside
 import espnet_entropy.espnet.hooks as hooks
 print(__name__, sys.argv[1:], beside.VALUE, any(isinstance(f, hooks._HookingFinder)
       for f in sys.meta_path))
-sys.exit(int(sys.argv[1]))
+sys.exit(3)
 """
 
 
-@pytest.mark.parametrize("code", [0, 3])
-def test_script_path(tmp_path, code):
+def test_script_path(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "script.py").write_text(SCRIPT)
     (tmp_path / "scripts" / "beside.py").write_text("VALUE = 7\n")
-    done = execute(*LAUNCHER, "scripts/script.py", code, "--x", cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert done.stdout == f"__main__ ['{code}', '--x'] 7 True\n"
+    done = execute(*LAUNCHER, "scripts/script.py", "--x", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == "__main__ ['--x'] 7 True\n"
 
 
-MODULES = {
-    "returns": "def main():\n    return {code}\n",
-    "exits": "import sys\ndef main():\n    sys.exit({code})\n",
-    "raises": "def main():\n    raise RuntimeError('no luck')\n",
-    "guarded": "import sys\nif __name__ == '__main__':\n    print(sys.argv[1:])\n"
-    "    sys.exit({code})\n",
-}
+MAIN = "import sys\ndef main(cmd=None):\n    print(sys.argv[1:])\n    "
 
 
 @pytest.mark.parametrize(
-    "name, code, expected",
+    "code, expected",
     [
-        ("returns", None, 0),
-        ("returns", 3, 0),
-        ("exits", 0, 0),
-        ("exits", 5, 5),
-        ("raises", 0, 1),
-        ("guarded", 4, 4),
+        (MAIN + "return 3", 0),
+        (MAIN + "sys.exit(5)", 5),
+        (MAIN + "raise RuntimeError('no luck')", 1),
+        ("import sys\nif __name__ == '__main__':\n    print(sys.argv[1:])\n    sys.exit(4)", 4),
     ],
+    ids=["returns", "exits", "raises", "guarded"],
 )
-def test_exit_codes_of_modules(tmp_path, name, code, expected):
-    (tmp_path / f"{name}.py").write_text(MODULES[name].replace("{code}", str(code)))
-    done = execute(*LAUNCHER, "-m", name, "a", "--b", cwd=tmp_path)
+def test_exit_codes_of_modules(tmp_path, code, expected):
+    (tmp_path / "module.py").write_text(code)
+    done = execute(*LAUNCHER, "-m", "module", "-m", "x y", "--help", cwd=tmp_path)
     assert done.returncode == expected, done.stderr
-    assert ("no luck" in done.stderr) == (name == "raises")
-    assert done.stdout == ("['a', '--b']\n" if name == "guarded" else "")
+    assert ("no luck" in done.stderr) == ("no luck" in code)
+    assert done.stdout == "['-m', 'x y', '--help']\n"
 
 
-def test_arguments_reach_the_module(tmp_path):
-    (tmp_path / "echo.py").write_text(
-        "import sys\n"
-        "def main(cmd=None):\n"
-        "    print(sys.argv[0].endswith('echo.py'), sys.argv[1:])\n"
-    )
-    out = launch("-m", "echo", "-m", "x y", "--help", cwd=tmp_path)
-    assert out == "True ['-m', 'x y', '--help']\n"
-
-
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help(flag, capsys):
-    run.main([flag])
+def test_help(capsys):
+    run.main(["--help"])
     assert "python -m espnet_entropy.run (-m MODULE | SCRIPT.py)" in capsys.readouterr().out
 
 
@@ -142,78 +135,27 @@ def test_signals_reach_the_module(tmp_path, words, sent, code):
     assert process.returncode == code
 
 
-HELP_OF_ALL = """
-import contextlib, io, pkgutil
-import espnet2.bin
-from espnet_entropy import run
-for module in pkgutil.iter_modules(espnet2.bin.__path__):
-    out, end = io.StringIO(), "no exit"
-    try:
-        with contextlib.redirect_stdout(out):
-            run.main(["-m", f"espnet2.bin.{module.name}", "--help"])
-    except SystemExit as error:
-        end = f"exit {error.code}, usage {'usage:' in out.getvalue()}"
-    except Exception as error:
-        end = type(error).__name__
-    print(module.name, end)
-"""
-
-
-@pytest.mark.long
-def test_every_command_of_espnet(tmp_path):
-    """Each shows its help, or fails as it does without the launcher, for want of a package."""
-    (tmp_path / "help_of_all.py").write_text(HELP_OF_ALL)
-    lines = [line.split(" ", 1) for line in launch("help_of_all.py", cwd=tmp_path).splitlines()]
-    ends = dict(line for line in lines if "Flash Attention" not in " ".join(line))
-    assert {"asr_train", "asr_inference", "lm_calc_perplexity", "pack", "launch"} <= set(ends)
-    failed = [name for name, end in ends.items() if end != "exit 0, usage True"]
-    assert len(failed) < len(ends) / 4, failed
-    for name in failed:
-        without = execute(sys.executable, "-m", f"espnet2.bin.{name}", "--help", cwd=tmp_path)
-        assert without.returncode == 1, name
-        last = without.stderr.strip().splitlines()[-1]
-        assert last.startswith(ends[name]), (name, ends[name], last)
-
-
 # Whole trainings
 
 
-def train_lm(parts, folder):
-    config = dict(
+def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
+    write_config(
+        tmp_path / "lm.yaml",
         lm="llama",
         lm_conf=dict(hidden_size=16, num_layers=1, num_heads=2, context=16),
         optim="adamw",
         optim_conf=dict(lr=0.01),
-        batch_type="numel",
-        batch_bins=200,
         max_epoch=2,
-        keep_nbest_models=1,
-        best_model_criterion=[["valid", "loss", "min"]],
-        num_workers=0,
-        use_tensorboard=False,
-        use_matplotlib=False,
         use_preprocessor=False,
     )
-    (folder / "lm.yaml").write_text(yaml.safe_dump(config))
-    units = parts.units
+    units, tokens = parts.units, parts.codebook / "tokens.txt"
+    data = same_data(f"{units}/units.scp,text,kaldi_ark", shape=units / "text_shape")
     launch(
-        *("-m", "espnet2.bin.lm_train", "--config", folder / "lm.yaml", "--ngpu", "0"),
-        *("--token_list", parts.codebook / "tokens.txt", "--output_dir", folder / "lm"),
-        *("--train_data_path_and_name_and_type", f"{units}/units.scp,text,kaldi_ark"),
-        *("--valid_data_path_and_name_and_type", f"{units}/units.scp,text,kaldi_ark"),
-        *("--train_shape_file", units / "text_shape", "--valid_shape_file", units / "text_shape"),
-        cwd=folder,
+        *("-m", "espnet2.bin.lm_train", "--config", "lm.yaml", "--ngpu", "0", *data),
+        *("--token_list", tokens, "--output_dir", "lm"),
+        cwd=tmp_path,
     )
-    return folder / "lm" / "valid.loss.best.pth"
-
-
-def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
-    from dataclasses import replace
-
-    from espnet_entropy.bundle.build import load_trained_lm, pack_bundle
-    from espnet_entropy.segment.calibration import Calibration
-
-    checkpoint = train_lm(parts, tmp_path)
+    checkpoint = tmp_path / "lm/valid.loss.best.pth"
     lm = load_trained_lm(checkpoint)
     assert lm.num_units == tiny.NUM_UNITS and lm.context == 16
     # Its thresholds would be of another unit LM, if the calibration said of which it is.
@@ -225,45 +167,19 @@ def test_train_a_unit_lm_and_pack_it(parts, tmp_path):
 
 
 def train_asr(parts, folder, *options):
-    config = dict(
-        frontend="entropy",
-        frontend_conf=dict(
-            bundle=str(parts.bundle),
-            rate=20,
-            min_rate=15,
-            output_size=16,
-        ),
+    write_config(
+        folder / "asr.yaml",
+        **entropy_frontend(parts),
+        **SMALL,
         normalize=None,
         specaug=None,
-        encoder="transformer",
-        encoder_conf=dict(
-            input_layer="linear", output_size=16, attention_heads=2, linear_units=16, num_blocks=1
-        ),
-        decoder="transformer",
-        decoder_conf=dict(attention_heads=2, linear_units=16, num_blocks=1),
         model_conf=dict(ctc_weight=0.5, extract_feats_in_collect_stats=False),
-        batch_type="unsorted",
         batch_size=3,
-        max_epoch=1,
-        keep_nbest_models=1,
-        best_model_criterion=[["valid", "loss", "min"]],
-        num_workers=0,
-        use_tensorboard=False,
-        use_matplotlib=False,
     )
-    (folder / "asr.yaml").write_text(yaml.safe_dump(config))
-    (folder / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
-    shapes = {utt: f"{len(units)},2" for utt, units, _ in read_dump(parts.dump)}
-    write_table(folder / "speech_shape", shapes)
-    words = []
-    for mode in ("train", "valid"):
-        words += [f"--{mode}_data_path_and_name_and_type", f"{parts.dump}/wav.scp,speech,kaldi_ark"]
-        words += [f"--{mode}_data_path_and_name_and_type", f"{parts.dump}/text,text,text"]
-        words += [f"--{mode}_shape_file", "speech_shape"]
+    data = prepare_speech(parts, folder)
     launch(
-        *("-m", "espnet2.bin.asr_train", "--config", "asr.yaml", "--ngpu", "0", *words),
-        *("--use_preprocessor", "true", "--token_type", "char", "--token_list", "tokens.txt"),
-        *("--output_dir", "asr", *options),
+        *("-m", "espnet2.bin.asr_train", "--config", "asr.yaml", *data),
+        *("--use_preprocessor", "true", "--output_dir", "asr", *options),
         cwd=folder,
     )
 

@@ -18,8 +18,8 @@ from importlib import metadata
 
 DISTRIBUTIONS = (
     "torch torchaudio espnet espnet-s3prl transformers parallel-wavegan numpy scipy librosa "
-    "kaldiio sentencepiece jiwer sacrebleu safetensors av soundfile matplotlib lightning "
-    "setuptools pip pytest ruff Resemblyzer faster-whisper pocketsphinx aiohttp"
+    "kaldiio sentencepiece jiwer praatio sacrebleu safetensors av soundfile matplotlib "
+    "lightning setuptools pip pytest ruff Resemblyzer faster-whisper pocketsphinx aiohttp"
 ).split()
 
 

@@ -3,7 +3,7 @@
 import yaml
 
 from espnet_entropy.bin.calibrate import print_reach
-from espnet_entropy.bin.common import add_channel_argument, make_parser, user_errors
+from espnet_entropy.bin.common import add_channel_argument, command, make_parser
 from espnet_entropy.bundle.build import pack_bundle, recalibrate_bundle, unpack_bundle
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.verify import check_tokens
@@ -42,10 +42,9 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        COMMANDS[args.command](args)
+@command(get_parser)
+def main(args) -> None:
+    COMMANDS[args.command](args)
 
 
 def pack(args) -> None:

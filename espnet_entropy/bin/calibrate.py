@@ -2,7 +2,7 @@
 
 import math
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration, calibrate_dump
 
@@ -19,13 +19,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Calibrate every method and say which rates each can reach."""
     if not 0 < args.frame_rate < math.inf:
         raise ValueError(f"--frame_rate is {args.frame_rate:g}, but must be positive")

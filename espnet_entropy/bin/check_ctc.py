@@ -4,7 +4,7 @@ ESPnet gives such an utterance a loss of zero without a word. CTC needs a segmen
 more between equal neighbours.
 """
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import read_table, read_yaml
 from espnet_entropy.espnet.ctc import Labels, ctc_labels, encoder_frames, short_utterances
 
@@ -25,13 +25,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Count, and fail above the tolerated share."""
     config, text = read_yaml(args.asr_config), args.text or f"{args.dump}/text"
     losses = ctc_labels(config, text, args.bpemodel, args.src_text, args.src_bpemodel)

@@ -32,6 +32,25 @@ def make_parser(description: str) -> config_argparse.ArgumentParser:
     )
 
 
+def command(get_parser: Callable) -> Callable:
+    """A decorator that makes a command's `main(cmd=None)` of a function of its parsed arguments.
+
+    Errors of the user's input end the command with a message (`user_errors`).
+    """
+
+    def decorate(run: Callable) -> Callable:
+        def main(cmd=None):
+            args = get_parser().parse_args(cmd)
+            with user_errors():
+                run(args)
+
+        main.__module__ = run.__module__
+        main.__doc__ = run.__doc__ or run.__globals__["__doc__"]
+        return main
+
+    return decorate
+
+
 def mapping(text: str) -> dict:
     """Argument type: a YAML mapping such as `{path: downloads/model, layer: 3}`."""
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from espnet2.utils.types import str2bool
 
-from espnet_entropy.bin.common import make_parser, mapping, user_errors
+from espnet_entropy.bin.common import command, make_parser, mapping
 from espnet_entropy.bundle.build import write_codebook
 from espnet_entropy.data.kaldi import file_hash
 from espnet_entropy.units.codebook import Codebook
@@ -41,10 +41,9 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        {"import": import_kmeans, "export": export_kmeans}[args.command](args)
+@command(get_parser)
+def main(args) -> None:
+    {"import": import_kmeans, "export": export_kmeans}[args.command](args)
 
 
 def import_kmeans(args) -> None:

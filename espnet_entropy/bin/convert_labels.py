@@ -5,7 +5,7 @@ LM task reads it as text_int. textless: lines `utterance|12 12 7` of textless-nl
 `12 12 7` of fairseq, with the names of the utterances in another file.
 """
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.dump import write_units_table
 from espnet_entropy.data.labels import FORMATS, parse_units, read_labels, write_labels
 from espnet_entropy.data.running import progress
@@ -33,10 +33,9 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        {"import": import_labels, "export": export_labels}[args.command](args)
+@command(get_parser)
+def main(args) -> None:
+    {"import": import_labels, "export": export_labels}[args.command](args)
 
 
 def import_labels(args) -> None:

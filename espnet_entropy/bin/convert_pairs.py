@@ -4,7 +4,7 @@ Existing files are kept if they were made from the same recordings. A folder wit
 model or of other settings is refused.
 """
 
-from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
+from espnet_entropy.bin.common import add_failure_argument, command, make_parser
 from espnet_entropy.bin.vc_inference import (
     add_model_arguments,
     add_sampling_arguments,
@@ -33,13 +33,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Make the files that are not there yet."""
     if not 1 <= args.shard <= args.num_shards:
         raise ValueError(f"shard {args.shard} is not between 1 and {args.num_shards}")

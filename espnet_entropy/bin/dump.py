@@ -2,11 +2,11 @@
 
 from espnet_entropy.bin.common import (
     add_dump_arguments,
+    command,
     make_parser,
     print_shard,
     shard_options,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.bundle.bundle import FILES, identity
 from espnet_entropy.bundle.dumping import arrays_of, units_and_entropies
@@ -31,25 +31,24 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        tokenizer = UnitTokenizer.from_bundle(
-            args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
-        )
-        # Without the calibration, on which a dump does not depend.
-        settings = {k: v for k, v in identity(args.bundle).items() if k != FILES[2]}
-        write_codebook_hash(args.output, settings[FILES[0]])
-        write_unit_lm_hash(args.output, settings[FILES[1]])
-        unit_settings = {k: v for k, v in settings.items() if k != FILES[1]}
-        rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
-        before = DumpedBefore(args.reuse, args.output, unit_settings, settings, set(rows))
-        stopwatch = Stopwatch()
-        array_of = before.or_else(arrays_of(tokenizer, units_and_entropies))
-        table = make_recordings_shard(settings=settings, array_of=array_of, **shard_options(args))
-        if before.copied:
-            print(f"shard {args.shard}: {before.copied} utterances copied from {args.reuse}")
-        print_shard(stopwatch, args.shard, table, tokenizer.extractor.frame_shift_sec)
+@command(get_parser)
+def main(args) -> None:
+    tokenizer = UnitTokenizer.from_bundle(
+        args.bundle, device=usable_device(args.device), extractor_path=args.extractor_path
+    )
+    # Without the calibration, on which a dump does not depend.
+    settings = {k: v for k, v in identity(args.bundle).items() if k != FILES[2]}
+    write_codebook_hash(args.output, settings[FILES[0]])
+    write_unit_lm_hash(args.output, settings[FILES[1]])
+    unit_settings = {k: v for k, v in settings.items() if k != FILES[1]}
+    rows = read_rows(args.output, args.wav_scp, args.shard, args.num_shards)
+    before = DumpedBefore(args.reuse, args.output, unit_settings, settings, set(rows))
+    stopwatch = Stopwatch()
+    array_of = before.or_else(arrays_of(tokenizer, units_and_entropies))
+    table = make_recordings_shard(settings=settings, array_of=array_of, **shard_options(args))
+    if before.copied:
+        print(f"shard {args.shard}: {before.copied} utterances copied from {args.reuse}")
+    print_shard(stopwatch, args.shard, table, tokenizer.extractor.frame_shift_sec)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 from espnet_entropy.bin.common import (
     add_dump_arguments,
+    command,
     make_parser,
     mapping,
     shard_options,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.data.running import Stopwatch
 from espnet_entropy.data.shard_runs import make_recordings_shard
@@ -24,21 +24,19 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        config, device = MelConfig(**args.mel_conf), usable_device(args.device)
-        stopwatch = Stopwatch()
-        table = make_recordings_shard(
-            settings={"what": args.what} | asdict(config),
-            array_of=lambda recording: ACOUSTICS[args.what](recording, config, device),
-            **shard_options(args),
+@command(get_parser)
+def main(args) -> None:
+    config, device = MelConfig(**args.mel_conf), usable_device(args.device)
+    stopwatch = Stopwatch()
+    table = make_recordings_shard(
+        settings={"what": args.what} | asdict(config),
+        array_of=lambda recording: ACOUSTICS[args.what](recording, config, device),
+        **shard_options(args),
+    )
+    if table is not None:
+        print(
+            f"shard {args.shard}: {args.what} of {len(table)} recordings, {stopwatch.elapsed:.1f} s"
         )
-        if table is not None:
-            print(
-                f"shard {args.shard}: {args.what} of {len(table)} recordings, "
-                f"{stopwatch.elapsed:.1f} s"
-            )
 
 
 if __name__ == "__main__":

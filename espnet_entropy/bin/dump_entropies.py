@@ -2,10 +2,10 @@
 
 from espnet_entropy.bin.common import (
     add_shard_arguments,
+    command,
     make_parser,
     print_shard,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.bundle.bundle import read_description
 from espnet_entropy.bundle.dumping import dump_entropies
@@ -22,14 +22,13 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        args.device = usable_device(args.device)
-        stopwatch, options = Stopwatch(), {k: v for k, v in vars(args).items() if k != "config"}
-        table = dump_entropies(**options)
-        shift = read_description(args.codebook)["frame_shift_sec"]
-        print_shard(stopwatch, args.shard, table, shift)
+@command(get_parser)
+def main(args) -> None:
+    args.device = usable_device(args.device)
+    stopwatch, options = Stopwatch(), {k: v for k, v in vars(args).items() if k != "config"}
+    table = dump_entropies(**options)
+    shift = read_description(args.codebook)["frame_shift_sec"]
+    print_shard(stopwatch, args.shard, table, shift)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from espnet_entropy.bin.common import (
     add_dump_arguments,
+    command,
     make_parser,
     print_shard,
     shard_options,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.bundle.bundle import FILES, identity
 from espnet_entropy.bundle.dumping import arrays_of, units_alone
@@ -23,15 +23,14 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        tokenizer = UnitTokenizer.from_codebook(args.codebook, device=usable_device(args.device))
-        settings = identity(args.codebook)
-        write_codebook_hash(args.output, settings[FILES[0]])
-        stopwatch, array_of = Stopwatch(), arrays_of(tokenizer, units_alone)
-        table = make_recordings_shard(settings=settings, array_of=array_of, **shard_options(args))
-        print_shard(stopwatch, args.shard, table, tokenizer.extractor.frame_shift_sec)
+@command(get_parser)
+def main(args) -> None:
+    tokenizer = UnitTokenizer.from_codebook(args.codebook, device=usable_device(args.device))
+    settings = identity(args.codebook)
+    write_codebook_hash(args.output, settings[FILES[0]])
+    stopwatch, array_of = Stopwatch(), arrays_of(tokenizer, units_alone)
+    table = make_recordings_shard(settings=settings, array_of=array_of, **shard_options(args))
+    print_shard(stopwatch, args.shard, table, tokenizer.extractor.frame_shift_sec)
 
 
 if __name__ == "__main__":

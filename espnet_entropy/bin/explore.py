@@ -1,6 +1,6 @@
 """A local web page to play with: choose or record a sound, drag the rate, see and hear segments."""
 
-from espnet_entropy.bin.common import make_parser, usable_device, user_errors
+from espnet_entropy.bin.common import command, make_parser, usable_device
 
 
 def get_parser():
@@ -18,13 +18,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Read the bundle and answer until Ctrl-C."""
     for name in ("max_megabytes", "max_seconds", "max_sounds"):
         if not getattr(args, name) > 0:

@@ -6,9 +6,9 @@ segment_times. The vectors come at the model's rate, not at 50 Hz.
 
 from espnet_entropy.bin.common import (
     add_shard_arguments,
+    command,
     make_parser,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.data.running import Stopwatch
 from espnet_entropy.espnet.vectors import export_vectors
@@ -25,16 +25,15 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        args.device = usable_device(args.device)
-        stopwatch = Stopwatch()
-        made = export_vectors(**{k: v for k, v in vars(args).items() if k != "config"})
-        if made is not None:
-            utts, frames, vectors, rate_hz = made
-            summary = stopwatch.summary(f"shard {args.shard}", utts, frames, 1 / rate_hz)
-            print(f"{summary}; {vectors} vectors, {vectors * rate_hz / max(frames, 1):.2f} Hz")
+@command(get_parser)
+def main(args) -> None:
+    args.device = usable_device(args.device)
+    stopwatch = Stopwatch()
+    made = export_vectors(**{k: v for k, v in vars(args).items() if k != "config"})
+    if made is not None:
+        utts, frames, vectors, rate_hz = made
+        summary = stopwatch.summary(f"shard {args.shard}", utts, frames, 1 / rate_hz)
+        print(f"{summary}; {vectors} vectors, {vectors * rate_hz / max(frames, 1):.2f} Hz")
 
 
 if __name__ == "__main__":

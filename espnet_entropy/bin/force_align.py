@@ -7,7 +7,7 @@ compare with. Utterances that cannot be aligned are left out and listed in `left
 import json
 from pathlib import Path
 
-from espnet_entropy.bin.common import add_channel_argument, make_parser, user_errors
+from espnet_entropy.bin.common import add_channel_argument, command, make_parser
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.running import Stopwatch
 from espnet_entropy.evaluate.align_set import align_set
@@ -29,13 +29,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Align a set, and compare with another aligner where asked."""
     output, stopwatch = Path(args.output), Stopwatch()
     aligned, left_out, seconds = align_set(

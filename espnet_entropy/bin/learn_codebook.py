@@ -3,10 +3,10 @@
 from espnet_entropy.bin.common import (
     add_channel_argument,
     add_failure_argument,
+    command,
     make_parser,
     mapping,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.bundle.build import write_codebook
 from espnet_entropy.data.recordings import read_recordings
@@ -34,13 +34,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Sample features, learn from them, and write the codebook."""
     if not 1 <= args.num_units <= args.max_frames:
         raise ValueError(

@@ -5,7 +5,7 @@ Tables are copied, because the recipe's stage 4 writes into them; arks stay wher
 
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.links import link_set
 
@@ -20,13 +20,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Copy the tables of each set."""
     dump, output = Path(args.dump), Path(args.output)
     if dump.resolve() == output.resolve():

@@ -2,7 +2,7 @@
 
 from espnet2.utils.types import str2bool
 
-from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
+from espnet_entropy.bin.common import add_failure_argument, command, make_parser
 from espnet_entropy.data.dump import (
     write_arrays_table,
     write_espnet_layout,
@@ -31,13 +31,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Units become units.scp, units with entropies ESPnet's layout, vectors ESPnet's features."""
     failed = read_failed(args.output, args.num_shards, args.max_failed_utts)
     expected = [utt for utt in read_utterances(args.expect) if utt not in failed]

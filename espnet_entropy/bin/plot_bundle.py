@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 
 
 def get_parser():
@@ -25,13 +25,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Draw what there is to draw: the lengths only with a dump."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.bundle.bundle import Bundle

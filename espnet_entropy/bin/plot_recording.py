@@ -4,9 +4,9 @@ from espnet2.utils.types import str2bool
 
 from espnet_entropy.bin.common import (
     add_channel_argument,
+    command,
     make_parser,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 
@@ -27,13 +27,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Tokenize the recording and draw it."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.bundle.segmented import Segmentation

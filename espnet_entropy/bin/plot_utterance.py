@@ -3,7 +3,7 @@
 import torch
 from espnet2.utils.types import str2bool
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.data.recordings import read_recordings
@@ -34,13 +34,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Draw one utterance."""
     calibration = Calibration.load(args.calibration)
     calibration.check_origin(args.calibration, origin_of_dump(args.dump), args.dump)

@@ -22,7 +22,9 @@ def get_parser() -> argparse.ArgumentParser:
         "--bpemodel", type=Path, help="SentencePiece model, for the error rate of its tokens (TER)"
     )
     parser.add_argument(
-        "--non_linguistic_symbols", type=Path, help="list of symbols that are left out, one per line"
+        "--non_linguistic_symbols",
+        type=Path,
+        help="list of symbols that are left out, one per line",
     )
     parser.add_argument("--name", default="", help="shown in the printed line")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap interval")

@@ -1,21 +1,10 @@
 """BPE on units: learn a model, or store its segmentation in a dump for `segmenter: stored`."""
 
-from pathlib import Path
-
-import numpy as np
-
-from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data.dump import read_dump, read_units, write_espnet_layout
-from espnet_entropy.data.kaldi import file_hash, write_bytes
+from espnet_entropy.bin.common import command, make_parser
+from espnet_entropy.data.dump import read_units
+from espnet_entropy.data.kaldi import write_bytes
 from espnet_entropy.data.running import Stopwatch, progress
-from espnet_entropy.data.shards import (
-    UNIT_LM_HASH,
-    read_codebook_hash,
-    write_codebook_hash,
-    write_shard,
-    write_unit_lm_hash,
-)
-from espnet_entropy.units.bpe import UnitBpe, learn_bpe
+from espnet_entropy.units.bpe import learn_bpe, store_boundaries
 
 
 def get_parser():
@@ -34,10 +23,9 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        {"learn": learn, "apply": apply}[args.command](args)
+@command(get_parser)
+def main(args) -> None:
+    {"learn": learn, "apply": apply}[args.command](args)
 
 
 def learn(args) -> None:
@@ -50,31 +38,10 @@ def learn(args) -> None:
 
 def apply(args) -> None:
     """`segment_bpe apply`."""
-    if Path(args.output).resolve() == Path(args.dump).resolve():
-        raise ValueError(f"--output is the dump itself, {args.dump}, whose entropies would be lost")
-    bpe, stopwatch, counts = UnitBpe(args.bpe_model), Stopwatch(), [0, 0, 0]
-
-    def arrays():
-        for utt, units, _ in progress(read_dump(args.dump), "BPE"):
-            try:
-                starts = bpe.boundaries(units)
-            except ValueError as error:
-                raise ValueError(f"utt {utt}: {error}") from error
-            for place, count in enumerate((1, len(units), int(starts.sum()))):
-                counts[place] += count
-            yield utt, np.stack((units, starts), axis=1).astype(np.float32)
-
-    sha256 = read_codebook_hash(args.dump)
-    if sha256 is not None:
-        write_codebook_hash(args.output, sha256)
-    # Boundaries replace the entropies, so the hash of the BPE model replaces that of the unit LM:
-    # commands that read entropies refuse this dump.
-    (Path(args.output) / UNIT_LM_HASH).unlink(missing_ok=True)
-    write_unit_lm_hash(args.output, file_hash(args.bpe_model))
-    write_espnet_layout(args.output, write_shard(args.output, 1, arrays()), args.dump)
-    utts, units, segments = counts
-    summary = stopwatch.summary("BPE", utts, units, 1 / args.frame_rate)
-    print(f"{summary}; {segments} segments, {segments * args.frame_rate / units:.2f} Hz")
+    stopwatch, made = Stopwatch(), store_boundaries(args.bpe_model, args.dump, args.output)
+    summary = stopwatch.summary("BPE", made.utterances, made.units, 1 / args.frame_rate)
+    rate_hz = made.segments * args.frame_rate / made.units
+    print(f"{summary}; {made.segments} segments, {rate_hz:.2f} Hz")
 
 
 if __name__ == "__main__":

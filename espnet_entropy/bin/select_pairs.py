@@ -8,7 +8,7 @@ there, and why.
 from collections import Counter
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.data.links import TABLES, write_pairs_set
 from espnet_entropy.data.pairs import select_pairs
@@ -24,13 +24,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Select the pairs and write the folder."""
     dump, output = Path(args.dump), Path(args.output)
     if dump.resolve() == output.resolve():

@@ -3,7 +3,7 @@
 ESPnet's inference commands take a model's config as a file: --asr_train_config OUTPUT.
 """
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
 from espnet_entropy.segment.rates import check_two_rates
 
@@ -16,13 +16,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Replace the rate; ValueError if the model was not trained for it."""
     config = read_yaml(args.model_config)
     conf = config.get("frontend_conf") or {}

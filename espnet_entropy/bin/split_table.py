@@ -1,6 +1,6 @@
 """Cut a table into the rows of each shard, so that each job only reads its own rows."""
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.shard_rows import write_rows
 
 
@@ -12,11 +12,10 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        count = write_rows(args.output, args.table, args.num_shards)
-        print(f"{args.table}: {count} utterances in {args.num_shards} shards of {args.output}")
+@command(get_parser)
+def main(args) -> None:
+    count = write_rows(args.output, args.table, args.num_shards)
+    print(f"{args.table}: {count} utterances in {args.num_shards} shards of {args.output}")
 
 
 if __name__ == "__main__":

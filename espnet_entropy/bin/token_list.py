@@ -7,7 +7,7 @@ Writes `tokens.txt` (`<blank>`, `<unk>`, the tokens, `<sos/eos>`: ESPnet's order
 import argparse
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.text_tokens import BLANK, SOS_EOS, UNKNOWN, characters, learn_bpe
 from espnet_entropy.evaluate.scoring import read_text
@@ -28,13 +28,8 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd=None) -> None:
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args: argparse.Namespace) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Write the tokens, and with BPE the model."""
     sentences = [text for text in read_text(args.text).values() if text]
     if not sentences:
@@ -42,7 +37,6 @@ def run(args: argparse.Namespace) -> None:
     symbols = []
     if args.non_linguistic_symbols:
         symbols = args.non_linguistic_symbols.read_text(encoding="utf-8").split()
-    args.output.mkdir(parents=True, exist_ok=True)
     if args.token_type == "bpe":
         tokens = learn_bpe(
             sentences, args.vocab_size, args.bpemode, symbols, args.output / "bpe.model"

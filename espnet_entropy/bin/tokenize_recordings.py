@@ -15,9 +15,9 @@ import sys
 from espnet_entropy.bin.common import (
     add_failure_argument,
     add_recording_arguments,
+    command,
     make_parser,
     usable_device,
-    user_errors,
 )
 from espnet_entropy.data.recordings import named_recordings
 from espnet_entropy.data.running import Failures, Stopwatch
@@ -46,13 +46,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Tokenize all recordings; ValueError names the one that cannot be read."""
     if args.format in ("textgrid", "ark") and not args.output:
         raise ValueError(f"--format {args.format} needs --output, a folder")

@@ -8,18 +8,15 @@ in OUTPUT.partial.
 """
 
 import inspect
-import json
-from dataclasses import asdict
-from pathlib import Path
 
 from espnet_entropy.bin.common import (
     add_failure_argument,
     add_recording_arguments,
+    command,
     make_parser,
     usable_device,
-    user_errors,
 )
-from espnet_entropy.data.kaldi import file_hash, read_yaml
+from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.data.kept_lines import write_lines
 from espnet_entropy.data.recordings import named_recordings
 from espnet_entropy.data.running import Failures
@@ -44,13 +41,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Transcribe all recordings; ValueError names the one that cannot be read."""
     recordings = named_recordings(
         args.files, args.wav_scp, args.list, channel=args.channel, check=not args.max_failed_utts
@@ -59,6 +51,7 @@ def run(args) -> None:
     if args.bpemodel is not None:
         decoding["bpemodel"] = args.bpemodel
     from espnet_entropy.espnet.speech2text import Speech2Text
+    from espnet_entropy.espnet.transcripts import LINES, identity_of_models
 
     own = inspect.signature(Speech2Text).parameters
     for name in decoding:
@@ -80,45 +73,16 @@ def run(args) -> None:
     )
 
     def make(name: str, recording) -> str:
-        return line_of(name, speech2text(recording), args.format)
+        return LINES[args.format](name, speech2text(recording))
 
+    settings = {}
+    if args.output:
+        names = ("model_config", "model_file", "lm_config", "lm_file")
+        files = {name: getattr(args, name) for name in names}
+        settings = identity_of_models(files, args.bundle, decoding.get("bpemodel"))
+        settings |= dict(rate=args.rate, format=args.format, decoding=decoding)
     failures = Failures(args.max_failed_utts, what="")
-    settings = settings_of(args, decoding) if args.output else {}
     write_lines(args.output, recordings, settings, make, failures)
-
-
-def settings_of(args, decoding: dict) -> dict:
-    """Settings and models that the lines depend on."""
-    from espnet_entropy.bundle.bundle import identity
-    from espnet_entropy.espnet.trained import read_settings
-
-    bundle = args.bundle or read_settings(args.model_config).bundle
-    files = ("model_config", "model_file", "lm_config", "lm_file")
-    hashes = {name: getattr(args, name) and file_hash(getattr(args, name)) for name in files}
-    bpemodel = decoding.get("bpemodel") or read_yaml(args.model_config).get("bpemodel")
-    if bpemodel and Path(bpemodel).is_file():
-        hashes["bpemodel"] = file_hash(bpemodel)
-    given = dict(rate=args.rate, format=args.format, decoding=decoding)
-    return identity(bundle) | hashes | given
-
-
-def line_of(name: str, transcript, form: str) -> str:
-    """One line of the output."""
-    if form == "text":
-        return f"{name} {transcript.text}".rstrip()
-    return json.dumps(
-        dict(
-            name=name,
-            text=transcript.text,
-            rate_hz=round(transcript.rate_hz, 3),
-            segments=[
-                asdict(segment)
-                | dict(start_sec=round(segment.start_sec, 4), end_sec=round(segment.end_sec, 4))
-                for segment in transcript.segments
-            ],
-        ),
-        ensure_ascii=False,
-    )
 
 
 if __name__ == "__main__":

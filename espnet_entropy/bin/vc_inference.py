@@ -2,7 +2,7 @@
 
 import os
 
-from espnet_entropy.bin.common import make_parser, usable_device, user_errors
+from espnet_entropy.bin.common import command, make_parser, usable_device
 from espnet_entropy.data.audio import write_wave
 from espnet_entropy.data.running import Stopwatch
 from espnet_entropy.vc.convert import VoiceConverter
@@ -63,22 +63,21 @@ def sampling(args) -> dict:
     return {name: getattr(args, name) for name in names}
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        # Before the models are loaded.
-        if not args.output.lower().endswith(".wav"):
-            raise ValueError(f"--output {args.output}: the result is a WAV; let its name end so")
-        if os.path.isdir(args.output):
-            raise ValueError(f"--output {args.output} is a folder; name a file")
-        for name in ("source", "target"):
-            path = getattr(args, name)
-            if os.path.exists(args.output) and os.path.exists(path):
-                if os.path.samefile(args.output, path):
-                    raise ValueError(f"--output is the {name} itself, {path}; name another file")
-        converter, stopwatch = make_converter(args, args.rate), Stopwatch()
-        made = converter(args.source, args.target, **sampling(args))
-        write_wave(args.output, made.wave, made.sample_rate)
+@command(get_parser)
+def main(args) -> None:
+    # Before the models are loaded.
+    if not args.output.lower().endswith(".wav"):
+        raise ValueError(f"--output {args.output}: the result is a WAV; let its name end so")
+    if os.path.isdir(args.output):
+        raise ValueError(f"--output {args.output} is a folder; name a file")
+    for name in ("source", "target"):
+        path = getattr(args, name)
+        if os.path.exists(args.output) and os.path.exists(path):
+            if os.path.samefile(args.output, path):
+                raise ValueError(f"--output is the {name} itself, {path}; name another file")
+    converter, stopwatch = make_converter(args, args.rate), Stopwatch()
+    made = converter(args.source, args.target, **sampling(args))
+    write_wave(args.output, made.wave, made.sample_rate)
     seconds = len(made.wave) / made.sample_rate
     print(
         f"{args.output}: {seconds:.2f} s by {made.vocoder}, {made.rate_hz:.1f} segments/s, in "

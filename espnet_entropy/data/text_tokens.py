@@ -1,12 +1,14 @@
 """Tokens of text for a recogniser: pieces of a sentencepiece BPE model, or characters."""
 
+import io
 import re
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import sentencepiece
 from espnet2.text.char_tokenizer import CharTokenizer
+
+from espnet_entropy.data.kaldi import write_bytes
 
 BLANK, UNKNOWN, SOS_EOS, SPACE = "<blank>", "<unk>", "<sos/eos>", "<space>"
 
@@ -26,35 +28,33 @@ def learn_bpe(
     Raises:
         ValueError: if the text does not carry `vocab_size` pieces, with what it does carry.
     """
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        text, prefix = Path(folder) / "text", Path(folder) / "bpe"
-        text.write_text("".join(f"{s}\n" for s in sentences), encoding="utf-8")
-        try:
-            sentencepiece.SentencePieceTrainer.Train(
-                input=str(text),
-                model_prefix=str(prefix),
-                vocab_size=vocab_size,
-                model_type=mode,
-                user_defined_symbols=symbols,
-                character_coverage=1.0,
-                # Start and end belong to the recogniser, not to the pieces.
-                bos_id=-1,
-                eos_id=-1,
-                # Its default would change the text once more after the corpus' normalisation.
-                normalization_rule_name="identity",
-                input_sentence_size=10_000_000,
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            characters = len(set("".join(sentences)) - {" "}) + 2
-            found = re.search(r"<= (\d+)", str(error))
-            limit = f" to {found[1]}" if found else " or more"
-            raise ValueError(
-                f"--vocab_size {vocab_size} does not fit {len(sentences)} sentences with "
-                f"{characters - 2} characters: choose {characters}{limit}"
-            ) from error
-        model = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.model")
-        Path(f"{prefix}.model").replace(output)
+    content = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(sentences),
+            model_writer=content,
+            vocab_size=vocab_size,
+            model_type=mode,
+            user_defined_symbols=symbols,
+            character_coverage=1.0,
+            # Start and end belong to the recogniser, not to the pieces.
+            bos_id=-1,
+            eos_id=-1,
+            # Its default would change the text once more after the corpus' normalisation.
+            normalization_rule_name="identity",
+            input_sentence_size=10_000_000,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        characters = len(set("".join(sentences)) - {" "}) + 2
+        found = re.search(r"<= (\d+)", str(error))
+        limit = f" to {found[1]}" if found else " or more"
+        raise ValueError(
+            f"--vocab_size {vocab_size} does not fit {len(sentences)} sentences with "
+            f"{characters - 2} characters: choose {characters}{limit}"
+        ) from error
+    write_bytes(output, content.getvalue())
+    model = sentencepiece.SentencePieceProcessor(model_proto=content.getvalue())
     pieces = [model.id_to_piece(i) for i in range(model.get_piece_size())]
     return [p for p in pieces if p != UNKNOWN]
 

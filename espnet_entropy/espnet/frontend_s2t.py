@@ -13,6 +13,7 @@ class RefusedFrontend(AbsFrontend):
     default_segmenter = earlier_segmenter = None
 
     def __new__(cls, **conf):
+        """Raise ValueError."""
         raise ValueError(
             "frontend: entropy does not work with ESPnet's S2T tasks: they bring each utterance to "
             "30 s with zeros that count as input, and a row of zeros in a dump is unit 0; use the "

@@ -8,9 +8,21 @@ import io
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import sentencepiece
+
+from espnet_entropy.data.dump import read_dump, write_espnet_layout
+from espnet_entropy.data.kaldi import file_hash
+from espnet_entropy.data.running import progress
+from espnet_entropy.data.shards import (
+    UNIT_LM_HASH,
+    read_codebook_hash,
+    write_codebook_hash,
+    write_shard,
+    write_unit_lm_hash,
+)
 
 # A unit is a character of the private planes, which no normalisation touches: 65,534 of them.
 FIRST = 0xF0000
@@ -127,3 +139,48 @@ class UnitBpe:
 
 def _text(units: np.ndarray) -> str:
     return "".join(chr(FIRST + int(unit)) for unit in units)
+
+
+class Stored(NamedTuple):
+    """Numbers of utterances, units and segments whose boundaries were stored."""
+
+    utterances: int
+    units: int
+    segments: int
+
+
+def store_boundaries(model: Path | str, dump: Path | str, output: Path | str) -> Stored:
+    """Write a dump with boundaries in place of entropies, for the segmenter `stored`.
+
+    Args:
+        model: file of a model of `learn_bpe`.
+        dump: `dump/raw/SET`.
+        output: folder of the new dump.
+
+    Raises:
+        ValueError: the output is the dump, or the model does not know a unit (its utterance is
+            named).
+    """
+    if Path(output).resolve() == Path(dump).resolve():
+        raise ValueError(f"--output is the dump itself, {dump}, whose entropies would be lost")
+    bpe, segments = UnitBpe(model), []
+
+    def arrays():
+        for utt, units, _ in progress(read_dump(dump), "BPE"):
+            try:
+                starts = bpe.boundaries(units)
+            except ValueError as error:
+                raise ValueError(f"utt {utt}: {error}") from error
+            segments.append(int(starts.sum()))
+            yield utt, np.stack((units, starts), axis=1).astype(np.float32)
+
+    sha256 = read_codebook_hash(dump)
+    if sha256 is not None:
+        write_codebook_hash(output, sha256)
+    # Boundaries replace the entropies, so the hash of the BPE model replaces that of the unit LM:
+    # commands that read entropies refuse this dump.
+    (Path(output) / UNIT_LM_HASH).unlink(missing_ok=True)
+    write_unit_lm_hash(output, file_hash(model))
+    table = write_shard(output, 1, arrays())
+    write_espnet_layout(output, table, dump)
+    return Stored(len(table), sum(entry.shape[0] for entry in table.values()), sum(segments))

@@ -31,6 +31,7 @@ class WhisperEncoder(nn.Module):
             raise ValueError(f"Whisper weights do not fit together: {error}") from error
 
     def forward(self, log_mel: Tensor) -> Tensor:
+        """Log-mel spectrogram (mels, frames) -> hidden states (T, D) of the last layer kept."""
         x = F.gelu(self.conv1(log_mel[None]))
         x = F.gelu(self.conv2(x)).transpose(1, 2)  # (1, T, D)
         x = x + self.positions[: x.shape[1]]

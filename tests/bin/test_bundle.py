@@ -51,8 +51,6 @@ def test_verify(parts, capsys):
     assert "5 utterances of" in out and "same units and entropies" in out
     tiny.command(bundle, "verify", bundle=parts.bundle)
     assert "tokenized" not in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="give both or neither"):
-        tiny.command(bundle, "verify", bundle=parts.bundle, dump=parts.dump)
 
 
 def test_verify_finds_tampering(parts, tmp_path):
@@ -88,8 +86,6 @@ def test_verify_refuses_entropies_that_are_no_numbers(parts, monkeypatch):
 
 
 def test_verify_compares_something(parts, tmp_path):
-    with pytest.raises(SystemExit, match="--num_utts is 0: compare at least one"):
-        verify(parts, num_utts=0)
     (tmp_path / "wav.scp").write_text("")
     with pytest.raises(SystemExit, match="is empty: there is nothing to compare"):
         verify(parts, dump=tmp_path)

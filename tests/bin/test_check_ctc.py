@@ -1,25 +1,10 @@
 """The count of utterances with too few segments for CTC."""
 
-import sys
-
 import pytest
 import tiny
-import torch
-from espnet2.asr.encoder.transformer_encoder import Conv2dSubsampling, TransformerEncoder
 
 from espnet_entropy.bin import check_ctc
 from espnet_entropy.data.kaldi import read_table, read_yaml, write_table, write_yaml
-from espnet_entropy.espnet import ctc
-
-# The module of these classes moved in ESPnet 202609.
-subsampling = sys.modules[Conv2dSubsampling.__module__]
-
-
-@pytest.mark.parametrize(
-    "labels, frames", [([], 0), ([1], 1), ([1, 2, 1], 3), ([1, 1], 3), ([1, 1, 1], 5)]
-)
-def test_equal_neighbours_need_a_blank_between_them(labels, frames):
-    assert ctc.ctc_frames(labels) == frames
 
 
 def call(parts, folder, *options):
@@ -58,15 +43,6 @@ def test_short_utterances_are_counted_and_refused(parts, dump_with_texts, capsys
     check_ctc.main([*arguments, "--max_share", "1"])
 
 
-def test_enough_segments(parts, dump_with_texts, capsys):
-    folder, utts = dump_with_texts
-    write_table(folder / "text", dict.fromkeys(utts, "a"))
-    check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder)))
-    assert capsys.readouterr().out == (
-        f"0 of {len(utts)} utterances have fewer segments than CTC needs\n"
-    )
-
-
 def test_a_model_of_many_rates_is_counted_at_its_lowest_too(parts, dump_with_texts, capsys):
     folder, utts = dump_with_texts
     # At 5 Hz each of them has enough segments, at 1 Hz none has.
@@ -87,37 +63,6 @@ def test_a_model_without_ctc_needs_no_check(parts, dump_with_texts, capsys):
     folder, _ = dump_with_texts
     check_ctc.main(call(parts, folder, "--asr_config", config(parts, folder, ctc_weight=0.0)))
     assert "no CTC" in capsys.readouterr().out
-
-
-LAYERS = ["linear", "conv1d2", "conv2d", "conv2d1", "conv2d2", "conv2d6", "conv2d8"]
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_input_layers_have_espnets_lengths(layer):
-    """One utterance alone; ESPnet's encoder refuses what leaves no frame."""
-    encoder = TransformerEncoder(
-        32, output_size=4, attention_heads=1, linear_units=4, num_blocks=1, input_layer=layer
-    ).eval()
-    for segments in range(1, 60):
-        expected = ctc.subsampled(segments, layer)
-        speech, lengths = torch.zeros(1, segments, 32), torch.tensor([segments])
-        if expected == 0:
-            with pytest.raises(subsampling.TooShortUttError):
-                encoder(speech, lengths)
-            continue
-        vectors, frames, _ = encoder(speech, lengths)
-        assert vectors.shape[1] == frames.item() == expected
-
-
-@pytest.mark.parametrize(
-    "layer, module",
-    [("conv1d1", subsampling.Conv1dSubsampling1), ("conv1d3", subsampling.Conv1dSubsampling3)],
-)
-def test_input_layers_of_other_encoders(layer, module):
-    embed = module(32, 4, 0.0).eval()
-    for segments in range(7, 60):
-        vectors, mask = embed(torch.zeros(1, segments, 32), torch.ones(1, 1, segments) > 0)
-        assert vectors.shape[1] == mask.sum() == ctc.subsampled(segments, layer)
 
 
 def test_unknown_input_layers_are_refused(parts, dump_with_texts):

@@ -3,30 +3,23 @@
 import argparse
 import importlib
 import logging
+import pkgutil
 import warnings
 
 import pytest
-import torch
 
+import espnet_entropy.bin
 from espnet_entropy.bin import common
 from espnet_entropy.data.kaldi import atomic_text
 
-COMMANDS = [
-    "bundle",
-    "calibrate",
-    "dump",
-    "dump_entropies",
-    "dump_units",
-    "learn_codebook",
-    "merge_shards",
-    "plot_utterance",
-    "report_segments",
-]
 
-
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(espnet_entropy.bin.__path__)]
+)
 def test_every_command_has_help(name, capsys):
     module = importlib.import_module(f"espnet_entropy.bin.{name}")
+    if not hasattr(module, "main"):
+        pytest.skip("what the commands share")
     with pytest.raises(SystemExit) as ended:
         module.main(["--help"])
     assert ended.value.code == 0
@@ -49,14 +42,6 @@ def test_what_is_no_mapping_is_a_usage_error(text, capsys):
         parser.parse_args(["--conf", text])
     assert ended.value.code == 2
     assert "invalid mapping value" in capsys.readouterr().err
-
-
-def test_config_files_and_overrides(tmp_path):
-    (tmp_path / "c.yaml").write_text("num_shards: 7\ndevice: cuda\n")
-    parser = common.make_parser("x")
-    common.add_shard_arguments(parser)
-    args = parser.parse_args(["--config", str(tmp_path / "c.yaml"), "--device", "cpu"])
-    assert (args.num_shards, args.shard, args.device) == (7, 1, "cpu")
 
 
 def test_bad_input_ends_without_a_traceback():
@@ -82,12 +67,6 @@ def test_devices():
     with pytest.raises(ValueError, match="device 'foo' cannot be used: .*; try --device cpu") as it:
         common.usable_device("foo")
     assert "\n" not in str(it.value)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there():
-    with pytest.raises(ValueError, match="device 'cuda' cannot be used"):
-        common.usable_device("cuda")
 
 
 def warn(category, module):

@@ -76,29 +76,6 @@ def test_plain_centroids_need_no_trust(tmp_path, capsys, suffix, dtype):
     np.testing.assert_array_equal(codebook.centroids.numpy(), centroids.astype(np.float32))
 
 
-def test_a_codebook_of_ours_is_taken(parts, tmp_path):
-    path = parts.codebook / "codebook.safetensors"
-    take(path, tmp_path / "codebook", execute_pickle="false")
-    assert (tmp_path / "codebook/codebook.safetensors").read_bytes() == path.read_bytes()
-
-
-WRONG = {
-    "integers": (np.zeros((8, 5), np.int64), r"km.npy holds int64 \(8, 5\), but"),
-    "one dimension": (np.zeros(8), r"km.npy holds float64 \(8,\), but"),
-    "NaN": (np.full((8, 5), np.nan), "km.npy holds float64 .*finite floats"),
-    "another dimension": (np.zeros((8, 6)), "km.npy has centroids of 6 dimensions, but mfcc"),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_arrays_that_are_not_centroids_are_refused(tmp_path, what):
-    array, message = WRONG[what]
-    np.save(tmp_path / "km.npy", array)
-    with pytest.raises(SystemExit, match=message):
-        take(tmp_path / "km.npy", tmp_path / "c", execute_pickle="false")
-    assert not (tmp_path / "c").exists()
-
-
 @pytest.mark.parametrize("execute", ["true", "false"])
 @pytest.mark.parametrize("name", ["km.npy", "km.safetensors"])
 def test_no_pickle_hides_in_a_plain_file(tmp_path, name, execute):
@@ -110,12 +87,6 @@ def test_no_pickle_hides_in_a_plain_file(tmp_path, name, execute):
     with pytest.raises(SystemExit, match=f"{name} holds no centroids"):
         take(tmp_path / name, tmp_path / "c", execute_pickle=execute)
     assert not (tmp_path / "executed").exists()
-
-
-def test_safetensors_of_something_else_are_refused(tmp_path):
-    save_file({"weight": np.zeros((8, 5), np.float32)}, tmp_path / "km.safetensors")
-    with pytest.raises(SystemExit, match="km.safetensors holds no centroids .*name `centroids`"):
-        take(tmp_path / "km.safetensors", tmp_path / "c", execute_pickle="false")
 
 
 class Evil:
@@ -237,12 +208,6 @@ def test_labels_that_cannot_be_compared_are_refused(hubert, tmp_path, labels, me
     (tmp_path / "labels").write_text(labels)
     with pytest.raises(SystemExit, match=message):
         check(hubert, tmp_path / "codebook", labels=tmp_path / "labels")
-
-
-def test_labels_need_recordings(hubert, tmp_path):
-    (tmp_path / "labels").write_text("utt-a 1\n")
-    with pytest.raises(SystemExit, match="--labels are compared with recordings; give --wav_scp"):
-        take(hubert.options["kmeans"], tmp_path / "c", labels=tmp_path / "labels")
 
 
 @pytest.mark.parametrize("compute_labels", [True, False])

@@ -29,15 +29,6 @@ def test_there_and_back(tmp_path):
     assert (tmp_path / "again.txt").read_text(encoding="utf-8") == text
 
 
-def test_the_dumps_own_units(parts, tmp_path):
-    output = tmp_path / "labels.txt"
-    tiny.command(convert_labels, "export", units_scp=parts.units / "units.scp", output=output)
-    units = to_units(tmp_path, output.read_text(), tiny.NUM_UNITS)
-    expected = dict(read_units(parts.units / "units.scp"))
-    assert units.keys() == expected.keys()
-    assert all((units[utt] == expected[utt]).all() for utt in units)
-
-
 def test_other_formats_are_read_if_they_are_named(tmp_path):
     expected = {"1-b": [7, 7, 7, 3, 3], "1-a": [0]}
 

@@ -77,9 +77,3 @@ def test_entropies_of_units_that_have_changed_are_not_copied(reuse, tmp_path):
     ark, _ = shard_paths(tmp_path / "dump/units/all", 1)
     ark.write_bytes(ark.read_bytes())
     assert reuse()[1] == 0
-
-
-def test_whole_shards_are_left_alone(parts, tmp_path, capsys):
-    shutil.copytree(parts.dump / "shards", tmp_path / "shards")
-    tiny.command(dump, wav_scp=parts.wav_scp, bundle=parts.bundle, output=tmp_path)
-    assert "shard 1" in capsys.readouterr().out

@@ -7,7 +7,6 @@ import tiny
 from espnet_entropy.bin import dump_units, merge_shards
 from espnet_entropy.data.dump import read_units
 from espnet_entropy.data.kaldi import read_table, write_table
-from espnet_entropy.data.shards import shard_paths
 
 
 def dump(parts, output, num_shards=1, shard=1, wav_scp=None):
@@ -36,23 +35,6 @@ def test_units_do_not_depend_on_shards(parts, tmp_path, order):
         assert len(units) == round(tiny.SECONDS[utt] * 50)
     shapes = (tmp_path / "text_shape").read_bytes()
     assert shapes == (parts.units / "text_shape").read_bytes()
-
-
-def test_whole_shards_are_left_alone(parts, tmp_path, capsys):
-    dump(parts, tmp_path)
-    assert "shard 1: 5 utterances" in capsys.readouterr().out
-    before = [path.stat().st_mtime_ns for path in shard_paths(tmp_path, 1)]
-    dump(parts, tmp_path)
-    assert "is complete" in capsys.readouterr().out
-    assert before == [path.stat().st_mtime_ns for path in shard_paths(tmp_path, 1)]
-
-
-def test_broken_recordings_are_named(parts, tmp_path):
-    recordings = read_table(parts.wav_scp) | {"utt-b": str(tmp_path / "none.wav")}
-    write_table(tmp_path / "wav.scp", recordings)
-    with pytest.raises(SystemExit, match="error: utt utt-b: there is no file .*none.wav"):
-        dump(parts, tmp_path / "dump", wav_scp=tmp_path / "wav.scp")
-    assert not any(path.exists() for path in shard_paths(tmp_path / "dump", 1))
 
 
 def with_a_broken_one(parts, folder):

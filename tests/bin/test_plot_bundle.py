@@ -32,9 +32,3 @@ def test_bundle_or_calibration(parts, tmp_path, both):
     options = dict(bundle=parts.bundle, calibration=parts.calibration) if both else {}
     with pytest.raises(SystemExit, match="error: give --bundle or --calibration, one of them"):
         tiny.command(plot_bundle, **options, output=tmp_path)
-
-
-def test_a_dump_that_cannot_be_read_is_an_error(parts, tmp_path):
-    with pytest.raises(SystemExit, match="error: "):
-        tiny.command(plot_bundle, bundle=parts.bundle, dump=tmp_path, output=tmp_path)
-    assert not (tmp_path / "segment_lengths.png").exists()

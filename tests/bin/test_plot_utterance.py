@@ -40,13 +40,3 @@ def test_words(parts, tmp_path):
     draw(parts, tmp_path / "a.png", ctm=ctm)
     draw(parts, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "text, error", [("utt-a 1 0 1 x", "has no utterance utt-d"), ("utt-d 1 x 1 y", "line 1: ")]
-)
-def test_words_that_cannot_be_read(parts, tmp_path, text, error):
-    (tmp_path / "words.ctm").write_text(text + "\n")
-    with pytest.raises(SystemExit, match=f"error: .*words.ctm,? ?.*{error}"):
-        draw(parts, tmp_path / "a.png", ctm=tmp_path / "words.ctm")
-    assert not (tmp_path / "a.png").exists()

@@ -7,7 +7,6 @@ from espnet_entropy.bin import select_pairs
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.origin import Origin, origin_of_dump
-from espnet_entropy.data.shards import UNIT_LM_HASH
 from espnet_entropy.espnet import stock_recipe
 
 
@@ -48,13 +47,6 @@ def test_a_folder_of_pairs(parts, data, tmp_path, capsys):
         (utt, whole[utt]) for utt in kept
     ]
     assert origin_of_dump(output) == origin_of_dump(parts.dump) != Origin()
-
-
-def test_the_hash_of_the_unit_lm_is_copied_too(parts, data, tmp_path):
-    dump = tiny.own_dump(parts, tmp_path / "dump")
-    (dump / UNIT_LM_HASH).write_text(64 * "1" + "\n")
-    call(parts, data, tmp_path / "pairs", dump=dump)
-    assert origin_of_dump(tmp_path / "pairs").unit_lm == 64 * "1"
 
 
 def test_what_a_stock_recipe_looks_for_is_there(parts, data, tmp_path):

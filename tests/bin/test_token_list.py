@@ -32,22 +32,10 @@ def test_bpe_tokens_are_the_pieces_of_the_model(text, tmp_path):
         assert model.decode(pieces) == sentence
 
 
-def test_bpe_is_the_same_again(text, tmp_path):
-    assert make(text, tmp_path / "a", "--vocab_size", "40") == make(
-        text, tmp_path / "b", "--vocab_size", "40"
-    )
-
-
 def test_characters_by_frequency(text, tmp_path):
     tokens = make(text, tmp_path / "char", "--token_type", "char")
     assert tokens[:3] == ["<blank>", "<unk>", "<space>"] and tokens[-1] == "<sos/eos>"
     assert set(tokens[3:-1]) == set("".join(SENTENCES)) - {" "}
-
-
-def test_columns_may_be_divided_by_tabs(text, tmp_path):
-    (tmp_path / "tabs").write_text(text.read_text().replace(" ", "\t", 1).replace("\nu", "\r\nu"))
-    options = ("--token_type", "char")
-    assert make(tmp_path / "tabs", tmp_path / "a", *options) == make(text, tmp_path / "b", *options)
 
 
 @pytest.mark.parametrize("size", ["5", "100000"])
@@ -61,8 +49,3 @@ def test_text_without_words_is_refused(tmp_path):
     (tmp_path / "text").write_text("u1\nu2 \n")
     with pytest.raises(SystemExit, match="no utterance has text"):
         make(tmp_path / "text", tmp_path / "bpe")
-
-
-def test_missing_text_is_named(tmp_path):
-    with pytest.raises(SystemExit, match="error: .*'/nope'"):
-        make("/nope", tmp_path / "bpe")
