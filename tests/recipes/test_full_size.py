@@ -171,8 +171,15 @@ def test_units_of_a_full_size_recipe(tmp_path):
         "--data_dir",
         tmp_path,
     ]
-    words += ["--upstream", "hf_hubert_custom", "--upstream_path", save_hubert(tmp_path / "hubert")]
-    words += ["--layer", "1", "--datadir", tmp_path / "data", "--dumpdir", tmp_path / "dump"]
+    words += ["--upstream", "hf_hubert_custom", "--layer", "1"]
+    words += [
+        "--upstream_path",
+        save_hubert(tmp_path / "hubert"),
+        "--datadir",
+        tmp_path / "data",
+        "--dumpdir",
+        tmp_path / "dump",
+    ]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = [EGS2 / "librispeech_100/units1/run.sh", *words, "--expdir", tmp_path / "exp"]
     environment = os.environ | {"PATH": path}

@@ -157,7 +157,8 @@ def test_quantized_ctranslate2_is_refused(tmp_path, dtype):
     name = "layer_1/self_attention/linear_0/weight"
     variables[name] = torch.zeros(3 * DIM, DIM, dtype=dtype)
     path = write_ctranslate2(variables, tmp_path / "ct2")
-    with pytest.raises(ValueError, match=f"linear_0.weight of the encoder is {dtype}.*--quantization float16"):
+    message = f"linear_0.weight of the encoder is {dtype}.*--quantization float16"
+    with pytest.raises(ValueError, match=message):
         load_whisper_encoder(path, layer=LAYERS)
 
 
