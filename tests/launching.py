@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tiny
 import yaml
 
 from espnet_entropy import run
@@ -37,7 +36,9 @@ SMALL = dict(
     decoder="transformer",
     decoder_conf=dict(attention_heads=2, linear_units=16, num_blocks=1),
 )
-AGGREGATOR = dict(output_size=16, aggregator_conf=dict(num_layers=1, num_heads=2))
+AGGREGATOR = dict(
+    output_size=16, aggregator="cale", aggregator_conf=dict(num_layers=1, num_heads=2)
+)
 
 
 def environment():
@@ -108,5 +109,5 @@ def prepare_speech(parts, folder):
 
 def entropy_frontend(parts, **conf):
     """`frontend: entropy` on the tiny bundle."""
-    given = dict(bundle=str(parts.bundle), num_units=tiny.NUM_UNITS, rate=20, min_rate=15)
+    given = dict(bundle=str(parts.bundle), segmenter="global", rate=20, min_rate=15)
     return dict(frontend="entropy", frontend_conf=given | AGGREGATOR | conf)

@@ -48,11 +48,12 @@ def aggregate(args) -> dict:
         args.num_units,
         args.dim,
         SegmenterConfig("uniform", rate_hz=args.rate),
+        aggregator="cale",
         aggregator_conf=conf,
         unit_mask=0.08,
         dropout=0.1,
     ).train(args.backward)
-    encoder.threshold_record.zero_()
+    encoder.thresholds.zero_()
     utterance = random_utterance(args)
     yield
     with torch.set_grad_enabled(args.backward):

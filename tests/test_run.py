@@ -229,11 +229,9 @@ def train_asr(parts, folder, *options):
         frontend="entropy",
         frontend_conf=dict(
             bundle=str(parts.bundle),
-            num_units=tiny.NUM_UNITS,
             rate=20,
             min_rate=15,
             output_size=16,
-            aggregator_conf=dict(num_layers=1, num_heads=2),
         ),
         normalize=None,
         specaug=None,

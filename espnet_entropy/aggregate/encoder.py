@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from espnet_entropy.aggregate import RECOMMENDED_AGGREGATOR
 from espnet_entropy.aggregate.aggregators import AGGREGATORS
+from espnet_entropy.aggregate.threshold_record import (
+    ThresholdRecord,
+    convert_old_record,
+    settings_text,
+)
 from espnet_entropy.data.batch import check_unit_range, valid_mask
 from espnet_entropy.segment.boundaries import (
     SegmenterConfig,
@@ -17,7 +23,7 @@ from espnet_entropy.segment.boundaries import (
 )
 from espnet_entropy.segment.calibration import Calibration
 from espnet_entropy.segment.rates import GRID_POINTS, check_rate_range, draw_rate, rate_grid
-from espnet_entropy.segment.segmenters import SEGMENTERS, THRESHOLD_NAMES
+from espnet_entropy.segment.segmenters import THRESHOLD_NAMES
 
 # Frames; longer segments share one vector.
 MAX_DURATION = 32
@@ -77,7 +83,7 @@ class SegmentEncoder(nn.Module):
         *,
         rate_range_hz: tuple[float, float] | None = None,
         threshold_nats: float | None = None,
-        aggregator: str = "cale",
+        aggregator: str = RECOMMENDED_AGGREGATOR,
         aggregator_conf: dict | None = None,
         durations: bool = False,
         unit_mask: float = 0.0,
@@ -106,11 +112,10 @@ class SegmentEncoder(nn.Module):
         self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
         self.durations = nn.Parameter(torch.zeros(MAX_DURATION + 1, dim)) if durations else None
         self._grid_hz = rate_grid(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]
-        # The thresholds and what they were made for, in one: neither is loaded without the other.
-        # float32, since ESPnet averages checkpoints but adds integers up.
-        size = len(self._grid_hz) * len(THRESHOLD_NAMES) + len(self._made_for())
-        self.register_buffer("threshold_record", torch.full((size,), float("nan")))
-        self.register_load_state_dict_post_hook(_check_record)
+        self.threshold_record = ThresholdRecord(
+            self._made_for(), len(self._grid_hz), is_read=bool(segmenter.kind.thresholds)
+        )
+        self.register_load_state_dict_pre_hook(convert_old_record)
 
     @property
     def thresholds(self) -> Tensor:
@@ -122,22 +127,13 @@ class SegmentEncoder(nn.Module):
 
     def _thresholds_at(self, rate_hz: float | None) -> Tensor:
         """Those of the one rate; of many rates, interpolated between the two of the grid."""
+        grid = self.threshold_record.thresholds
         if self.rate_range_hz is None:
-            return self._grid[0]
+            return grid[0]
         right = bisect.bisect_left(self._grid_hz, rate_hz, 1, GRID_POINTS - 1)
         low, high = self._grid_hz[right - 1], self._grid_hz[right]
         weight = (rate_hz - low) / (high - low)
-        return torch.lerp(self._grid[right - 1], self._grid[right], weight)
-
-    @property
-    def _grid(self) -> Tensor:
-        """(G, 2): the thresholds of every rate of the grid, a part of the record."""
-        names = len(THRESHOLD_NAMES)
-        return self.threshold_record[: len(self._grid_hz) * names].view(-1, names)
-
-    @property
-    def _record_of_settings(self) -> Tensor:
-        return self.threshold_record[self._grid.numel() :]
+        return torch.lerp(grid[right - 1], grid[right], weight)
 
     @torch.no_grad()
     def set_thresholds(self, calibration: Calibration) -> None:
@@ -147,15 +143,15 @@ class SegmentEncoder(nn.Module):
             ValueError: the calibration does not reach a rate.
         """
         if self.threshold_nats is not None:
-            self._grid.fill_(self.threshold_nats)
-        elif self.rate_range_hz is None:
-            self._grid[0] = calibration.thresholds(self.segmenter)
+            thresholds = torch.full((1, len(THRESHOLD_NAMES)), self.threshold_nats)
         else:
-            # A calibration ends below the frame rate, where hardly a unit is left to merge.
-            most = self.segmenter.frame_rate_hz - 1
-            for row, rate_hz in zip(self._grid, self._grid_hz, strict=True):
-                row.copy_(calibration.thresholds(self.segmenter.at_rate(min(rate_hz, most))))
-        self._record_of_settings.copy_(torch.tensor(list(self._made_for().values())))
+            aims = [self.segmenter]
+            if self.rate_range_hz is not None:
+                # A calibration ends below the frame rate, where hardly a unit is left to merge.
+                most = self.segmenter.frame_rate_hz - 1
+                aims = [self.segmenter.at_rate(min(rate_hz, most)) for rate_hz in self._grid_hz]
+            thresholds = torch.stack([calibration.thresholds(aim) for aim in aims])
+        self.threshold_record.take(thresholds)
 
     def set_rate(self, rate_hz: float) -> None:
         """Choose the rate, in Hz, of a model that was trained with many.
@@ -168,7 +164,7 @@ class SegmentEncoder(nn.Module):
             if rate_hz == self.segmenter.rate_hz:
                 return
             raise ValueError(
-                f"this model was trained for {_describe(self._made_for())} and has no rate of "
+                f"this model was trained for {self.threshold_record.made_for} and has no rate of "
                 f"{rate_hz:g} Hz; train one with frontend_conf rate_range"
             )
         low, high = self.rate_range_hz
@@ -196,21 +192,20 @@ class SegmentEncoder(nn.Module):
             config = replace(config, segmenter="dense", on_change=False)
         return find_boundaries(units, entropies, lengths, config, self._thresholds_at(rate_hz))
 
-    def _made_for(self) -> dict[str, float]:
-        """The settings that thresholds depend on, as numbers; 0 where they do not."""
-        config, given = self.segmenter, self.threshold_nats is not None
-        settings = {
-            "segmenter": list(SEGMENTERS).index(config.segmenter),
-            "on_change": float(config.on_change),
-            "frame_rate_hz": config.frame_rate_hz,
-            "rate_hz": 0.0 if given or self.rate_range_hz else config.rate_hz or 0.0,
-            "threshold_given": float(given),
-            "threshold_nats": self.threshold_nats if given else 0.0,
-            "gap_cost": config.gap_cost if config.kind.has_gap_cost else 0.0,
-        }
-        if self.rate_range_hz:
-            settings |= zip(("lowest_hz", "highest_hz"), self.rate_range_hz, strict=True)
-        return settings
+    def _made_for(self) -> str:
+        """The settings that thresholds depend on."""
+        config, is_given = self.segmenter, self.threshold_nats is not None
+        low_hz, high_hz = self.rate_range_hz or (None, None)
+        return settings_text(
+            segmenter=config.segmenter,
+            on_change=config.on_change,
+            rate_hz=None if is_given or self.rate_range_hz else config.rate_hz,
+            lowest_hz=low_hz,
+            highest_hz=high_hz,
+            threshold_nats=self.threshold_nats,
+            frame_rate_hz=config.frame_rate_hz,
+            gap_cost=config.gap_cost if config.kind.has_gap_cost else None,
+        )
 
     @torch.no_grad()
     def init_embedding(self, centroids: Tensor) -> None:
@@ -290,38 +285,3 @@ def _build_aggregator(name: str, dim: int, conf: dict) -> nn.Module:
     except TypeError as error:
         raise ValueError(f"aggregator {name!r} with aggregator_conf {conf}: {error}") from error
     return AGGREGATORS[name](dim, **conf)
-
-
-def _check_record(encoder: SegmentEncoder, incompatible_keys) -> None:
-    """Refuse thresholds that were made for other settings than the encoder's.
-
-    Without this, a model that starts from another one's parameters would keep its rate.
-    """
-    made_for, found = encoder._made_for(), encoder._record_of_settings
-    # NaN: nothing is known yet, which encode() refuses. Segmenters without thresholds read none.
-    if found.isnan().any() or not encoder.segmenter.kind.thresholds:
-        return
-    # Averages of checkpoints are rounded.
-    if torch.allclose(found.cpu().float(), torch.tensor(list(made_for.values())), rtol=1e-5):
-        return
-    loaded = dict(zip(made_for, found.tolist(), strict=True))
-    raise ValueError(
-        f"the thresholds in this checkpoint were made for {_describe(loaded)}, but the config "
-        f"says {_describe(made_for)}; set the same, or, to start a new model from this "
-        "one, leave them out: --init_param MODEL.pth:::frontend.encoder.threshold_record"
-    )
-
-
-def _describe(made_for: dict[str, float]) -> str:
-    """`peaks+on_change, rate 15 Hz, 50 units/s` of a record."""
-    names = list(SEGMENTERS)
-    place = round(made_for["segmenter"])
-    name = names[place] if 0 <= place < len(names) else f"segmenter {place}"
-    name += "+on_change" if made_for["on_change"] else ""
-    aim = f"rate {made_for['rate_hz']:g} Hz"
-    if "lowest_hz" in made_for:
-        aim = f"rates {made_for['lowest_hz']:g} to {made_for['highest_hz']:g} Hz"
-    if made_for["threshold_given"]:
-        aim = f"threshold {made_for['threshold_nats']:g} nats"
-    gap = f", gap_cost {made_for['gap_cost']:g}" if made_for["gap_cost"] else ""
-    return f"{name}, {aim}, {made_for['frame_rate_hz']:g} units/s{gap}"

@@ -1,16 +1,14 @@
 """Pack, verify, describe, recalibrate or unpack a bundle."""
 
-import torch
 import yaml
 
-from espnet_entropy.bin.calibrate import calibrate_dump, reach
+from espnet_entropy.bin.calibrate import print_reach
 from espnet_entropy.bin.common import add_channel_argument, make_parser, user_errors
 from espnet_entropy.bundle.build import pack_bundle, recalibrate_bundle, unpack_bundle
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.tokenizer import UnitTokenizer
-from espnet_entropy.data.dump import read_dump
-from espnet_entropy.data.recordings import read_recordings
+from espnet_entropy.bundle.verify import check_tokens
 from espnet_entropy.segment.boundaries import SegmenterConfig
+from espnet_entropy.segment.calibration import calibrate_dump
 
 
 def get_parser():
@@ -67,31 +65,17 @@ def verify(args) -> None:
         return
     if args.num_utts < 1:
         raise ValueError(f"--num_utts is {args.num_utts}: compare at least one utterance")
-    bundle.check_dump(args.dump)
-    tokenizer = UnitTokenizer.from_bundle(args.bundle)
-    recordings = read_recordings(args.wav_scp, channel=args.channel)
-    dumped = sorted(read_dump(args.dump), key=lambda entry: len(entry[1]))[: args.num_utts]
-    if not dumped:
-        raise ValueError(f"{args.dump} is empty: there is nothing to compare; dump it again")
-    for utt, units, entropies in dumped:
-        if utt not in recordings:
-            raise ValueError(f"{args.wav_scp} has no utterance {utt}, which is in {args.dump}")
-        wave = torch.from_numpy(recordings[utt].samples(tokenizer.sample_rate))
-        tokens = tokenizer(wave.unsqueeze(0), torch.tensor([len(wave)]))
-        if not torch.equal(tokens.units[0], torch.from_numpy(units)):
-            raise ValueError(f"utt {utt}: the bundle's units differ from those of {args.dump}")
-        difference = (tokens.entropies[0] - torch.from_numpy(entropies)).abs().max()
-        if not difference <= 1e-4:  # NaN is a difference too
-            raise ValueError(f"utt {utt}: entropies differ by {difference:.2e} nats")
-    print(f"{len(dumped)} utterances of {args.dump} tokenized again: same units and entropies")
+    count = check_tokens(bundle, args.dump, args.wav_scp, args.num_utts, channel=args.channel)
+    print(f"{count} utterances of {args.dump} tokenized again: same units and entropies")
 
 
 def info(args) -> None:
     """`bundle info`."""
     bundle = Bundle.open(args.bundle)
     print(yaml.safe_dump(bundle.config, sort_keys=False), end="")
-    for method, grid in bundle.calibration().methods.items():
-        print(f"{method}: {reach(grid)}")
+    calibration = bundle.calibration()
+    for method in calibration.methods:
+        print(f"{method}: {calibration.reach(method)}")
 
 
 def recalibrate(args) -> None:
@@ -104,6 +88,7 @@ def recalibrate(args) -> None:
         frame_rate_hz=bundle.frame_rate_hz,
         gap_cost=args.gap_cost,
     )
+    print_reach(calibration)
     made = recalibrate_bundle(args.bundle, calibration, args.output)
     print(f"bundle: {made.folder}, with thresholds of {args.dump}")
 

@@ -1,19 +1,17 @@
-"""What the commands share: parsers, progress, summary lines."""
+"""What the commands share: parsers, devices, errors and warnings."""
 
 import logging
 import sys
-import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
 
 import yaml
 from espnet2.utils import config_argparse
 from tqdm import tqdm
 
 from espnet_entropy.data.audio import SoundWarning
+from espnet_entropy.data.running import Stopwatch
 
 # Warnings of other libraries about their own code: category, and module that causes the warning.
 IGNORED_WARNINGS = (
@@ -72,6 +70,30 @@ def add_channel_argument(parser) -> None:
     )
 
 
+def add_dump_arguments(parser, output: str) -> None:
+    """--wav_scp, --channel, --output and what cuts a set into shards."""
+    parser.add_argument(
+        "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
+    )
+    add_channel_argument(parser)
+    parser.add_argument("--output", required=True, help=output)
+    add_shard_arguments(parser)
+    add_failure_argument(parser)
+
+
+def shard_options(args) -> dict:
+    """Options of `make_recordings_shard` from `add_dump_arguments`."""
+    names = ("wav_scp", "channel", "output", "shard", "num_shards")
+    return {name: getattr(args, name) for name in names} | dict(max_failed=args.max_failed_utts)
+
+
+def print_shard(stopwatch: Stopwatch, shard: int, table: dict | None, shift_sec: float) -> None:
+    """Say what was made of a shard, if it was made; `table` is that of `make_shard`."""
+    if table is not None:
+        frames = sum(entry.shape[0] for entry in table.values())
+        print(stopwatch.summary(f"shard {shard}", len(table), frames, shift_sec))
+
+
 def add_recording_arguments(parser) -> None:
     """Sound files, --wav_scp, --list and --channel."""
     parser.add_argument(
@@ -80,87 +102,6 @@ def add_recording_arguments(parser) -> None:
     parser.add_argument("--list", help="file with one path per line; - reads standard input")
     add_channel_argument(parser)
     parser.add_argument("files", nargs="*", help="sound files of any format and rate")
-
-
-def named_recordings(args) -> dict:
-    """`Recording`s of `add_recording_arguments`: files by path, those of a table by utterance.
-
-    Raises:
-        ValueError: no or several of the options are given, there are no recordings, a file is
-            named twice, or a file does not exist and --max_failed_utts is 0.
-    """
-    from espnet_entropy.data.kaldi import read_lines
-    from espnet_entropy.data.recordings import Recording, check_source, read_recordings
-
-    if sum((bool(args.files), args.wav_scp is not None, args.list is not None)) != 1:
-        raise ValueError("give one of these: sound files, --wav_scp, or --list")
-    if args.wav_scp is not None:
-        recordings = read_recordings(args.wav_scp, channel=args.channel)
-    else:
-        paths = args.files or [line.strip() for line in read_lines(args.list) if line.strip()]
-        check_named_once(paths)
-        recordings = {path: Recording(path, path, args.channel) for path in paths}
-    if not recordings:
-        raise ValueError(f"{args.wav_scp or args.list} has no recordings")
-    if args.max_failed_utts:
-        return recordings
-    for name, recording in recordings.items():
-        try:
-            check_source(recording.source)  # before a model is loaded and recordings are decoded
-        except ValueError as error:
-            raise named_error(name, error) from error
-    return recordings
-
-
-class Failures:
-    """Utterances that were left out, with the reasons, up to a given number.
-
-    Args:
-        most: number of utterances that may be left out.
-        what: word before their names in messages.
-    """
-
-    def __init__(self, most: int, what: str = "utt "):
-        self.most, self.what = most, what
-        self.reasons: dict[str, str] = {}
-
-    def leave_out(self, utt: str, error: ValueError) -> None:
-        """Store and print an utterance; ValueError if it is one too many."""
-        self.reasons[utt] = " ".join(str(error).split())
-        if len(self.reasons) > self.most:
-            raise named_error(f"{self.what}{utt}", error) from error
-        print(f"left out: {named_error(f'{self.what}{utt}', error)}", file=sys.stderr, flush=True)
-
-    def write(self, path: Path | str) -> None:
-        """Write them as a table; if there are none, remove an existing table."""
-        from espnet_entropy.data.kaldi import write_table
-
-        if self.reasons:
-            write_table(path, self.reasons)
-        else:
-            Path(path).unlink(missing_ok=True)
-
-
-def check_named_once(names: list[str]) -> None:
-    """Raise ValueError if a name occurs twice, since one result would replace the other."""
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ValueError(f"{twice[0]} is given twice; give each recording once")
-
-
-def named_error(name: str, error: ValueError) -> ValueError:
-    """The error with the recording's name before it, unless it begins with that name."""
-    if str(error).startswith((f"{name}: ", f"{name} ")):
-        return error
-    return ValueError(f"{name}: {error}")
-
-
-def progress(items: Iterable, description: str, total: int | None = None) -> Iterable:
-    """A progress bar on standard error; in log files a line every ten seconds."""
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(items, desc=description, total=total, mininterval=interval, file=sys.stderr)
 
 
 def usable_device(name: str) -> str:
@@ -229,24 +170,3 @@ def _shown(others: Callable) -> Callable:
             tqdm.write(line, file=sys.stderr)
 
     return show
-
-
-class Stopwatch:
-    """Seconds since its making, and the summary line of a dump."""
-
-    def __init__(self):
-        self.start = time.monotonic()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds, never zero."""
-        return max(time.monotonic() - self.start, 1e-9)
-
-    def summary(self, what: str, num_utts: int, num_units: int, frame_shift_sec: float) -> str:
-        """`what: utterances, hours, units/s, times real time`."""
-        elapsed, audio = self.elapsed, num_units * frame_shift_sec
-        return (
-            f"{what}: {num_utts} utterances, {audio / 3600:.3f} h, {num_units} units in "
-            f"{elapsed:.1f} s ({num_units / elapsed:.0f} units/s, "
-            f"{audio / elapsed:.0f} x real time)"
-        )

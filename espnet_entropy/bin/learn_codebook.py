@@ -1,20 +1,17 @@
 """Learn a k-means codebook from recordings."""
 
-import torch
-
 from espnet_entropy.bin.common import (
-    Failures,
     add_channel_argument,
     add_failure_argument,
     make_parser,
     mapping,
-    progress,
     usable_device,
     user_errors,
 )
 from espnet_entropy.bundle.build import write_codebook
 from espnet_entropy.data.recordings import read_recordings
-from espnet_entropy.units.codebook import learn_codebook
+from espnet_entropy.data.running import Failures
+from espnet_entropy.units.codebook import learn_codebook, sample_features
 from espnet_entropy.units.features import EXTRACTORS, build_extractor
 
 
@@ -44,7 +41,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Sample whole utterances in a seeded order until there are enough frames, and learn."""
+    """Sample features, learn from them, and write the codebook."""
     if not 1 <= args.num_units <= args.max_frames:
         raise ValueError(
             f"--num_units is {args.num_units} and --max_frames {args.max_frames}: "
@@ -56,31 +53,15 @@ def run(args) -> None:
         for wav_scp in args.wav_scp
         for recording in read_recordings(wav_scp, channel=args.channel).values()
     ]
-    order = torch.randperm(
-        len(recordings), generator=torch.Generator().manual_seed(args.seed)
-    ).tolist()
     extractor = build_extractor(args.extractor, **args.extractor_conf).to(device)
-    sample = torch.empty(args.max_frames, extractor.dim, device=device)
-    filled, failures = 0, Failures(args.max_failed_utts)
-    for index in progress(order, "features"):
-        try:
-            wave = torch.from_numpy(recordings[index].samples(extractor.sample_rate))
-            features, _ = extractor(wave.unsqueeze(0).to(device), torch.tensor([len(wave)]))
-        except ValueError as error:
-            failures.leave_out(recordings[index].utterance, error)
-            continue
-        rows = features[0][: args.max_frames - filled]
-        sample[filled : filled + len(rows)] = rows
-        filled += len(rows)
-        if filled == args.max_frames:
-            break
-    codebook, inertia = learn_codebook(sample[:filled], args.num_units, seed=args.seed)
-
-    learning = dict(seed=args.seed, frames=filled, inertia=inertia)
+    failures = Failures(args.max_failed_utts)
+    sample = sample_features(recordings, extractor, args.max_frames, args.seed, failures, device)
+    codebook, inertia = learn_codebook(sample, args.num_units, seed=args.seed)
+    learning = dict(seed=args.seed, frames=len(sample), inertia=inertia)
     write_codebook(args.output, codebook, extractor, learning)
-    variance = sample[:filled].var(0, correction=0).sum().item()
+    variance = sample.var(0, correction=0).sum().item()
     print(
-        f"codebook: {args.num_units} units from {filled} frames, mean squared distance "
+        f"codebook: {args.num_units} units from {len(sample)} frames, mean squared distance "
         f"{inertia:.3f} ({100 * inertia / variance:.1f} % of the variance)"
     )
 

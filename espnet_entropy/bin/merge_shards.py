@@ -1,5 +1,7 @@
 """Check that a dump's shards are all there and make one table of them."""
 
+from espnet2.utils.types import str2bool
+
 from espnet_entropy.bin.common import add_failure_argument, make_parser, user_errors
 from espnet_entropy.data.dump import (
     write_arrays_table,
@@ -21,8 +23,8 @@ def get_parser():
     parser.add_argument("--data", help="folder with text and utt2spk, not for units alone")
     parser.add_argument(
         "--skip_empty_text",
-        choices=("true", "false"),
-        default="false",
+        type=str2bool,
+        default=False,
         help="true: leave out utterances without words, and list them in empty_texts",
     )
     add_failure_argument(parser)
@@ -68,7 +70,7 @@ def empty_texts(args, table: dict[str, Entry]) -> set[str]:
     Raises:
         ValueError: no utterance has words.
     """
-    if args.skip_empty_text == "false":
+    if not args.skip_empty_text:
         return set()
     texts = read_table(f"{args.data}/text")
     empty = {utt for utt in table if texts.get(utt) == ""}

@@ -1,19 +1,24 @@
 """Picture of a recording: spectrogram, entropy curve, boundaries."""
 
+from espnet2.utils.types import str2bool
+
 from espnet_entropy.bin.common import (
     add_channel_argument,
     make_parser,
     usable_device,
     user_errors,
 )
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 
 
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--bundle", required=True, help="folder of the bundle")
     parser.add_argument("--extractor_path", help="the extractor's weights, if they have moved")
-    parser.add_argument("--segmenter", default="dp", help="global relative combined peaks dp ...")
-    parser.add_argument("--on_change", choices=("true", "false"), default="false")
+    parser.add_argument("--on_change", type=str2bool, default=False, help="true or false")
+    parser.add_argument(
+        "--segmenter", default=RECOMMENDED_SEGMENTER, help="global relative combined peaks dp ..."
+    )
     parser.add_argument("--rate", type=float, default=15.0, help="segments a second to aim at")
     parser.add_argument("--device", default="cpu", help="torch device")
     parser.add_argument("--output", required=True, help="PNG to write")
@@ -38,7 +43,7 @@ def run(args) -> None:
     segmentation = Segmentation.from_bundle(
         args.bundle,
         segmenter=args.segmenter,
-        on_change=args.on_change == "true",
+        on_change=args.on_change,
         rate_hz=args.rate,
         device=usable_device(args.device),
         extractor_path=args.extractor_path,

@@ -1,6 +1,7 @@
 """Picture of an utterance: spectrogram, entropy curve, boundaries."""
 
 import torch
+from espnet2.utils.types import str2bool
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.dump import read_dump
@@ -8,6 +9,7 @@ from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import Interval, read_ctm
 from espnet_entropy.report.plot import plot_segmentation
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.segment.calibration import Calibration
 
@@ -22,8 +24,8 @@ def get_parser():
     )
     parser.add_argument("--utt", help="utterance id; the one nearest to 4 s if not given")
     parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
-    parser.add_argument("--segmenter", default="global")
-    parser.add_argument("--on_change", choices=("true", "false"), default="false")
+    parser.add_argument("--on_change", type=str2bool, default=False, help="true or false")
+    parser.add_argument("--segmenter", default=RECOMMENDED_SEGMENTER)
     parser.add_argument("--rate", type=float, default=15.0, help="Hz")
     parser.add_argument(
         "--ctm", help="words to write above it: lines `utt channel start duration word`, seconds"
@@ -44,7 +46,7 @@ def run(args) -> None:
     calibration.check_origin(args.calibration, origin_of_dump(args.dump), args.dump)
     config = SegmenterConfig(
         args.segmenter,
-        args.on_change == "true",
+        args.on_change,
         args.rate,
         frame_rate_hz=calibration.frame_rate_hz,
         gap_cost=calibration.gap_cost,

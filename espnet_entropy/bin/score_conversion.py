@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.bin.common import make_parser, progress, user_errors
+from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.audio import read_audio
 from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.data.running import progress
 from espnet_entropy.vc.judges import normalize, sphinx_judge, whisper_judge
 from espnet_entropy.vc.measures import (
     Voice,

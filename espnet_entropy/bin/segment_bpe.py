@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.bin.common import Stopwatch, make_parser, progress, user_errors
+from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.dump import read_dump, read_units, write_espnet_layout
 from espnet_entropy.data.kaldi import file_hash, write_bytes
+from espnet_entropy.data.running import Stopwatch, progress
 from espnet_entropy.data.shards import (
     UNIT_LM_HASH,
     read_codebook_hash,

@@ -5,18 +5,13 @@ are `text.lc.rm.SRC` and the translations `text.tc.TGT`. `left_out` says which u
 there, and why.
 """
 
-import shutil
 from collections import Counter
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.data.links import TABLES, write_pairs_set
 from espnet_entropy.data.pairs import select_pairs
-from espnet_entropy.data.shards import CODEBOOK_HASH, UNIT_LM_HASH
-
-# What `dump/raw/SET` has a line of for each utterance.
-TABLES = ("text", "utt2spk", "utt2num_samples", "wav.scp")
-SETTINGS = ("feats_type", "audio_format", CODEBOOK_HASH, UNIT_LM_HASH)
 
 
 def get_parser():
@@ -36,7 +31,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write the folder, `wav.scp` last."""
+    """Select the pairs and write the folder."""
     dump, output = Path(args.dump), Path(args.output)
     if dump.resolve() == output.resolve():
         raise ValueError(f"--dump and --output are both {dump}; name another output")
@@ -49,20 +44,7 @@ def run(args) -> None:
             f"{args.data}/text.tc.{args.tgt_lang}: none of the {len(tables['wav.scp'])} utterances "
             f"of {dump} has a translation{told.replace(',', ':', 1)}"
         )
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "wav.scp").unlink(missing_ok=True)
-    write_table(output / "left_out", pairs.left_out)
-    for name in SETTINGS:
-        if (dump / name).exists():
-            shutil.copyfile(dump / name, output / name)
-    write_table(output / f"text.tc.{args.tgt_lang}", pairs.kept)
-    speakers: dict[str, list[str]] = {}
-    for utt in sorted(pairs.kept):
-        speakers.setdefault(tables["utt2spk"][utt], []).append(utt)
-    write_table(output / "spk2utt", {name: " ".join(utts) for name, utts in speakers.items()})
-    for name, table in tables.items():
-        target = f"text.lc.rm.{args.src_lang}" if name == "text" else name
-        write_table(output / target, {utt: table[utt] for utt in pairs.kept})
+    write_pairs_set(dump, output, pairs, tables, (args.src_lang, args.tgt_lang))
     print(f"{output}: {len(pairs.kept)} utterances with a translation{told}")
 
 

@@ -13,16 +13,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from espnet_entropy.bin.common import (
-    Failures,
     add_failure_argument,
     add_recording_arguments,
     make_parser,
-    named_recordings,
     usable_device,
     user_errors,
 )
-from espnet_entropy.bin.kept_lines import write_lines
 from espnet_entropy.data.kaldi import file_hash, read_yaml
+from espnet_entropy.data.kept_lines import write_lines
+from espnet_entropy.data.recordings import named_recordings
+from espnet_entropy.data.running import Failures
 
 
 def get_parser():
@@ -52,7 +52,9 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Transcribe all recordings; ValueError names the one that cannot be read."""
-    recordings = named_recordings(args)
+    recordings = named_recordings(
+        args.files, args.wav_scp, args.list, channel=args.channel, check=not args.max_failed_utts
+    )
     decoding = {} if args.inference_config is None else read_yaml(args.inference_config)
     if args.bpemodel is not None:
         decoding["bpemodel"] = args.bpemodel
@@ -88,9 +90,9 @@ def run(args) -> None:
 def settings_of(args, decoding: dict) -> dict:
     """Settings and models that the lines depend on."""
     from espnet_entropy.bundle.bundle import identity
-    from espnet_entropy.espnet.trained import read_frontend_conf
+    from espnet_entropy.espnet.trained import read_settings
 
-    bundle = args.bundle or read_frontend_conf(args.model_config)["bundle"]
+    bundle = args.bundle or read_settings(args.model_config).bundle
     files = ("model_config", "model_file", "lm_config", "lm_file")
     hashes = {name: getattr(args, name) and file_hash(getattr(args, name)) for name in files}
     bpemodel = decoding.get("bpemodel") or read_yaml(args.model_config).get("bpemodel")

@@ -1,12 +1,10 @@
 """Say the words of one recording in the voice of another."""
 
 import os
-from pathlib import Path
 
-import numpy as np
-
-from espnet_entropy.bin.common import Stopwatch, make_parser, usable_device, user_errors
-from espnet_entropy.data.kaldi import atomic_bytes
+from espnet_entropy.bin.common import make_parser, usable_device, user_errors
+from espnet_entropy.data.audio import write_wave
+from espnet_entropy.data.running import Stopwatch
 from espnet_entropy.vc.convert import VoiceConverter
 from espnet_entropy.vc.flow import SOLVERS
 
@@ -63,14 +61,6 @@ def sampling(args) -> dict:
     """What `add_sampling_arguments` asks for."""
     names = ("num_steps", "solver", "guidance", "temperature", "seed", "contrast")
     return {name: getattr(args, name) for name in names}
-
-
-def write_wave(path: Path | str, wave: np.ndarray, sample_rate: int) -> None:
-    """A WAV of 16 bits, which appears at `path` only when whole."""
-    import soundfile
-
-    with atomic_bytes(path) as file:
-        soundfile.write(file, wave, sample_rate, format="WAV", subtype="PCM_16")
 
 
 def main(cmd=None):

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import soundfile
 
-from espnet_entropy.bin.common import make_parser, mapping, progress, user_errors
-from espnet_entropy.bin.vc_inference import write_wave
+from espnet_entropy.bin.common import make_parser, mapping, user_errors
+from espnet_entropy.data.audio import write_wave
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.provenance import Journal, fingerprint
 from espnet_entropy.data.recordings import Recording, read_recordings
+from espnet_entropy.data.running import progress
 from espnet_entropy.vc.mel import MelConfig
 
 

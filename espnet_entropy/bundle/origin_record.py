@@ -1,27 +1,23 @@
 """The hashes of codebook and unit LM in the state of a model; see `data/origin.py`."""
 
+import re
+
 import torch
 from torch import Tensor, nn
 
+from espnet_entropy.data.float_bytes import from_floats, to_floats
 from espnet_entropy.data.origin import Origin, check_origin
 from espnet_entropy.data.refused import RefusedInput
-from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # Stands for the bytes of an unknown hash in a model's record. NaN would make equal models differ.
 UNKNOWN = -1.0
 
 
-def needs_unit_lm(segmenter: str = "global", min_rate: float | None = None, **_) -> bool:
-    """Whether the segments of a model with this `frontend_conf` depend on the unit LM."""
-    return bool(SEGMENTERS[segmenter].thresholds) or min_rate is not None
-
-
 class OriginRecord(nn.Module):
     """The hashes of a model's codebook and unit LM, as a part of the model's state.
 
-    The bytes of the hashes are stored as float32, because ESPnet averages the float tensors of
-    checkpoints (which is exact here) but sums integer tensors. A model from before these records
-    has UNKNOWN in place of each byte.
+    The hashes are stored as `data/float_bytes.py` says. A model from before these records has
+    UNKNOWN in place of each byte.
 
     Args:
         needs_unit_lm: whether the model depends on the unit LM; otherwise its hash is not stored.
@@ -49,7 +45,7 @@ class OriginRecord(nn.Module):
         self.bundle = str(name), origin
         for row, sha256 in zip(self.sha256, origin, strict=True):
             if sha256 is not None:
-                row.copy_(torch.tensor(list(bytes.fromhex(sha256))))
+                row.copy_(to_floats(bytes.fromhex(sha256), len(row)))
 
     def check(self, name: object, origin: Origin, *, model: object = "the model") -> None:
         """Compare with a bundle or a dump; a model without hashes only gives a warning.
@@ -67,15 +63,16 @@ class OriginRecord(nn.Module):
 
 def origins_in(state: dict[str, Tensor]) -> list[Origin]:
     """The hashes of each model with `frontend: entropy` in a checkpoint's state."""
-    suffix = "encoder.threshold_record"
-    prefixes = [name.removesuffix(suffix) for name in state if name.endswith(suffix)]
-    records = [state.get(f"{prefix}origin.sha256") for prefix in prefixes]
+    # The second name is that of earlier versions, which had no `origin.sha256` at first.
+    names = r"(.*)encoder\.threshold_record(\.text_and_thresholds)?"
+    found = [match for name in state if (match := re.fullmatch(names, name))]
+    records = [state.get(f"{match[1]}origin.sha256") for match in found]
     return [Origin() if record is None else _decoded(record) for record in records]
 
 
 def _decoded(record: Tensor) -> Origin:
     rows = record.float().cpu().round()
-    return Origin(*(None if UNKNOWN in r else bytes(r.byte().tolist()).hex() for r in rows))
+    return Origin(*(None if UNKNOWN in row else from_floats(row).hex() for row in rows))
 
 
 def _allow_older_state(record: OriginRecord, state: dict, prefix: str, *_) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.tokenizer import Tokens, UnitTokenizer
 from espnet_entropy.data.recordings import Recording
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 from espnet_entropy.segment.boundaries import (
     ON_CHANGE,
     SegmenterConfig,
@@ -65,7 +66,7 @@ class Segmentation:
         cls,
         folder: Path | str,
         *,
-        segmenter: str = "dp",
+        segmenter: str = RECOMMENDED_SEGMENTER,
         on_change: bool = False,
         rate_hz: float | None = 15.0,
         lead: int = 0,

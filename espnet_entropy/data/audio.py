@@ -1,4 +1,4 @@
-"""Read sound files of all formats that FFmpeg reads, as one channel at a given sample rate."""
+"""Sound files: all formats that FFmpeg reads, as one channel at a given rate; WAVs are written."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet_entropy.data.decoding import WITHOUT_CLOCK, Decoder
-from espnet_entropy.data.kaldi import shell_command_error
+from espnet_entropy.data.kaldi import atomic_bytes, shell_command_error
 from espnet_entropy.data.sound_header import misread, ogg_lacks_end, stated_seconds, unread_bytes
 
 # The mean of uncorrelated channels has 1 / channels of their mean energy (two speakers with a
@@ -229,3 +229,11 @@ def sample_rate_of(source: Path | str | BinaryIO) -> int:
     """The rate in Hz at which a sound file was sampled; ValueError if it cannot be read."""
     with _opened(source, _name(source)) as container:
         return container.streams.audio[0].rate
+
+
+def write_wave(path: Path | str, wave: np.ndarray, sample_rate: int) -> None:
+    """Write (N,) float samples in [-1, 1] as a WAV of 16 bits, which only appears when whole."""
+    import soundfile
+
+    with atomic_bytes(path) as file:
+        soundfile.write(file, wave, sample_rate, format="WAV", subtype="PCM_16")

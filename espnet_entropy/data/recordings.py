@@ -6,6 +6,7 @@ A source is a sound file, or a sound in an ark (`wav.ark:12`, as Kaldi and ESPne
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +17,9 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet_entropy.data.audio import read_audio, refuse_all_but_files
-from espnet_entropy.data.kaldi import read_table, split_ark
+from espnet_entropy.data.kaldi import read_lines, read_table, split_ark
 from espnet_entropy.data.provenance import Source
+from espnet_entropy.data.running import named_error
 
 # A segment may end this much after its recording, as in Kaldi.
 MAX_OVERSHOOT_SEC = 0.5
@@ -133,6 +135,50 @@ def read_recordings(
             )
         made[utt] = Recording(utt, sources[name], channels.get(name, channel), start_sec, end_sec)
     return made
+
+
+def named_recordings(
+    files: list[str],
+    wav_scp: str | None,
+    list_file: str | None,
+    *,
+    channel: int | None = None,
+    check: bool = True,
+) -> dict[str, Recording]:
+    """Recordings that a user names in one of three ways.
+
+    Args:
+        files: sound files.
+        wav_scp: a table of recordings.
+        list_file: a file with one path per line; `-` is standard input.
+        channel: channel of all recordings.
+        check: whether every source must exist.
+
+    Returns:
+        Recordings by path, those of a table by utterance.
+
+    Raises:
+        ValueError: none or several of the three are given, there are no recordings, a file is
+            named twice, or a source does not exist.
+    """
+    if sum((bool(files), wav_scp is not None, list_file is not None)) != 1:
+        raise ValueError("give one of these: sound files, --wav_scp, or --list")
+    if wav_scp is not None:
+        recordings = read_recordings(wav_scp, channel=channel)
+    else:
+        paths = files or [line.strip() for line in read_lines(list_file) if line.strip()]
+        twice = [path for path, count in Counter(paths).items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} is given twice; give each recording once")
+        recordings = {path: Recording(path, path, channel) for path in paths}
+    if not recordings:
+        raise ValueError(f"{wav_scp or list_file} has no recordings")
+    for name, recording in recordings.items() if check else ():
+        try:
+            check_source(recording.source)
+        except ValueError as error:
+            raise named_error(name, error) from error
+    return recordings
 
 
 def segments_of(wav_scp: Path | str) -> Path | None:

@@ -1,12 +1,14 @@
 """Units and entropies that another recipe has dumped of the same recordings."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from espnet_entropy.data.kaldi import read_matrix, read_table
-from espnet_entropy.data.provenance import Fingerprint, Provenance, Source, difference, refreshed
+from espnet_entropy.data.provenance import Fingerprint, Provenance, difference, refreshed
+from espnet_entropy.data.recordings import Recording
 from espnet_entropy.data.shards import shard_paths
 
 # How sets with copies at other speeds end.
@@ -22,30 +24,33 @@ class DumpedBefore:
     the recording is unchanged.
 
     Args:
-        dumpdir: the other recipe's `dump`; one that does not exist holds nothing.
-        name: the set. The originals of a set `NAME_sp` of speed perturbation are those of `NAME`.
+        dumpdir: the other recipe's `dump`; None or one that does not exist holds nothing.
+        output: `dump/raw/SET` of this recipe. The originals of a set `NAME_sp` with other speeds
+            are in the other recipe's `NAME`.
         unit_settings: extractor and sha256 of the codebook, as `bundle.identity` gives them.
         settings: these and the sha256 of the unit LM.
         utterances: only these are looked up.
+
+    Attributes:
+        copied: number of arrays that were found.
     """
 
     def __init__(
         self,
-        dumpdir: Path | str,
-        name: str,
+        dumpdir: Path | str | None,
+        output: Path | str,
         unit_settings: dict,
         settings: dict,
         utterances: set[str],
     ):
+        self.copied = 0
         self._made: dict[str, tuple[Fingerprint, str]] = {}
-        for candidate in (name, name.removesuffix(PERTURBED)):
+        name = Path(output).name
+        for candidate in (name, name.removesuffix(PERTURBED)) if dumpdir else ():
             units, raw = (Path(dumpdir) / kind / candidate for kind in ("units", "raw"))
             if raw.is_dir():
-                self._read(
-                    _complete_shards(units, unit_settings),
-                    _complete_shards(raw, settings),
-                    utterances,
-                )
+                made = _complete_shards(units, unit_settings), _complete_shards(raw, settings)
+                self._read(*made, utterances)
                 return
 
     def _read(self, units: list, raw: list, utterances: set[str]) -> None:
@@ -62,17 +67,19 @@ class DumpedBefore:
                     offset = places[utt].rpartition(":")[2]
                     self._made[utt] = (recording, f"{ark}:{offset}")
 
-    def array(self, utterance: str, source: Source) -> np.ndarray | None:
-        """(T, 2) float32 units and entropies of an utterance; None if they have to be computed.
+    def or_else(
+        self, compute: Callable[[Recording], np.ndarray]
+    ) -> Callable[[Recording], np.ndarray]:
+        """What gives the (T, 2) float32 units and entropies of a recording: copied, or computed."""
 
-        Args:
-            utterance: its name.
-            source: its recording now.
-        """
-        if utterance not in self._made:
-            return None
-        known, place = self._made[utterance]
-        return None if refreshed(source, known) is None else read_matrix(place)
+        def array_of(recording: Recording) -> np.ndarray:
+            known, place = self._made.get(recording.utterance, (None, ""))
+            if known is None or refreshed(recording.origin, known) is None:
+                return compute(recording)
+            self.copied += 1
+            return read_matrix(place)
+
+        return array_of
 
 
 def _is_unchanged(ark: Path, known: Fingerprint) -> bool:

@@ -3,41 +3,47 @@
 import re
 from pathlib import Path
 
+from praatio.utilities.errors import PraatioException
+from praatio.utilities.textgrid_io import getTextgridAsStr, parseTextgridStr
+
 from espnet_entropy.data.kaldi import atomic_text
 
-# What stands free in the file: strings, in which a quote is doubled, and words. Of the words only
-# numbers and flags are data; names, equals signs and `[1]:` are there for the reader (Praat's
-# manual, "TextGrid file formats"), so the long and the short format are read alike.
-_TOKEN = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+# praatio ends a tier where its intervals end, even if the file announces more of them. The numbers
+# that the file announces are therefore read here: of tiers, and of each tier's intervals or points.
+_TIERS = re.compile(r"<exists>\s*(?:size\s*=\s*)?(\d+)")
+_ITEMS = re.compile(
+    r'"(?:Interval|Text)Tier"\s+(?:name\s*=\s*)?"(?:[^"]|"")*"\s+(?:xmin\s*=\s*)?[-+.\d]\S*\s+'
+    r"(?:xmax\s*=\s*)?[-+.\d]\S*\s+(?:(?:intervals|points)\s*:\s*size\s*=\s*)?(\d+)\s"
+)
+# Times of the long format in which praatio does not see the sign or the exponent.
+_ODD_TIMES = re.compile(r"^(\s*(?:xmin|xmax|number) ?= ?)(-\S+|\S+e[-+]?\d+)\s*$", re.MULTILINE)
 
 
 def write_textgrid(
     path: Path | str, tiers: dict[str, list[tuple[float, float, str]]], duration_sec: float
 ) -> None:
-    """Write a TextGrid in Praat's long text format.
+    """Write `textgrid_text` to a file."""
+    with atomic_text(path) as file:
+        file.write(textgrid_text(tiers, duration_sec))
+
+
+def textgrid_text(tiers: dict[str, list[tuple[float, float, str]]], duration_sec: float) -> str:
+    """The content of a TextGrid in Praat's long text format.
 
     Args:
-        path: file to write.
-        tiers: name -> (start, end, text) in seconds, in order and without gaps, from 0 to the end.
-        duration_sec: of the recording.
+        tiers: name -> (start, end, text) in seconds, in order. Gaps become empty intervals.
+        duration_sec: duration of the recording in seconds.
     """
-    with atomic_text(path) as file:
-        file.write('File type = "ooTextFile"\nObject class = "TextGrid"\n\n')
-        file.write(f"xmin = 0\nxmax = {duration_sec:.6f}\ntiers? <exists>\nsize = {len(tiers)}\n")
-        file.write("item []:\n")
-        for number, (name, intervals) in enumerate(tiers.items(), 1):
-            file.write(f'    item [{number}]:\n        class = "IntervalTier"\n')
-            file.write(f"        name = {_quoted(name)}\n        xmin = 0\n")
-            file.write(f"        xmax = {duration_sec:.6f}\n")
-            file.write(f"        intervals: size = {len(intervals)}\n")
-            for place, (start, end, text) in enumerate(intervals, 1):
-                file.write(f"        intervals [{place}]:\n            xmin = {start:.6f}\n")
-                file.write(f"            xmax = {end:.6f}\n            text = {_quoted(text)}\n")
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
+    ends = dict(xmin=0, xmax=round(duration_sec, 6))
+    content = ends | dict(
+        tiers=[
+            ends
+            | {"class": "IntervalTier", "name": name}
+            | dict(entries=[(round(a, 6), round(b, 6), text) for a, b, text in intervals])
+            for name, intervals in tiers.items()
+        ]
+    )
+    return getTextgridAsStr(content, "long_textgrid", includeBlankSpaces=True)
 
 
 def read_textgrid(path: Path | str) -> dict[str, list[tuple[float, float, str]]]:
@@ -56,50 +62,32 @@ def read_textgrid(path: Path | str) -> dict[str, list[tuple[float, float, str]]]
     try:
         content = Path(path).read_bytes()
         coding = "utf-16" if content[:2] in (b"\xfe\xff", b"\xff\xfe") else "utf-8-sig"
-        tokens = _tokens(content.decode(coding))
+        text = content.decode(coding)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    if [next(tokens, None), next(tokens, None)] != ["ooTextFile", "TextGrid"]:
+    if re.findall(r'"(.*)"', "\n".join(text.splitlines()[:2])) != ["ooTextFile", "TextGrid"]:
         raise ValueError(f"{path} is no TextGrid in a text format; save it as one in Praat")
     try:
-        _expect(tokens, float, float)
-        has_tiers, count = next(tokens), _expect(tokens, float)[0]
-        if has_tiers != "<exists>":
-            return {}
-        tiers: dict[str, list[tuple[float, float, str]]] = {}
-        for _ in range(int(count)):
-            kind, name, *_, size = _expect(tokens, str, str, float, float, float)
-            shape = (float, float, str) if kind == "IntervalTier" else (float, str)
-            items = [tuple(_expect(tokens, *shape)) for _ in range(int(size))]
-            if kind != "IntervalTier":
-                continue
-            if name in tiers:
-                raise ValueError(f"two tiers are called {name!r}; rename one")
-            tiers[name] = items
-    except StopIteration as error:
-        raise ValueError(f"{path} is cut off; copy it again") from error
-    except ValueError as error:
+        plain = _ODD_TIMES.sub(_in_plain_digits, text)
+        found = parseTextgridStr(plain, includeEmptyIntervals=True)["tiers"]
+    except (PraatioException, ValueError, IndexError) as error:
         raise ValueError(f"{path} is not a whole TextGrid: {error}") from error
+    announced = [int(count) for count in _ITEMS.findall(text)]
+    if _TIERS.findall(text)[:1] != [str(len(found))] or announced != [
+        len(tier["entries"]) for tier in found
+    ]:
+        raise ValueError(f"{path} has fewer or more intervals than it says; copy it again")
+    tiers: dict[str, list[tuple[float, float, str]]] = {}
+    for tier in found:
+        if tier["class"] != "IntervalTier":
+            continue
+        if tier["name"] in tiers:
+            raise ValueError(f"{path}: two tiers are called {tier['name']!r}; rename one")
+        tiers[tier["name"]] = [(float(a), float(b), label) for a, b, label in tier["entries"]]
     return tiers
 
 
-def _tokens(text: str):
-    """Strings without their quotes, numbers as float, flags such as `<exists>`."""
-    for match in _TOKEN.finditer(text):
-        if match[1] is not None:
-            yield match[1].replace('""', '"')
-        elif _NUMBER.fullmatch(match[2]):
-            yield float(match[2])
-        elif match[2].startswith("<"):
-            yield match[2]
-
-
-def _expect(tokens, *types: type) -> list:
-    """The next tokens, of these types."""
-    found = []
-    for kind in types:
-        token = next(tokens)
-        if not isinstance(token, kind):
-            raise ValueError(f"{token!r} stands where a {kind.__name__} is expected")
-        found.append(token)
-    return found
+def _in_plain_digits(line: re.Match) -> str:
+    if float(line[2]) < 0:
+        raise ValueError(f"the time {line[2]} s is before the start of a recording")
+    return f"{line[1]}{float(line[2]):.15f}"

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 from espnet_entropy.data.refused import TRUST, RefusedInput, trusts_pickles
+from espnet_entropy.espnet.checks import complete_config
 
 # If a checkpoint has no thresholds, those of the bundle are used. Without a bundle, the encoder
 # then refuses to encode.
-THRESHOLDS = r"frontend\.encoder\.threshold_record"
+THRESHOLDS = r"frontend\.encoder\.threshold_record\.text_and_thresholds"
 
 
 def check_loading(abs_task: ModuleType) -> None:
@@ -27,9 +28,8 @@ def check_loading(abs_task: ModuleType) -> None:
 
     @functools.wraps(build)
     def build_checked(cls, config_file=None, model_file=None, device="cpu"):
-        if model_file is None:
-            return build(cls, config_file, model_file, device)
-        _check_weights_only(model_file)
+        if model_file is not None:
+            _check_weights_only(model_file)
         config = config_file or Path(model_file).parent / "config.yaml"
         model, args = build(_checking_task(cls, model_file, config), config, model_file, device)
         del model.load_state_dict  # so that the method of the class is used again
@@ -77,13 +77,14 @@ def _check_weights_only(file: Path | str) -> None:
 
 
 def _checking_task(task: type, model_file: Path | str, config: Path | str) -> type:
-    """The same task, whose models refuse a state that does not fit them."""
+    """The same task for trained models, which refuse a state that does not fit them."""
 
     class CheckingTask(task):
         @classmethod
         def build_model(cls, args):
             from espnet_entropy.data.checkpoint import load_state
 
+            complete_config(task, args)
             model = super().build_model(args)
             # A training of adapters may save only the adapters.
             all_saved = getattr(args, "save_strategy", "all") == "all"

@@ -15,14 +15,14 @@ from types import ModuleType
 from espnet_entropy.data.refused import RefusedInput
 
 
-def check_first(task: type, name: str, check: Callable[[argparse.Namespace], None]) -> None:
-    """Let a class method of an ESPnet task check its arguments before it runs."""
+def run_first(task: type, name: str, first: Callable[[type, argparse.Namespace], None]) -> None:
+    """Let a class method of an ESPnet task check or complete its arguments before it runs."""
     method = getattr(task, name).__func__
 
     @functools.wraps(method)
     def checked(cls, args):
         try:
-            check(args)
+            first(cls, args)
         except ValueError as error:
             raise RefusedInput(error) from error
         return method(cls, args)
@@ -30,25 +30,69 @@ def check_first(task: type, name: str, check: Callable[[argparse.Namespace], Non
     setattr(task, name, classmethod(checked))
 
 
-def check_training_data(args: argparse.Namespace) -> None:
-    """Refuse dumps that were made with another bundle than that of the frontend.
+def frontend_of(task: type, args: argparse.Namespace) -> type | None:
+    """The class of a model's frontend, if it is `entropy`."""
+    if getattr(args, "frontend", None) != "entropy":
+        return None
+    choices = next(c for c in task.class_choices_list if c.name == "frontend")
+    return choices.get_class("entropy")
+
+
+def prepare_training(task: type, args: argparse.Namespace) -> None:
+    """Write every setting into `frontend_conf`, which ESPnet saves, and check the data.
 
     Args:
-        args: arguments of an ESPnet training, including those of its YAML.
+        task: ESPnet's task.
+        args: arguments of its training, including those of its YAML; `frontend_conf` is replaced.
 
     Raises:
-        ValueError: the codebook differs, or the unit LM of a model that depends on it.
+        ValueError: settings that do not go together, or dumps that were made with another codebook
+            than the bundle's, or another unit LM where the model depends on it.
     """
-    conf = getattr(args, "frontend_conf", None) or {}
-    if getattr(args, "frontend", None) != "entropy" or not os.path.isdir(conf.get("bundle") or ""):
+    frontend = frontend_of(task, args)
+    if frontend is None:
         return
     from espnet_entropy.bundle.bundle import Bundle
-    from espnet_entropy.bundle.origin_record import needs_unit_lm
+    from espnet_entropy.espnet.settings import Settings
 
-    bundle = Bundle.open(conf["bundle"])
+    settings = Settings.resolve(args.frontend_conf, frontend.default_segmenter)
+    args.frontend_conf = settings.conf
+    if not os.path.isdir(settings.bundle or ""):
+        return
+    bundle = Bundle.open(settings.bundle)
     data = [*args.train_data_path_and_name_and_type, *args.valid_data_path_and_name_and_type]
     for folder in _folders(data):
-        bundle.check_dump(folder, needs_unit_lm=needs_unit_lm(**conf))
+        bundle.check_dump(folder, needs_unit_lm=settings.reads_entropies)
+
+
+def complete_config(task: type, args: argparse.Namespace) -> None:
+    """Write into the `frontend_conf` of a trained model what an earlier version left out."""
+    frontend = frontend_of(task, args)
+    if frontend is not None:
+        from espnet_entropy.espnet.settings import of_config
+
+        args.frontend_conf = of_config(args.frontend_conf, frontend.earlier_segmenter)
+
+
+def record_in_espnet3(module: ModuleType) -> None:
+    """Let espnet3, which builds no model from its `config.yaml`, write every setting there too."""
+    save = module.save_espnet_config
+
+    @functools.wraps(save)
+    def save_all(task, config, output_dir):
+        save(task, config, output_dir)
+        from espnet_entropy.data.kaldi import read_yaml, write_yaml
+
+        path = os.path.join(output_dir, "config.yaml")
+        args = argparse.Namespace(**read_yaml(path))
+        frontend = frontend_of(module.get_task_cls(task), args)
+        if frontend is not None:
+            from espnet_entropy.espnet.settings import Settings
+
+            settings = Settings.resolve(args.frontend_conf, frontend.default_segmenter)
+            write_yaml(path, vars(args) | dict(frontend_conf=settings.conf))
+
+    module.save_espnet_config = save_all
 
 
 def check_decoded_data(options: dict) -> None:
@@ -134,11 +178,11 @@ def _folders(data: Iterable[tuple[str, str, str]]) -> list[str]:
 
 
 def _in_trainings(module: ModuleType) -> None:
-    check_first(module.AbsTask, "main_worker", check_training_data)
+    run_first(module.AbsTask, "main_worker", prepare_training)
 
 
 def _in_mt(module: ModuleType) -> None:
-    check_first(module.MTTask, "build_model", check_source_tokens)
+    run_first(module.MTTask, "build_model", lambda task, args: check_source_tokens(args))
 
 
 def _in_decoding(module: ModuleType) -> None:
@@ -167,5 +211,9 @@ DECODING = (
     "st_inference_streaming",
 )
 # ESPnet module -> function that adds checks to it right after its import.
-CHECKS = {"espnet2.tasks.abs_task": _in_trainings, "espnet2.tasks.mt": _in_mt}
+CHECKS = {
+    "espnet2.tasks.abs_task": _in_trainings,
+    "espnet2.tasks.mt": _in_mt,
+    "espnet3.utils.task_utils": record_in_espnet3,
+}
 CHECKS |= {f"espnet2.bin.{name}": _in_decoding for name in DECODING}

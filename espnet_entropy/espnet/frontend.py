@@ -8,9 +8,11 @@ from torch import Tensor
 
 from espnet_entropy.aggregate.encoder import Encoded, SegmentEncoder
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.bundle.origin_record import OriginRecord, needs_unit_lm
+from espnet_entropy.bundle.origin_record import OriginRecord
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.batch import valid_mask
+from espnet_entropy.espnet.settings import EARLIER, Settings, frame_rate
+from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.segmenters import SEGMENTERS
 
@@ -19,84 +21,64 @@ class EntropyFrontend(AbsFrontend):
     """Dumped units `(B, T, 2)` or raw speech `(B, N)` in, one vector a segment out.
 
     Args:
-        num_units: K, as in the bundle.
-        bundle: folder of the bundle. Needed to train and for raw speech. Decoding a dump works
-            without it: embeddings and thresholds then come from the checkpoint. A checkpoint of
-            a model that was trained with another bundle is refused.
-        segmenter, on_change, rate, min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`;
-            rates in Hz, lengths in frames.
-        rate_range: [lowest, highest] in Hz, for one model of many rates: a training draws one for
-            each batch, `rate` is that of validation and decoding, and `set_rate` or another `rate`
-            in the model's `config.yaml` chooses among them afterwards.
-        threshold: nats, instead of a rate (`rate: null`).
-        aggregator: `cale`, `mean`, `max` or `attention`.
-        aggregator_conf: its keyword arguments.
-        durations: add to each vector what says how long its segment is, see `SegmentEncoder`.
-        unit_init: `centroids` (from the bundle's codebook) or `random`.
-        unit_mask, mask_span, dropout: regularisation in training, see `SegmentEncoder`.
-        output_size: D, the dimension of the vectors.
-        fs: units per second. ESPnet's recipes pass their `--fs` on to here.
-        extractor_path: weights of the extractor for raw speech, if not where the bundle says.
+        conf: see `Settings.resolve`; usually `bundle` and `rate`.
+
+    Raises:
+        ValueError: settings that are out of range, do not go together or do not fit the bundle.
     """
 
-    def __init__(
-        self,
-        num_units: int,
-        bundle: str | None = None,
-        segmenter: str = "global",
-        on_change: bool = False,
-        rate: float | None = None,
-        rate_range: list[float] | None = None,
-        threshold: float | None = None,
-        min_rate: float | None = None,
-        max_segment: int | None = None,
-        gap_cost: float = 0.3,
-        lead: int = 0,
-        aggregator: str = "cale",
-        aggregator_conf: dict | None = None,
-        durations: bool = False,
-        unit_init: str = "centroids",
-        unit_mask: float = 0.0,
-        mask_span: int = 8,
-        dropout: float = 0.0,
-        output_size: int = 256,
-        fs: int | float | str = 50,
-        extractor_path: str | None = None,
-    ):
+    # The default one, and what `config.yaml` of an earlier version means where it names none.
+    default_segmenter, earlier_segmenter = RECOMMENDED_SEGMENTER, EARLIER["segmenter"]
+
+    def __init__(self, **conf):
         super().__init__()
-        if unit_init not in ("centroids", "random"):
-            raise ValueError(f"unit_init is {unit_init!r}, but must be centroids or random")
+        settings = Settings.resolve(conf)
+        rare, rate, segmenter = settings.experimental, settings.rate, settings.segmenter
+        if rare.unit_init not in ("centroids", "random"):
+            raise ValueError(f"unit_init is {rare.unit_init!r}, but must be centroids or random")
         config = SegmenterConfig(
-            segmenter, on_change, rate, min_rate, max_segment, frame_rate(fs), gap_cost, lead
+            segmenter,
+            settings.on_change,
+            rate,
+            rare.min_rate,
+            rare.max_segment,
+            frame_rate(settings.fs),
+            rare.gap_cost,
+            rare.lead,
         )
-        if threshold is not None and not config.kind.by_rank:
+        if rare.threshold is not None and not config.kind.by_rank:
             names = ", ".join(name for name, kind in SEGMENTERS.items() if kind.by_rank)
             raise ValueError(f"threshold works with {names}, not with {segmenter}")
-        if threshold is not None and rate is not None:
+        if rare.threshold is not None and rate is not None:
             raise ValueError(
-                f"rate {rate} Hz and threshold {threshold} nats are given, but one follows from "
-                "the other; leave one out (rate: null)"
+                f"rate {rate} Hz and threshold {rare.threshold} nats are given, but one follows "
+                "from the other; leave one out (rate: null)"
             )
-        self.bundle = bundle
-        self.extractor_path = extractor_path
+        if settings.num_units is None:
+            raise ValueError(
+                f"num_units is unknown: there is no bundle at {settings.bundle}; give "
+                "frontend_conf.bundle"
+            )
+        self.bundle = settings.bundle
+        self.extractor_path = settings.extractor_path
         self.encoder = SegmentEncoder(
-            num_units,
-            output_size,
+            settings.num_units,
+            settings.output_size,
             config,
-            rate_range_hz=rate_range,
-            threshold_nats=threshold,
-            aggregator=aggregator,
-            aggregator_conf=aggregator_conf,
-            durations=durations,
-            unit_mask=unit_mask,
-            mask_span=mask_span,
-            dropout=dropout,
+            rate_range_hz=settings.rate_range,
+            threshold_nats=rare.threshold,
+            aggregator=settings.aggregator,
+            aggregator_conf=settings.aggregator_conf,
+            durations=rare.durations,
+            unit_mask=settings.unit_mask,
+            mask_span=rare.mask_span,
+            dropout=settings.dropout,
         )
-        self.origin = OriginRecord(needs_unit_lm(segmenter, min_rate))
+        self.origin = OriginRecord(settings.reads_entropies)
         # A list hides the tokenizer from torch: its weights are no part of this model.
         self._tokenizer: list[UnitTokenizer] = []
-        if bundle is not None and Path(bundle).is_dir():
-            self._fill_from_bundle(Bundle.open(bundle), unit_init)
+        if self.bundle is not None and Path(self.bundle).is_dir():
+            self._fill_from_bundle(Bundle.open(self.bundle), rare.unit_init)
 
     def _fill_from_bundle(self, bundle: Bundle, unit_init: str) -> None:
         config = self.encoder.segmenter
@@ -215,16 +197,3 @@ def is_flattened_dump(values: Tensor, num_units: int) -> bool:
         and entropies.min().item() >= 0
         and bool(((units >= 0) & (units == units.round())).all())
     )
-
-
-def frame_rate(fs: int | float | str) -> float:
-    """ESPnet's `fs` as units per second; ValueError if it is an audio sample rate."""
-    try:
-        rate = float(fs)
-    except ValueError:
-        rate = float("inf")
-    if not 0 < rate <= 200:
-        raise ValueError(
-            f"fs is {fs}, but for units it is their rate (50); call the recipe with --fs 50"
-        )
-    return rate

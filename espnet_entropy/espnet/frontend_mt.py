@@ -8,6 +8,7 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor
 
 from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.settings import Settings
 from espnet_entropy.segment.calibration import Calibration
 from espnet_entropy.segment.segmenters import SEGMENTERS
 
@@ -20,49 +21,44 @@ class UnitTextFrontend(AbsFrontend):
 
     Args:
         input_size: K + 2, the length of the source token list; ESPnet gives it.
-        bundle: folder of the bundle; not needed with `unit_init: random`, nor in decoding.
-        segmenter: one that needs no entropy: dense, dedup, fixed, uniform or random.
-        unit_init: `centroids` (from the bundle's codebook) or `random`.
-        conf: further arguments of `EntropyFrontend`.
+        conf: settings of `EntropyFrontend`, with a segmenter that needs no entropy: dense, dedup
+            (the default), fixed, uniform or random. No bundle is needed in decoding, nor with
+            `unit_init: random`.
 
     Raises:
         ValueError: a segmenter or option that reads entropies, or a token list that is not the
             bundle's.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        bundle: str | None = None,
-        segmenter: str = "dedup",
-        unit_init: str = "centroids",
-        **conf,
-    ):
+    default_segmenter = earlier_segmenter = "dedup"
+
+    def __init__(self, input_size: int, **conf):
         super().__init__()
-        needless = [name for name, kind in SEGMENTERS.items() if not kind.thresholds]
-        if segmenter not in needless:
-            raise ValueError(
-                f"segmenter {segmenter!r} reads entropies, but the MT task has none (its source is "
-                f"unit ids alone); choose one of {', '.join(needless)}, or train the ASR or ST "
-                "task on the dump"
-            )
-        if conf.get("min_rate") is not None:
-            raise ValueError(
-                f"min_rate {conf['min_rate']} Hz adds the frames of highest entropy, but the MT "
-                "task has no entropies; leave it out, or train the ASR or ST task on the dump"
-            )
-        if conf.pop("num_units", input_size - 2) != input_size - 2:
+        num_units = input_size - 2
+        if conf.get("num_units") not in (None, num_units):
             raise ValueError(
                 f"num_units does not fit a source token list of {input_size}, which is K + 2; "
                 "leave it out, and set src_token_list to the codebook's tokens.txt"
             )
-        self.speech = EntropyFrontend(
-            input_size - 2, bundle=bundle, segmenter=segmenter, unit_init=unit_init, **conf
-        )
-        if bundle is None and unit_init == "random":
+        settings = Settings.resolve(conf | dict(num_units=num_units), self.default_segmenter)
+        needless = [name for name, kind in SEGMENTERS.items() if not kind.thresholds]
+        if settings.segmenter not in needless:
+            raise ValueError(
+                f"segmenter {settings.segmenter!r} reads entropies, but the MT task has none (its "
+                f"source is unit ids alone); choose one of {', '.join(needless)}, or train the ASR "
+                "or ST task on the dump"
+            )
+        min_rate = settings.experimental.min_rate
+        if min_rate is not None:
+            raise ValueError(
+                f"min_rate {min_rate} Hz adds the frames of highest entropy, but the MT task has "
+                "no entropies; leave it out, or train the ASR or ST task on the dump"
+            )
+        self.speech = EntropyFrontend(**settings.conf)
+        if settings.bundle is None and settings.experimental.unit_init == "random":
             # Nothing is left that a bundle would tell: the record says which segmenter this is.
             config = self.speech.encoder.segmenter
-            nothing = Calibration(input_size - 2, config.frame_rate_hz, {}, {})
+            nothing = Calibration(num_units, config.frame_rate_hz, {}, {})
             self.speech.encoder.set_thresholds(nothing)
 
     def output_size(self) -> int:

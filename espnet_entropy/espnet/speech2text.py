@@ -19,7 +19,7 @@ from espnet_entropy.data.kaldi import read_yaml, write_yaml
 from espnet_entropy.data.recordings import Recording
 from espnet_entropy.espnet.checks import check_pieces
 from espnet_entropy.espnet.frontend import EntropyFrontend
-from espnet_entropy.espnet.trained import read_frontend_conf
+from espnet_entropy.espnet.trained import read_settings
 from espnet_entropy.segment.boundaries import segments_of
 from espnet_entropy.segment.timing import Segment, timed_segments
 
@@ -84,11 +84,11 @@ class Speech2Text:
     ):
         if (lm_config is None) != (lm_file is None):
             raise ValueError("lm_config and lm_file belong together: give both or neither")
-        conf = read_frontend_conf(model_config)
-        folder = bundle or conf.get("bundle")
+        settings = read_settings(model_config)
+        folder = bundle or settings.bundle
         if folder is None:
             raise ValueError(f"{model_config} names no bundle; give one")
-        self._check_bundle(Bundle.open(folder), conf, model_config)
+        self._check_bundle(Bundle.open(folder), settings.num_units, model_config)
         if lm_config is not None:
             _check_same_tokens(model_config, lm_config)
 
@@ -129,11 +129,11 @@ class Speech2Text:
             self.frontend.set_rate(rate_hz)
 
     @staticmethod
-    def _check_bundle(bundle: Bundle, conf: dict, model_config) -> None:
-        if bundle.num_units != conf["num_units"]:
+    def _check_bundle(bundle: Bundle, num_units: int, model_config) -> None:
+        if bundle.num_units != num_units:
             raise ValueError(
                 f"{bundle.folder} has {bundle.num_units} units, but {model_config} was trained on "
-                f"{conf['num_units']}; give the bundle that its data were dumped with"
+                f"{num_units}; give the bundle that its data were dumped with"
             )
 
     @property

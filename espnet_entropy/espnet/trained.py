@@ -9,10 +9,11 @@ from espnet_entropy.data.checkpoint import load_state, read_checkpoint
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.settings import Settings, of_config
 
 
-def read_frontend_conf(model_config: Path | str) -> dict:
-    """`frontend_conf` of a model with our frontend.
+def read_settings(model_config: Path | str) -> Settings:
+    """The settings of a trained model with our frontend.
 
     Args:
         model_config: `config.yaml` of its training.
@@ -29,7 +30,7 @@ def read_frontend_conf(model_config: Path | str) -> dict:
     conf = config.get("frontend_conf") or {}
     if not isinstance(conf, dict) or "num_units" not in conf:
         raise ValueError(f"{model_config} has no frontend_conf with num_units")
-    return conf
+    return Settings.resolve(of_config(conf))
 
 
 def load_frontend(
@@ -47,7 +48,7 @@ def load_frontend(
             made with another bundle than the model's.
     """
     # Thresholds and embeddings are in the checkpoint.
-    frontend = EntropyFrontend(**read_frontend_conf(model_config) | dict(bundle=None))
+    frontend = EntropyFrontend(**read_settings(model_config).conf | dict(bundle=None))
     # Names of a wrapped model contain "frontend." too.
     state = {name: t for name, t in read_checkpoint(model_file).items() if "frontend." in name}
     load_state(nn.ModuleDict({"frontend": frontend}), state, model_file, model_config)

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from espnet_entropy.bundle.formats import json_line, tiers_of
 from espnet_entropy.bundle.segmented import Segmented
-from espnet_entropy.data.textgrid import write_textgrid
+from espnet_entropy.data.textgrid import textgrid_text
 from espnet_entropy.explore.engine import Explorer, Sound, spectrogram
 from espnet_entropy.explore.guard import middleware
 from espnet_entropy.explore.words import align_words
@@ -223,24 +223,9 @@ def as_textgrid(sound: Sound, made: Segmented) -> str:
     """What `tokenize --format textgrid` writes, with a tier `words`."""
     tiers = tiers_of(made)
     if sound.words:
-        tiers["words"] = _gapless(sound.words, made.duration_sec)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "made.TextGrid"
-        write_textgrid(path, tiers, made.duration_sec)
-        return path.read_text(encoding="utf-8")
-
-
-def _gapless(words, duration_sec) -> list[tuple[float, float, str]]:
-    """Words with empty intervals where nothing is said, none beyond the end."""
-    tier, at = [], 0.0
-    for start, end, word in [*words, (duration_sec, duration_sec, "")]:
-        start, end = min(start, duration_sec), min(end, duration_sec)
-        if start > at:
-            tier.append((at, start, ""))
-        if end > start:
-            tier.append((start, end, word))
-        at = max(at, end)
-    return tier
+        words = [(start, min(end, made.duration_sec), word) for start, end, word in sound.words]
+        tiers["words"] = [word for word in words if word[0] < word[1]]
+    return textgrid_text(tiers, made.duration_sec)
 
 
 WRITERS = {"json": as_json, "tsv": as_tsv, "TextGrid": as_textgrid}

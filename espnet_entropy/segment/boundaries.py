@@ -38,7 +38,7 @@ class SegmenterConfig:
             that do not go together.
     """
 
-    segmenter: str = "global"
+    segmenter: str
     on_change: bool = False
     rate_hz: float | None = None
     min_rate_hz: float | None = None

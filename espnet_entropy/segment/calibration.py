@@ -15,9 +15,10 @@ import yaml
 from torch import Tensor
 from yaml import YAMLError
 
-from espnet_entropy.data.batch import valid_mask
+from espnet_entropy.data.batch import check_unit_range, valid_mask
+from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
-from espnet_entropy.data.origin import Origin
+from espnet_entropy.data.origin import Origin, origin_of_dump
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, parse_method
 from espnet_entropy.segment.segmenters import NEVER, SEGMENTERS, THRESHOLD_NAMES, score
 
@@ -111,6 +112,11 @@ class Calibration:
             thresholds[THRESHOLD_NAMES.index(name)] = float(value)
         return thresholds
 
+    def reach(self, method: str) -> str:
+        """The rates that a method reaches, as `5.0 to 24.0 Hz`."""
+        rates = self.methods[method]["rate_hz"]
+        return f"{rates[0]:.1f} to {rates[-1]:.1f} Hz" if rates else "no rate reached"
+
     def save(self, path: Path | str) -> None:
         """Write YAML."""
         with atomic_text(path) as file:
@@ -170,7 +176,7 @@ def calibrate(
     Raises:
         ValueError: frame_rate_hz or gap_cost is out of range.
     """
-    anything = SegmenterConfig(frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
+    anything = SegmenterConfig("global", frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
     seconds = sum(int(lengths.sum()) for *_, lengths in batches) / frame_rate_hz
     grids = {}
     for segmenter, on_change in methods:
@@ -191,6 +197,25 @@ def calibrate(
             for name in config.kind.thresholds
         }
     return Calibration(num_units, frame_rate_hz, held_out, grids, gap_cost)
+
+
+def calibrate_dump(
+    dump: Path | str, *, num_units: int, frame_rate_hz: float, gap_cost: float
+) -> Calibration:
+    """`calibrate` on `dump/raw/SET`; ValueError if it cannot be read or has unknown units."""
+    batches = [batch for _, *batch in padded_batches(dump)]
+    for units, *_ in batches:
+        check_unit_range(units, num_units)
+    lengths = torch.cat([lengths for *_, lengths in batches])
+    hours = float(lengths.sum()) / frame_rate_hz / 3600
+    measured = dict(dump=str(dump), utterances=len(lengths), hours=round(hours, 4))
+    return calibrate(
+        batches,
+        num_units=num_units,
+        frame_rate_hz=frame_rate_hz,
+        held_out=measured | origin_of_dump(dump)._asdict(),
+        gap_cost=gap_cost,
+    )
 
 
 def _ranked_scores(batches: Sequence[Batch], config: SegmenterConfig) -> list[Tensor]:

@@ -1,8 +1,7 @@
 """The segmenters: one object for each, in one registry.
 
 To add one, write a function with the signature of `Segmenter.boundaries` and an
-entry of SEGMENTERS. Checkpoints of earlier versions hold a segmenter's place in that table, so new
-entries go to its end.
+entry of SEGMENTERS.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,16 @@
 """The k-means codebook that turns frame features into units."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from espnet_entropy.data.kaldi import write_tensors
+from espnet_entropy.data.recordings import Recording
+from espnet_entropy.data.running import Failures, progress
 
 # Frames whose distances to all centroids are held at once: bounds memory at any corpus size.
 CHUNK_FRAMES = 65536
@@ -156,3 +159,46 @@ def _means(features: Tensor, units: Tensor, distances: Tensor, centroids: Tensor
     empty = (counts == 0).nonzero().squeeze(1)
     means[empty] = features[distances.topk(len(empty)).indices]
     return means
+
+
+def sample_features(
+    recordings: Sequence[Recording],
+    extractor: nn.Module,
+    max_frames: int,
+    seed: int,
+    failures: Failures,
+    device: str = "cpu",
+) -> Tensor:
+    """Features of whole recordings, drawn in a seeded order until there are enough.
+
+    Args:
+        recordings: what to draw from.
+        extractor: features (B, T, D).
+        max_frames: number of frames, which bounds the memory.
+        seed: of the order.
+        failures: gets the recordings that cannot be read.
+        device: where the extractor is.
+
+    Returns:
+        (N, D) float32, N at most `max_frames`, on the device.
+
+    Raises:
+        ValueError: more recordings fail than `failures` allows.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(recordings), generator=generator).tolist()
+    sample = torch.empty(max_frames, extractor.dim, device=device)
+    filled = 0
+    for index in progress(order, "features"):
+        try:
+            wave = torch.from_numpy(recordings[index].samples(extractor.sample_rate))
+            features, _ = extractor(wave.unsqueeze(0).to(device), torch.tensor([len(wave)]))
+        except ValueError as error:
+            failures.leave_out(recordings[index].utterance, error)
+            continue
+        rows = features[0][: max_frames - filled]
+        sample[filled : filled + len(rows)] = rows
+        filled += len(rows)
+        if filled == max_frames:
+            break
+    return sample[:filled]

@@ -4,7 +4,6 @@ A codebook of another layer of the same model has the right dimension, and its u
 Reference labels of a few seconds of audio show the difference.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from espnet_entropy.data.kaldi import read_table
+from espnet_entropy.data.labels import parse_units
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.units.codebook import Codebook
 from espnet_entropy.units.features import build_extractor
@@ -53,33 +54,38 @@ class Fit:
         )
 
 
-def first_waves(
-    wav_scp: Path | str, labelled: Collection[str] | None, sample_rate: int
-) -> dict[str, Tensor]:
-    """The first recordings of a table that have labels, up to MAX_SEC of audio.
+def labelled_waves(
+    wav_scp: Path | str, labels: Path | str | None, extractor: nn.Module, codebook: Codebook
+) -> tuple[dict[str, Tensor], dict[str, np.ndarray] | None]:
+    """The first recordings of a table that have labels, up to MAX_SEC of audio, and the labels.
 
     Args:
         wav_scp: table of recordings.
-        labelled: utterances that have labels; None uses all recordings.
-        sample_rate: Hz.
+        labels: table of their units; None uses all recordings.
+        extractor: gives the sample rate.
+        codebook: gives the number of units.
 
     Returns:
-        (N,) float32 waveforms by utterance.
+        (N,) float32 waveforms by utterance, and int32 (T,) labels by utterance.
 
     Raises:
-        ValueError: no recording has labels, or a file cannot be read.
+        ValueError: no recording has labels, a file cannot be read, or a label is no unit.
     """
     recordings = read_recordings(wav_scp)
-    chosen = [utt for utt in recordings if labelled is None or utt in labelled]
+    table = None if labels is None else read_table(labels)
+    chosen = [utt for utt in recordings if table is None or utt in table]
     if not chosen:
         raise ValueError(f"{wav_scp} and the labels have no utterance in common")
     waves, seconds = {}, 0.0
     for utt in chosen:
-        waves[utt] = torch.from_numpy(recordings[utt].samples(sample_rate))
-        seconds += len(waves[utt]) / sample_rate
+        waves[utt] = torch.from_numpy(recordings[utt].samples(extractor.sample_rate))
+        seconds += len(waves[utt]) / extractor.sample_rate
         if seconds >= MAX_SEC:
             break
-    return waves
+    if table is None:
+        return waves, None
+    num_units = codebook.num_units
+    return waves, {utt: parse_units(table[utt], num_units, f"{labels}, utt {utt}") for utt in waves}
 
 
 @torch.inference_mode()
@@ -141,3 +147,35 @@ def fits_of_layers(
         if extractor.dim == codebook.dim:
             fits[layer] = measure_fit(extractor, codebook, waves, labels)
     return fits
+
+
+def check_agreement(
+    fit: Fit,
+    name: str,
+    conf: dict,
+    codebook: Codebook,
+    waves: dict[str, Tensor],
+    labels: dict[str, np.ndarray] | None,
+) -> None:
+    """Refuse a codebook if less than MIN_AGREEMENT of its units equal the labels.
+
+    Args:
+        fit: `measure_fit` of the same codebook, recordings and labels.
+        name, conf: the extractor and its settings.
+
+    Raises:
+        ValueError: too few units agree; the message names the layer that agrees best.
+    """
+    if fit.agreement is None or fit.agreement >= MIN_AGREEMENT:
+        return
+    better = "give the extractor and weights that it was learned with"
+    if "layer" in conf:
+        fits = fits_of_layers(name, conf, codebook, waves, labels)
+        layer = max(fits, key=lambda layer: fits[layer].agreement)
+        better = f"layer {layer} agrees best, in {100 * fits[layer].agreement:.1f} %"
+        if fits[layer].agreement < MIN_AGREEMENT:
+            better += ", so the weights or the labels are others"
+    raise ValueError(
+        f"only {100 * fit.agreement:.1f} % of the units agree with the labels, but "
+        f"{100 * MIN_AGREEMENT:.0f} % are needed; {better}"
+    )

@@ -274,8 +274,8 @@ def _open_ctranslate2(path: Path) -> _Checkpoint:
         if not variable.dtype.is_floating_point and variable.shape:
             raise ValueError(
                 f"{path}: {name} of the encoder is {variable.dtype}, but quantized weights give "
-                "other units; convert again: ct2-transformers-converter --model openai/whisper-NAME "
-                "--output_dir DIR --quantization float16"
+                "other units; convert again: ct2-transformers-converter "
+                "--model openai/whisper-NAME --output_dir DIR --quantization float16"
             )
         data = bytearray(content[variable.start : variable.start + variable.num_bytes])
         return torch.frombuffer(data, dtype=variable.dtype).reshape(variable.shape)

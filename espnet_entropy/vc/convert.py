@@ -13,6 +13,7 @@ from espnet_entropy.data.audio import read_audio, sample_rate_of
 from espnet_entropy.data.checkpoint import load_state, read_checkpoint
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.data.origin import check_origin
+from espnet_entropy.espnet.settings import of_config
 from espnet_entropy.vc import speaker
 from espnet_entropy.vc.mel import MelConfig, fit_frames, log_mel
 from espnet_entropy.vc.model import Utterance
@@ -292,7 +293,7 @@ def _load_model(config: dict, checkpoint: Path) -> torch.nn.Module:
     # Thresholds, embeddings and statistics are in the checkpoint.
     args = SimpleNamespace(
         frontend=config["frontend"],
-        frontend_conf=config["frontend_conf"] | {"bundle": None},
+        frontend_conf=of_config(config["frontend_conf"]) | {"bundle": None},
         mel_conf=config["mel_conf"],
         model_conf=config["model_conf"] | {"mel_stats": None},
     )

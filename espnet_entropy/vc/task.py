@@ -15,6 +15,7 @@ from espnet2.utils.types import str2bool
 from torch import Tensor
 
 from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.settings import Settings, frame_rate
 from espnet_entropy.vc.mel import MelConfig, fit_frames
 from espnet_entropy.vc.model import ConversionModel
 
@@ -119,5 +120,5 @@ class ConversionTask(AbsTask):
 
 
 def _frames_per_unit(args: argparse.Namespace) -> int:
-    frame_rate_hz = float(args.frontend_conf.get("fs", 50))
+    frame_rate_hz = frame_rate(Settings.resolve(args.frontend_conf).fs)
     return MelConfig(**args.mel_conf).frames_per_unit(frame_rate_hz)

@@ -89,17 +89,17 @@ def test_its_state_knows_the_grid_and_its_range(calibration):
     assert loaded.thresholds.isnan().all()
     loaded.load_state_dict(state)
     assert reached(loaded, held_out()) == pytest.approx(24, abs=0.6)
-    with pytest.raises(ValueError, match="rates 7 to 50 Hz, .* says global, rates 7 to 40 Hz"):
+    with pytest.raises(ValueError, match="lowest_hz=7 highest_hz=50 .* highest_hz=40"):
         model_of(None, rate_range_hz=(7.0, 40.0)).load_state_dict(state)
-    with pytest.raises(ValueError, match="made for global, .* says peaks"):
+    with pytest.raises(ValueError, match="made for segmenter=global .* says segmenter=peaks"):
         model_of(None, "peaks").load_state_dict(state)
-    with pytest.raises(RuntimeError, match="size mismatch for threshold_record"):
+    with pytest.raises(ValueError, match="lowest_hz=7 highest_hz=50 .* rate_hz=15"):
         model_of(None, rate_range_hz=None).load_state_dict(state)
 
 
 def test_thresholds_descend_with_the_rate(calibration):
     model = model_of(calibration)
-    rows = model._grid[:, 0].tolist()
+    rows = model.threshold_record.thresholds[:, 0].tolist()
     assert len(rows) == GRID_POINTS and rows == sorted(rows, reverse=True)
 
 
@@ -117,7 +117,7 @@ def test_rates_out_of_range_are_refused(calibration):
 def test_a_model_of_one_rate_has_no_other(calibration):
     model = model_of(calibration, rate_range_hz=None)
     model.set_rate(15.0)
-    with pytest.raises(ValueError, match="rate 15 Hz.* has no rate of 7 Hz; train one with"):
+    with pytest.raises(ValueError, match="rate_hz=15 .* has no rate of 7 Hz; train one with"):
         model.set_rate(7.0)
 
 

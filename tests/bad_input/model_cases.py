@@ -31,6 +31,8 @@ SETTINGS = [
     (dict(threshold=1.0), "threshold works with global, relative, peaks, not with"),
     (dict(segmenter="global", threshold=1.0, rate=10), "one follows from the other"),
     (dict(segmenter="global", threshold="1", rate=None), "threshold is '1'"),
+    (dict(segmenter="global", threshold=float("nan"), rate=None), "threshold is nan"),
+    (dict(segmenter="combined", threshold=1.0, rate=None), "not with combined"),
     (dict(segmenter="dp", rate=None), "'dp' needs a rate"),
     (dict(rate_range="7-50"), "must be two rates"),
     (dict(fs=16000), "fs is 16000.*--fs 50"),

@@ -9,6 +9,7 @@ from espnet2.asr.encoder.transformer_encoder import Conv2dSubsampling, Transform
 
 from espnet_entropy.bin import check_ctc
 from espnet_entropy.data.kaldi import read_table, read_yaml, write_table, write_yaml
+from espnet_entropy.espnet import ctc
 
 # The module of these classes moved in ESPnet 202609.
 subsampling = sys.modules[Conv2dSubsampling.__module__]
@@ -18,7 +19,7 @@ subsampling = sys.modules[Conv2dSubsampling.__module__]
     "labels, frames", [([], 0), ([1], 1), ([1, 2, 1], 3), ([1, 1], 3), ([1, 1, 1], 5)]
 )
 def test_equal_neighbours_need_a_blank_between_them(labels, frames):
-    assert check_ctc.ctc_frames(labels) == frames
+    assert ctc.ctc_frames(labels) == frames
 
 
 def call(parts, folder, *options):
@@ -98,7 +99,7 @@ def test_input_layers_have_espnets_lengths(layer):
         32, output_size=4, attention_heads=1, linear_units=4, num_blocks=1, input_layer=layer
     ).eval()
     for segments in range(1, 60):
-        expected = check_ctc.subsampled(segments, layer)
+        expected = ctc.subsampled(segments, layer)
         speech, lengths = torch.zeros(1, segments, 32), torch.tensor([segments])
         if expected == 0:
             with pytest.raises(subsampling.TooShortUttError):
@@ -116,7 +117,7 @@ def test_input_layers_of_other_encoders(layer, module):
     embed = module(32, 4, 0.0).eval()
     for segments in range(7, 60):
         vectors, mask = embed(torch.zeros(1, segments, 32), torch.ones(1, 1, segments) > 0)
-        assert vectors.shape[1] == mask.sum() == check_ctc.subsampled(segments, layer)
+        assert vectors.shape[1] == mask.sum() == ctc.subsampled(segments, layer)
 
 
 def test_unknown_input_layers_are_refused(parts, dump_with_texts):

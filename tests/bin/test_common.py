@@ -90,21 +90,6 @@ def test_a_gpu_that_is_not_there():
         common.usable_device("cuda")
 
 
-def test_summary_line(monkeypatch):
-    times = iter([100.0, 110.0])
-    monkeypatch.setattr(common.time, "monotonic", lambda: next(times))
-    line = common.Stopwatch().summary("shard 1", 3, 180_000, 0.02)
-    assert line == (
-        "shard 1: 3 utterances, 1.000 h, 180000 units in 10.0 s (18000 units/s, 360 x real time)"
-    )
-
-
-def test_progress_stays_off_standard_output(capsys):
-    assert list(common.progress(iter([1, 2]), "things", total=2)) == [1, 2]
-    captured = capsys.readouterr()
-    assert captured.out == "" and "things" in captured.err
-
-
 def warn(category, module):
     warnings.warn_explicit(module, category, "f.py", 1, module=module)
 

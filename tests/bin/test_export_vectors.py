@@ -12,7 +12,7 @@ from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend
 
-CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, output_size=8)
+CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, aggregator="mean", output_size=8)
 
 
 def save_model(folder, parts, **conf):
@@ -110,7 +110,7 @@ def test_refusals(parts, model, tmp_path):
             export(model, parts, tmp_path / "vectors", **options)
         assert not (tmp_path / "vectors/feats.scp").exists()
 
-    refused("was trained for .*, rate 10 Hz", rate=7)
+    refused("was trained for .*rate_hz=10 ", rate=7)
     refused("none.pth cannot be read: .*No such file", model_file=tmp_path / "none.pth")
     write_yaml(tmp_path / "other.yaml", dict(frontend="default"))
     refused("other.yaml has frontend: default", model_config=tmp_path / "other.yaml")

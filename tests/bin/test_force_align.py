@@ -9,6 +9,7 @@ import tiny
 
 from espnet_entropy.bin import force_align
 from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.evaluate import align_set
 from espnet_entropy.evaluate.alignment import Interval, read_ctm, write_ctm
 from espnet_entropy.evaluate.force_align import Aligned
 
@@ -31,8 +32,8 @@ def data(tmp_path, monkeypatch):
         calls.append(text)
         return halves(waveform, text)
 
-    monkeypatch.setattr(force_align, "sphinx_aligner", lambda: aligner)
-    monkeypatch.setattr(force_align, "PART_SIZE", 2)
+    monkeypatch.setattr(align_set, "sphinx_aligner", lambda: aligner)
+    monkeypatch.setattr(align_set, "PART_SIZE", 2)
     folder = tiny.make_data(tmp_path / "data", tiny.SECONDS)
     return folder, calls
 
@@ -91,7 +92,7 @@ def test_phones_of_another_aligner_are_removed(data, tmp_path, monkeypatch):
     def words_alone(waveform, text):
         return Aligned(halves(waveform, text).words, [])
 
-    monkeypatch.setattr(force_align, "whisper_aligner", lambda path: words_alone)
+    monkeypatch.setattr(align_set, "whisper_aligner", lambda path: words_alone)
     tiny.command(force_align, data=folder, output=tmp_path / "out")
     assert (tmp_path / "out/phones.ctm").exists()
     tiny.command(force_align, data=folder, output=tmp_path / "out", whisper=model)
@@ -158,7 +159,7 @@ def test_processes_give_what_one_gives(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    names = [f"u{n:03d}" for n in range(force_align.PART_SIZE + 1)]
+    names = [f"u{n:03d}" for n in range(align_set.PART_SIZE + 1)]
     for name in names[:2]:
         soundfile.write(folder / f"{name}.wav", 0.05 * rng.standard_normal(6400), 16000)
     paths = {n: str(folder / f"{names[k % 2]}.wav") for k, n in enumerate(names)}

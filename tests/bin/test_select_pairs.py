@@ -3,11 +3,12 @@
 import pytest
 import tiny
 
-from espnet_entropy.bin import check_recipe, select_pairs
+from espnet_entropy.bin import select_pairs
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.origin import Origin, origin_of_dump
 from espnet_entropy.data.shards import UNIT_LM_HASH
+from espnet_entropy.espnet import stock_recipe
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_the_hash_of_the_unit_lm_is_copied_too(parts, data, tmp_path):
 def test_what_a_stock_recipe_looks_for_is_there(parts, data, tmp_path):
     output = tmp_path / "dump" / "raw" / "all"
     call(parts, data, output)
-    needed = [*check_recipe.TABLES, "text.tc.es", "text.lc.rm.en"]
-    problems = check_recipe.set_problems(output, needed, output.parent, tiny.NUM_UNITS)
+    needed = [*stock_recipe.TABLES, "text.tc.es", "text.lc.rm.en"]
+    problems = stock_recipe.set_problems(output, needed, output.parent, tiny.NUM_UNITS)
     assert list(problems) == []
 
 

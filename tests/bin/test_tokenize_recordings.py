@@ -15,6 +15,7 @@ import tiny
 from espnet_entropy.bin import tokenize_recordings
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table, write_table
+from espnet_entropy.data.textgrid import read_textgrid
 
 OPTIONS = dict(segmenter="peaks", rate=10)
 
@@ -77,40 +78,6 @@ def test_text_says_the_same(parts, tokenize, capsys, tmp_path):
         ]
         assert segments == [segment["units"] for segment in made[name]["segments"]]
         assert not re.search(r"\b(\d+):\d+ \1:", rest), "a run in two parts"
-
-
-def read_textgrid(path):
-    """{tier: [(start, end, text)]}: a strict reader of Praat's long format."""
-    lines = iter(path.read_text().splitlines())
-
-    def expect(pattern):
-        found = re.fullmatch(pattern, next(lines))
-        assert found, pattern
-        return found[1] if found.groups() else None
-
-    expect('File type = "ooTextFile"')
-    expect('Object class = "TextGrid"')
-    expect("")
-    assert expect(r"xmin = (\S+)") == "0"
-    end = float(expect(r"xmax = (\S+)"))
-    expect("tiers. <exists>")
-    tiers = {}
-    for number in range(1, int(expect(r"size = (\d+)")) + 1):
-        if number == 1:
-            expect(r"item \[\]:")
-        expect(rf" {{4}}item \[{number}\]:")
-        expect(' {8}class = "IntervalTier"')
-        name = expect(' {8}name = "(.*)"')
-        assert float(expect(r" {8}xmin = (\S+)")) == 0
-        assert float(expect(r" {8}xmax = (\S+)")) == end
-        tiers[name] = []
-        for place in range(1, int(expect(r" {8}intervals: size = (\d+)")) + 1):
-            expect(rf" {{8}}intervals \[{place}\]:")
-            start, stop = (float(expect(rf" {{12}}{key} = (\S+)")) for key in ("xmin", "xmax"))
-            tiers[name].append((start, stop, expect(' {12}text = "(.*)"')))
-        assert tiers[name][-1][1] == end
-    assert not list(lines)
-    return tiers
 
 
 def test_textgrids_say_the_same_and_are_not_made_twice(parts, tokenize, capsys, tmp_path):

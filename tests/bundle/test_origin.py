@@ -29,7 +29,7 @@ from espnet_entropy.data.shards import CODEBOOK_HASH, UNIT_LM_HASH
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.espnet.frontend_mt import UnitTextFrontend
 
-CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, output_size=8)
+CONF = dict(num_units=tiny.NUM_UNITS, segmenter="peaks", rate=10, aggregator="mean", output_size=8)
 PARTS = dict(codebook="codebook", unit_lm="unit LM")
 
 
@@ -81,7 +81,7 @@ def test_models_that_read_no_entropies_take_any_unit_lm(parts, others):
 
 def test_mt_models_know_their_codebook(parts, others):
     def model(bundle):
-        return UnitTextFrontend(tiny.NUM_UNITS + 2, str(bundle))
+        return UnitTextFrontend(tiny.NUM_UNITS + 2, bundle=str(bundle))
 
     model(others["unit_lm"]).load_state_dict(model(parts.bundle).state_dict())
     with pytest.raises(ValueError, match="trained with the codebook"):

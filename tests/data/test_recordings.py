@@ -30,6 +30,7 @@ from espnet_entropy.data.audio import read_audio
 from espnet_entropy.data.dump import read_dump, read_units
 from espnet_entropy.data.kaldi import read_table, write_table
 from espnet_entropy.data.recordings import read_recordings, read_source
+from espnet_entropy.evaluate import align_set
 
 RATE = tiny.SAMPLE_RATE
 SEGMENTS = {"long": "long 0.5 1.25", "other": "long 1.25 -1", "short": "short 0 0.9"}
@@ -136,7 +137,7 @@ def test_commands_read_segments(cut, parts, tmp_path, capsys, monkeypatch):
         lengths.append(len(waveform))
         return [], []
 
-    monkeypatch.setattr(force_align, "sphinx_aligner", lambda: aligner)
+    monkeypatch.setattr(align_set, "sphinx_aligner", lambda: aligner)
     write_table(cut / "text", {"half": "one"})
     tiny.command(force_align, data=cut, output=tmp_path / "aligned")
     assert lengths == [0.75 * RATE]

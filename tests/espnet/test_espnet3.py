@@ -109,7 +109,6 @@ def test_hydra_makes_the_frontend(parts):
         dict(
             _target_="espnet_entropy.frontend.EntropyFrontend",
             bundle=str(parts.bundle),
-            num_units=tiny.NUM_UNITS,
             segmenter="uniform",
             rate=10,
             output_size=8,

@@ -7,12 +7,15 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import load_padded_dump
-from espnet_entropy.espnet.frontend import EntropyFrontend, frame_rate
+from espnet_entropy.espnet.frontend import EntropyFrontend
+from espnet_entropy.espnet.settings import frame_rate
 
 CONF = dict(
     num_units=tiny.NUM_UNITS,
+    segmenter="global",
     rate=10,
     output_size=16,
+    aggregator="cale",
     aggregator_conf={"num_layers": 1, "num_heads": 2},
 )
 
@@ -179,14 +182,16 @@ def test_another_rate_than_the_checkpoints_is_refused(parts):
     """With a bundle, as where training starts from another model, and without, as in decoding."""
     state = frontend(parts, rate=10).state_dict()
     for other in (frontend(parts, rate=6), EntropyFrontend(**(CONF | dict(rate=6)))):
-        with pytest.raises(ValueError, match="made for global, rate 10 Hz, .* rate 6 Hz"):
+        with pytest.raises(
+            ValueError, match="made for segmenter=global .*rate_hz=10 .* rate_hz=6 "
+        ):
             other.load_state_dict(state)
 
 
 @pytest.mark.parametrize("segmenter", ["uniform", "dense"])
 def test_nan_thresholds_are_refused_even_where_none_is_read(segmenter):
     """Without bundle and checkpoint the embeddings are unknown too."""
-    model = EntropyFrontend(**CONF, segmenter=segmenter)
+    model = EntropyFrontend(**CONF | dict(segmenter=segmenter))
     with pytest.raises(ValueError, match="give frontend_conf.bundle"):
         model(torch.zeros(1, 3, 2), torch.tensor([3]))
 
@@ -243,26 +248,15 @@ def test_other_shapes_are_refused(parts, shape):
     "conf, message",
     [
         (dict(num_units=9), "num_units is 9, but .* has 12"),
-        (dict(fs="16k"), "fs is 16k, .* --fs 50"),
-        (dict(fs=16000), "fs is 16000, .* --fs 50"),
-        (dict(fs=0), "fs is 0"),
         (dict(fs=25), r"fs is 25\.0, but the units .* come at 50"),
-        (dict(segmenter="entropy"), "is none of"),
-        (dict(rate=None), "needs a rate"),
         (dict(rate=49.9, segmenter="peaks"), "outside of what 'peaks' reached"),
-        (dict(threshold=1.0, segmenter="combined"), "threshold works with"),
-        (dict(threshold=1.0), "rate 10 Hz and threshold 1.0 nats are given"),
-        (dict(rate="15"), "rate_hz is '15', but must be a finite number, without quotes"),
-        (dict(aggregator_conf={"layers": 2}), "aggregator_conf .*'layers'"),
-        (dict(on_change="false"), "on_change is 'false', but must be true or false"),
         (dict(segmenter="dp", gap_cost=0.5), "gap_cost is 0.5, but 'dp' was calibrated with 0.3"),
-        (dict(unit_init="zeros"), "unit_init is 'zeros'"),
     ],
     ids=lambda value: (
         "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else ""
     ),
 )
-def test_bad_settings_are_refused(parts, conf, message):
+def test_settings_that_do_not_fit_the_bundle_are_refused(parts, conf, message):
     with pytest.raises(ValueError, match=message):
         frontend(parts, **conf)
 

@@ -59,7 +59,9 @@ def test_st_and_slu(parts, tmp_path):
 def assert_trained(parts, checkpoint, prefix):
     """The unit embeddings left the centroids they started from."""
     state = torch.load(checkpoint, weights_only=True)
-    start = UnitTextFrontend(tiny.NUM_UNITS + 2, str(parts.bundle), **AGGREGATOR).state_dict()
+    start = UnitTextFrontend(
+        tiny.NUM_UNITS + 2, bundle=str(parts.bundle), **AGGREGATOR
+    ).state_dict()
     ours = state[prefix + "embedding.weight"]
     theirs = start["speech.encoder.embedding.weight"]
     assert not torch.equal(ours, theirs)
@@ -153,7 +155,9 @@ SOS = tiny.NUM_UNITS + 1
 
 def mt_frontend(parts, **conf):
     torch.manual_seed(0)
-    return UnitTextFrontend(tiny.NUM_UNITS + 2, str(parts.bundle), **(AGGREGATOR | conf)).eval()
+    return UnitTextFrontend(
+        tiny.NUM_UNITS + 2, bundle=str(parts.bundle), **(AGGREGATOR | conf)
+    ).eval()
 
 
 def source(*rows):
@@ -212,7 +216,7 @@ def test_other_source_is_refused(parts, batch, message):
 
 def test_another_token_list_is_refused(parts):
     with pytest.raises(ValueError, match=f"num_units is 28, but .* has {tiny.NUM_UNITS}"):
-        UnitTextFrontend(30, str(parts.bundle))
+        UnitTextFrontend(30, bundle=str(parts.bundle))
 
 
 def test_units_of_others_need_no_bundle(parts, tmp_path):
@@ -222,7 +226,9 @@ def test_units_of_others_need_no_bundle(parts, tmp_path):
         UnitTextFrontend(tiny.NUM_UNITS + 2, **AGGREGATOR)(*source([5, 5, 1]))
 
     trained = mt_frontend(parts)
-    decoding = UnitTextFrontend(tiny.NUM_UNITS + 2, str(tmp_path / "gone"), **AGGREGATOR).eval()
+    decoding = UnitTextFrontend(
+        tiny.NUM_UNITS + 2, bundle=str(tmp_path / "gone"), **AGGREGATOR
+    ).eval()
     decoding.load_state_dict(trained.state_dict())
     assert torch.equal(decoding(*source([5, 5, 1]))[0], trained(*source([5, 5, 1]))[0])
 

@@ -109,9 +109,8 @@ def test_long_textgrid_is_what_we_write(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (SHORT[:-40], "is cut off"),
-        (SHORT.replace('"IntervalTier"', "3"), "not a whole TextGrid: 3.0 stands where a str"),
-        (SHORT.replace("TextGrid", "Pitch"), "is no TextGrid"),
+        (SHORT.replace('"IntervalTier"', "3"), "a.TextGrid has fewer or more intervals"),
+        (SHORT.replace("TextGrid", "Pitch"), "a.TextGrid is no TextGrid"),
         ("", "is no TextGrid"),
         (None, "cannot be read"),
     ],
@@ -122,6 +121,36 @@ def test_broken_textgrid(tmp_path, content, message):
         path.write_text(content)
     with pytest.raises(ValueError, match=message):
         read_textgrid(path)
+
+
+@pytest.mark.parametrize("form", ["short", "long"])
+def test_no_cut_off_textgrid_is_read(tmp_path, form):
+    path, content = tmp_path / "a.TextGrid", SHORT
+    if form == "long":
+        write_textgrid(path, {"a": [(0.0, 0.9, "")], "b": [(0.0, 0.4, "x"), (0.4, 0.9, "y")]}, 0.9)
+        content = path.read_text()
+    for length in range(len(content.rstrip())):
+        path.write_text(content[:length])
+        with pytest.raises(ValueError, match="a.TextGrid "):
+            read_textgrid(path)
+
+
+def test_times_near_zero_and_before_it(tmp_path):
+    path = tmp_path / "a.TextGrid"
+    write_textgrid(path, {"a": [(0.0, 0.25, "x"), (0.25, 0.9, "y")]}, 0.9)
+    content = path.read_text()
+    path.write_text(content.replace("= 0.25", "= 2.5e-05"))
+    assert read_textgrid(path) == {"a": [(0.0, 2.5e-05, "x"), (2.5e-05, 0.9, "y")]}
+    path.write_text(content.replace("= 0.25", "= -0.25"))
+    with pytest.raises(ValueError, match="a.TextGrid .* -0.25 s is before the start"):
+        read_textgrid(path)
+
+
+def test_gaps_are_written_as_empty_intervals(tmp_path):
+    write_textgrid(tmp_path / "a.TextGrid", {"words": [(0.1, 0.4, "x"), (0.5, 0.9, "y")]}, 1.0)
+    gaps = [(0.0, 0.1, ""), (0.4, 0.5, ""), (0.9, 1.0, "")]
+    made = read_textgrid(tmp_path / "a.TextGrid")["words"]
+    assert made == sorted([*gaps, (0.1, 0.4, "x"), (0.5, 0.9, "y")])
 
 
 def test_two_tiers_of_one_name(tmp_path):
@@ -159,10 +188,7 @@ def test_neither_folder_nor_ctm(tmp_path):
     ("intervals", "message"),
     [
         ([], "utt a: its alignment is empty"),
-        ([(0.0, 0.5, "x"), (0.4, 0.9, "y")], r"utt a: 'y' from 0.400 .*before it ends, at 0.500"),
         ([(0.0, 0.9, "x"), (0.9, 1.2, "y")], "ends at 1.200 s, but its units at 0.900 s"),
-        ([(0.0, 90.0, "x")], "ends at 90.000 s"),  # frames in place of seconds
-        ([(0.2, 0.3, "x")], "covers 0.100 of 0.900 s"),
         ([(-0.1, 0.9, "x")], "is no interval"),
         ([(0.5, 0.5, "x")], "is no interval"),
         ([(float("nan"), 0.9, "x")], "is no interval"),

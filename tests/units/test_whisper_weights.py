@@ -157,8 +157,9 @@ def test_quantized_ctranslate2_is_refused(tmp_path, dtype):
     name = "layer_1/self_attention/linear_0/weight"
     variables[name] = torch.zeros(3 * DIM, DIM, dtype=dtype)
     path = write_ctranslate2(variables, tmp_path / "ct2")
-    message = f"linear_0.weight of the encoder is {dtype}.*--quantization float16"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match=f"linear_0.weight of the encoder is {dtype}.*--quantization float16"
+    ):
         load_whisper_encoder(path, layer=LAYERS)
 
 

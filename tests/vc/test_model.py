@@ -10,11 +10,9 @@ from espnet_entropy.vc.model import PROSODY, ConversionModel, Utterance
 
 def tiny(**conf) -> ConversionModel:
     torch.manual_seed(0)
-    frontend = EntropyFrontend(
-        8, segmenter="fixed", rate=25.0, aggregator="mean", unit_init="random", output_size=8
-    )
+    frontend = EntropyFrontend(num_units=8, segmenter="fixed", rate=25.0, output_size=8)
     # Fixed segments need no threshold, but without a bundle the frontend asks for a known one.
-    frontend.encoder.threshold_record.zero_()
+    frontend.encoder.thresholds.zero_()
     conf = {"content_conf": {"dim": 16, "num_layers": 1}} | conf
     dit_conf = {"dim": 32, "num_blocks": 2, "num_heads": 2}
     model = ConversionModel(frontend, n_mels=4, speaker_dim=3, dit_conf=dit_conf, **conf)

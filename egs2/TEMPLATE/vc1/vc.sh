@@ -198,8 +198,8 @@ collect_stats() {
             done
         done
     done
-    # Without the bundle, whose size one of vc_args may have to say.
-    collect_lengths --sums "${keys}" "${vc_train[@]}" --frontend_conf bundle=null
+    # The bundle knows the number of units, in which vc_args may have to correct the YAML.
+    collect_lengths --sums "${keys}" "${vc_train[@]}" --frontend_conf num_units=null
 }
 
 train_vc() {

@@ -9,8 +9,8 @@ import argparse
 import jiwer
 import numpy as np
 
-from espnet_entropy.bin.common import progress
 from espnet_entropy.data.audio import read_audio
+from espnet_entropy.data.running import progress
 from espnet_entropy.report.results_page import commit
 from espnet_entropy.vc.convert import VoiceConverter
 from espnet_entropy.vc.judges import normalize, whisper_judge

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from espnet_entropy.bin.common import Failures, progress
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.provenance import Journal, fingerprint
 from espnet_entropy.data.recordings import Recording
+from espnet_entropy.data.running import Failures, progress
 
 
 def write_lines(
