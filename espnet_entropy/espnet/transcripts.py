@@ -7,7 +7,7 @@ from pathlib import Path
 from espnet_entropy.bundle.bundle import identity
 from espnet_entropy.data.kaldi import file_hash, read_yaml
 from espnet_entropy.espnet.speech2text import Transcript
-from espnet_entropy.espnet.trained import read_frontend_conf
+from espnet_entropy.espnet.trained import read_settings
 
 
 def identity_of_models(
@@ -19,7 +19,7 @@ def identity_of_models(
         files: files by name, among them `model_config`; None stands for a model that is not used.
         bundle, bpemodel: in place of those in the config.
     """
-    bundle = bundle or read_frontend_conf(files["model_config"])["bundle"]
+    bundle = bundle or read_settings(files["model_config"]).bundle
     hashes = {name: path and file_hash(path) for name, path in files.items()}
     bpemodel = bpemodel or read_yaml(files["model_config"]).get("bpemodel")
     if bpemodel and Path(bpemodel).is_file():
