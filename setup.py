@@ -20,16 +20,20 @@ setup(
     else "",
     long_description_content_type="text/markdown",
     packages=find_packages(include=["espnet_entropy*"]),
-    package_data={"espnet_entropy.explore": ["*.html", "*.css", "*.js"]},
+    package_data={
+        "espnet_entropy.explore": ["*.html", "*.css", "*.js"],
+        "espnet_entropy.report": ["templates/*"],
+    },
     python_requires=">=3.10,<3.14",
     entry_points={"console_scripts": ["espnet-entropy = espnet_entropy.__main__:main"]},
     # Imported by the core (segmenting, the unit LM, the bundle) besides torch; all but the last
     # two come with every ESPnet.
     install_requires=["numpy", "PyYAML", "safetensors", "kaldiio"],
     extras_require={
-        # the unit LM, data preparation, scoring and pictures
+        # the unit LM, data preparation, scoring, pictures and reports
         "recipe": [
             "av",
+            "Jinja2",
             "jiwer",
             "matplotlib",
             "praatio",

@@ -11,7 +11,8 @@ import torch
 from espnet_entropy.bundle.bundle import Bundle, load_extractor
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.data.recordings import read_recordings
-from espnet_entropy.report.results_page import provenance, table
+from espnet_entropy.report.render import markdown
+from espnet_entropy.report.results_page import provenance
 from espnet_entropy.units.features import build_extractor
 
 CHUNKS_SEC = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -50,9 +51,8 @@ def main(cmd=None) -> None:
         shares = [f"{100 * x.double().mean():.1f} %" for x in (equal, equal[edge])]
         rows.append([f"{chunk_sec:g}", f"{latency:g}", *shares])
     command = f"python benchmarks/chunks.py --bundle {args.bundle} --wav_scp {args.wav_scp}"
-    print(provenance(command, [0], []).replace(" no epochs of training,", ""))
-    print(f"{len(waves)} min; the bundle's chunk is {extractor.conf['chunk_sec']:g} s.\n")
-    print(table(rows))
+    made = f"{len(waves)} min; the bundle's chunk is {extractor.conf['chunk_sec']:g} s."
+    print(markdown(f"{provenance(command, [0])}\n{made}", rows))
 
 
 if __name__ == "__main__":

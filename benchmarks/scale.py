@@ -18,7 +18,7 @@ from espnet_entropy.aggregate.encoder import SegmentEncoder
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.lm.entropy import predictive_entropies
 from espnet_entropy.lm.unit_lm import LlamaLM
-from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.report.results_page import insert, provenance
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.units.codebook import Codebook
 
@@ -96,7 +96,7 @@ def amount(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
 
 
-def time_table(costs: dict[str, tuple[float, float]]) -> str:
+def time_table(costs: dict[str, tuple[float, float]]) -> list[list[str]]:
     """Core hours as measured, and GPU hours as assumed, for each size."""
     rows = [["stage", *(f"{hours:,} h" for hours in HOURS)]]
     for name, (cpu_sec, flops) in costs.items():
@@ -106,10 +106,10 @@ def time_table(costs: dict[str, tuple[float, float]]) -> str:
             [name]
             + [f"{amount(h * cpu_sec, 'core h')}, {amount(h * gpu_sec, 'GPU h')}" for h in HOURS]
         )
-    return table(rows)
+    return rows
 
 
-def disk_table() -> str:
+def disk_table() -> list[list[str]]:
     """Bytes on disk, from the formats alone: 4 bytes a unit, 8 with its entropy."""
     per_hour_mb = {
         "audio (FLAC)": AUDIO_MB_PER_HOUR,
@@ -121,7 +121,7 @@ def disk_table() -> str:
     for name, mb in per_hour_mb.items():
         rows.append([name, *(amount(hours * mb / 1e3, "GB") for hours in HOURS)])
     rows.append(["utterances of 15 s", *(f"{round(hours * 3600 / SECONDS):,}" for hours in HOURS)])
-    return table(rows)
+    return rows
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -137,23 +137,16 @@ def main(cmd=None) -> None:
     per_second = [["stage", "CPU s", "GFLOP"]]
     for name, (cpu_sec, flops) in costs.items():
         per_second.append([name, f"{cpu_sec:.3g}", f"{flops / 1e9:.3g}"])
-    text = "\n".join(
-        [
-            provenance("python benchmarks/scale.py", [0], []).replace(" no epochs of training,", "")
-            + " One thread, float32.",
-            "",
-            "A second of speech costs:",
-            "",
-            table(per_second),
-            "",
-            "A corpus costs (core hours measured, GPU hours assumed, see below):",
-            "",
-            time_table(costs),
-            "",
-            disk_table(),
-        ]
+    text = insert(
+        args.output,
+        "scale",
+        f"{provenance('python benchmarks/scale.py', [0])} One thread, float32.",
+        "A second of speech costs:",
+        per_second,
+        "A corpus costs (core hours measured, GPU hours assumed, see below):",
+        time_table(costs),
+        disk_table(),
     )
-    insert(args.output, "scale", text)
     print(text)
 
 

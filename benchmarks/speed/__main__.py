@@ -27,7 +27,7 @@ from benchmarks.speed import (  # noqa: E402
     units,
 )
 from benchmarks.speed.measure import Row, not_run  # noqa: E402
-from espnet_entropy.report.results_page import insert, provenance, table  # noqa: E402
+from espnet_entropy.report.results_page import insert, provenance  # noqa: E402
 
 # In the order of the report, with the names that stand there for what was not run at all.
 PARTS = {
@@ -83,8 +83,7 @@ def main(cmd=None) -> None:
         else:
             found = [not_run(title, "–", "no GPU here")]
         # Part by part, so that an interrupted run keeps what it has.
-        text = report(args.device, name, found)
-        insert(args.output, f"{args.device}-{name}", text)
+        text = insert(args.output, f"{args.device}-{name}", *report(args.device, name, found))
         print(text, f"\n({time.monotonic() - begin:.0f} s)\n", flush=True)
         if there and args.device == "cuda":
             torch.cuda.empty_cache()
@@ -100,7 +99,7 @@ def keep_places(output: Path, device: str) -> None:
             row = not_run(
                 title, "–", f"`python -m benchmarks.speed{options(device, name)}` does it"
             )
-            insert(output, f"{device}-{name}", block(device, name, [], [row]))
+            insert(output, f"{device}-{name}", *block(device, name, [], [row]))
 
 
 def options(device: str, name: str) -> str:
@@ -108,21 +107,20 @@ def options(device: str, name: str) -> str:
     return (f" --device {device}" if device != "cpu" else "") + f" --only {name}"
 
 
-def report(device: str, name: str, found: list[Row]) -> str:
-    """A block: how it was made, and the table."""
-    where = provenance(f"python -m benchmarks.speed{options(device, name)}", [0], [])
-    where = where.replace(" no epochs of training,", "")
+def report(device: str, name: str, found: list[Row]) -> list:
+    """Parts of a block: how it was made, and the table."""
+    where = provenance(f"python -m benchmarks.speed{options(device, name)}", [0])
     if device == "cpu":
         how = "one thread, seconds of CPU time."
     else:
         how = f"{torch.cuda.get_device_name()}, wall clock." if torch.cuda.is_available() else ""
-    return block(device, name, [f"{where} torch {torch.__version__}, {how}".rstrip(), ""], found)
+    return block(device, name, [f"{where} torch {torch.__version__}, {how}".rstrip()], found)
 
 
-def block(device: str, name: str, made: list[str], found: list[Row]) -> str:
+def block(device: str, name: str, made: list[str], found: list[Row]) -> list:
     """Heading, provenance, table."""
     heading = f"### {PARTS[name][1]} ({device.upper().replace('CUDA', 'GPU')})"
-    return "\n".join([heading, "", *made, table([HEADER, *(row.cells() for row in found)])])
+    return [heading, *made, [HEADER, *(row.cells() for row in found)]]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 All methods are set so that they place equally many boundaries a second inside speech.
 """
 
-import json
 from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
-from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.data.running import progress
 from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
@@ -24,10 +22,10 @@ from espnet_entropy.evaluate.spectral_flux import (
     flux_boundaries,
     spectral_flux,
 )
-from espnet_entropy.report.boundary_table import score_table
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
+from espnet_entropy.report.render import write_result
+from espnet_entropy.report.tables import boundary_parts
 from espnet_entropy.segment.boundaries import SegmenterConfig
-from espnet_entropy.segment.calibration import Calibration
 
 FLUX = "spectral flux"
 
@@ -89,21 +87,24 @@ def run(args) -> None:
     data = read_set(args, bundle.frame_rate_hz)
     methods = args.methods or [*calibration.methods, "uniform", "dedup"]
     rows, notes = [], []
-    jobs = at_rates(methods, args.rates)
-    for method, rate_hz in progress(jobs, data.name):
-        try:
-            rows += score_segmenter(args, data, calibration, method, rate_hz)
-        except _OutOfReach as error:
-            notes.append(str(error))
+    for method, rate_hz in progress(at_rates(methods, args.rates), data.name):
+        config = SegmenterConfig.of_method(
+            method, rate_hz, frame_rate_hz=calibration.frame_rate_hz, gap_cost=calibration.gap_cost
+        )
+        try:  # The rate is matched on the first level's utterances.
+            made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
+        except ValueError as error:
+            aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+            notes.append(f"{method}{aimed}: {error}")
+            continue
+        times = {utt: found + args.time_offset for utt, found in made.times.items()}
+        names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
+        rows += _rows(args, data, times, config.frame_rate_hz, names)
     if args.wav_scp:
         rows += score_flux(args, data)
     if not rows:
         raise ValueError("nothing could be scored: " + "; ".join(notes))
     write_report(args, data, rows, notes)
-
-
-class _OutOfReach(Exception):
-    """A method does not come to a rate, which the others' rows need not suffer from."""
 
 
 def read_set(args, frame_rate_hz: float) -> _Set:
@@ -129,23 +130,6 @@ def read_checked(path: str, tier: str, durations_sec: dict[str, float], args):
         max_missing_share=args.max_missing_share,
         min_cover=args.min_cover,
     )
-
-
-def score_segmenter(
-    args, data: _Set, calibration: Calibration, method: str, rate_hz: float | None
-) -> list[ScoredMethod]:
-    """Rows of a method; the rate is matched on the first level's utterances."""
-    config = SegmenterConfig.of_method(
-        method, rate_hz, frame_rate_hz=calibration.frame_rate_hz, gap_cost=calibration.gap_cost
-    )
-    try:
-        made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
-    except ValueError as error:
-        aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
-        raise _OutOfReach(f"{method}{aimed}: {error}") from error
-    times = {utt: found + args.time_offset for utt, found in made.times.items()}
-    names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
-    return _rows(args, data, times, config.frame_rate_hz, names)
 
 
 def _rows(args, data: _Set, times, frame_rate_hz: float, names: dict) -> list[ScoredMethod]:
@@ -180,13 +164,14 @@ def score_flux(args, data: _Set) -> list[ScoredMethod]:
 def write_report(args, data: _Set, rows: list[ScoredMethod], notes: list[str]) -> None:
     """Table, numbers and pictures."""
     output = Path(args.output)
-    levels = ", ".join(f"{level} of {len(refs)}" for level, refs in data.levels.items())
-    text = f"{data.name}: {levels} of {len(data.durations_sec)} utterances\n\n"
-    text += score_table(rows) + "\n" + "".join(f"\nLeft out: {note}\n" for note in notes)
-    with atomic_text(output / f"{data.name}.md") as file:
-        file.write(text)
-    with atomic_text(output / f"{data.name}.json") as file:
-        json.dump([row.as_json() for row in rows], file, indent=1)
+    result = dict(
+        set=data.name,
+        utterances=len(data.durations_sec),
+        levels={level: len(references) for level, references in data.levels.items()},
+        boundaries=[row.as_json() for row in rows],
+        left_out=notes,
+    )
+    text = write_result(output, data.name, result, boundary_parts)
     for rate_hz in args.rates:
         if any(row.rate_hz == rate_hz for row in rows):
             plot_boundary_scores(output / f"{data.name}_{rate_hz:g}hz.png", rows, rate_hz)

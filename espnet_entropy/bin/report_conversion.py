@@ -1,35 +1,22 @@
 """Sum up scored conversions: a table, and a page on which one hears them side by side."""
 
-import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.audio import read_audio
-from espnet_entropy.data.kaldi import atomic_text, read_yaml
-from espnet_entropy.evaluate.outcome import training_minutes
-from espnet_entropy.report.results_page import commit, cpu_model, table
-from espnet_entropy.vc.listening_page import Example, Sound, make_page
+from espnet_entropy.data.kaldi import atomic_text, read_json, read_yaml
+from espnet_entropy.evaluate.training_log import training_minutes
+from espnet_entropy.report.listening_page import sound
+from espnet_entropy.report.render import Section, make_page, markdown, write_result
+from espnet_entropy.report.results_page import commit, cpu_model
+from espnet_entropy.report.tables import conversion_parts, converted_by
 from espnet_entropy.vc.mel import MelConfig
 from espnet_entropy.vc.pairs import Pair, read_pairs, without_failed
-from espnet_entropy.vc.summary import Summary, read_scores, summarize
+from espnet_entropy.vc.summary import NOT_HEARD, Summary, read_scores, summarize
 
-LABELS = {"source": "source recordings", "copy": "copy-synthesis"}
-HEADER = (
-    "system",
-    "segments/s",
-    "WER % (Whisper)",
-    "CER %",
-    "WER % (PocketSphinx)",
-    "cosine to target",
-    "to source",
-    "closer to target %",
-    "by spectrum %",
-    "pitch correlation",
-    "DNSMOS",
-    "real-time factor",
-)
 NOTES = (
     "Where the units are of a Whisper encoder too, the error rates by Whisper favour what units "
     "keep; PocketSphinx shares nothing with them. The speaker embedding (Resemblyzer) is an input "
@@ -44,7 +31,9 @@ def get_parser():
     parser.add_argument("--systems", nargs="+", required=True, help="source, copy, or rates in Hz")
     parser.add_argument("--model", required=True, help="folder of the training")
     parser.add_argument("--num_examples", type=int, default=10, help="pairs on the page")
-    parser.add_argument("--output", required=True, help="folder for table.md and listen.html")
+    parser.add_argument(
+        "--output", required=True, help="folder for table.json, table.md and listen.html"
+    )
     return parser
 
 
@@ -64,44 +53,22 @@ def run(args) -> None:
     # The page shows what the model makes.
     config = MelConfig(**read_yaml(Path(args.model) / "config.yaml")["mel_conf"])
     summaries = [summarize(folder / system, system, pairs) for system in args.systems]
-    rows = [list(HEADER), *map(_row, summaries)]
     notes = [_origin(summaries, Path(args.model)), *NOTES]
     if len(pairs) < len(given):
         notes.append(
             f"{len(given) - len(pairs)} of {len(given)} pairs could not be converted by every "
             "system and are left out of all rows."
         )
-    output = Path(args.output)
-    with atomic_text(output / "table.md") as file:
-        file.write(table(rows) + "\n\n" + "\n\n".join(notes) + "\n")
+    output, result = Path(args.output), dict(systems=list(map(asdict, summaries)), notes=notes)
+    write_result(output, "table", result, conversion_parts)
+    results = conversion_parts(read_json(output / "table.json"))
     chosen = np.linspace(0, len(pairs) - 1, min(args.num_examples, len(pairs)), dtype=int)
-    examples = [_example(pairs[index], folder, args.systems, config) for index in chosen]
+    heard = [part for i in chosen for part in _example(pairs[i], folder, args.systems, config)]
+    sections = [Section("Results", results), Section("Recordings", heard)]
     with atomic_text(output / "listen.html") as file:
-        file.write(make_page("Voice conversion by segments", rows, notes, examples, config))
-    print(table([[row[i] for i in (0, 1, 2, 4, 7)] for row in rows]))
-    print(f"{output}/table.md, {output}/listen.html ({len(examples)} pairs)")
-
-
-def _row(summary: Summary) -> list[str]:
-    name = LABELS.get(summary.system, f"{summary.system} Hz")
-    return [
-        name,
-        _number(summary.rate_hz, 1),
-        _number(summary.wer["whisper"], 1),
-        _number(summary.cer["whisper"], 1),
-        _number(summary.wer["sphinx"], 1),
-        _number(summary.to_target, 3),
-        _number(summary.to_source, 3),
-        _number(summary.closer, 0),
-        _number(summary.spectrum_closer, 0),
-        _number(summary.pitch_correlation, 2),
-        _number(summary.dnsmos, 2),
-        _number(summary.real_time_factor, 2),
-    ]
-
-
-def _number(value: float, digits: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+        file.write(make_page("Voice conversion by segments", "", sections))
+    print(markdown([[row[i] for i in (0, 1, 2, 4, 7)] for row in results[0]]))
+    print(f"{output}/table.md, {output}/listen.html ({len(chosen)} pairs)")
 
 
 def _origin(summaries: list[Summary], model: Path) -> str:
@@ -115,17 +82,23 @@ def _origin(summaries: list[Summary], model: Path) -> str:
     )
 
 
-def _example(pair: Pair, folder: Path, systems: list[str], config: MelConfig) -> Example:
-    sounds = []
-    if "source" not in systems:
-        sounds.append(Sound("source", read_audio(pair.source, config.sample_rate)))
-    sounds.append(Sound("prompt: the voice", read_audio(pair.target, config.sample_rate)))
+def _example(pair: Pair, folder: Path, systems: list[str], config: MelConfig) -> list[dict]:
+    """Source, prompt and what the systems have made, as parts of the page."""
+    given = {} if "source" in systems else {"source": pair.source}
+    given["prompt: the voice"] = pair.target
+    sounds = [
+        sound(label, read_audio(path, config.sample_rate), config) for label, path in given.items()
+    ]
     for system in systems:
         wave = read_audio(folder / system / f"{pair.name}.wav", config.sample_rate)
         heard = read_scores(folder / system / "scores.tsv")[pair.name]["whisper"]
-        sounds.append(Sound(LABELS.get(system, f"{system} Hz"), wave, heard))
+        heard = "" if heard == NOT_HEARD else heard
+        sounds.append(sound(converted_by(system), wave, config, heard))
     said = f": “{pair.text}”" if pair.text else ""
-    return Example(f"{pair.source_speaker} to {pair.target_speaker}{said}", sounds)
+    return [
+        {"heading": f"{pair.source_speaker} to {pair.target_speaker}{said}"},
+        {"sounds": sounds},
+    ]
 
 
 if __name__ == "__main__":

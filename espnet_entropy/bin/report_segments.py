@@ -8,7 +8,8 @@ from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.origin import origin_of_dump
-from espnet_entropy.evaluate.metrics import segment_rate
+from espnet_entropy.report.render import write_result
+from espnet_entropy.report.tables import rate_parts
 from espnet_entropy.segment import RECOMMENDED_SEGMENTER
 from espnet_entropy.segment.boundaries import (
     ON_CHANGE,
@@ -41,13 +42,9 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write `rates.md` and one `SET_METHOD_RATEhz.segments` a setting; print the table."""
+    """Write `rates.json`, `rates.md` and a `SET_METHOD_RATEhz.segments` for each setting."""
     calibration = Calibration.load(args.calibration)
-    rows = [
-        "| set | segmenter | aimed at [Hz] | threshold [nats] | reached [Hz] "
-        "| one-frame segments |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for folder in args.dump:
         calibration.check_origin(args.calibration, origin_of_dump(folder), folder)
         batches = list(padded_batches(folder))
@@ -61,34 +58,33 @@ def run(args) -> None:
                     gap_cost=calibration.gap_cost,
                 )
                 rows.append(report(args, folder, batches, config, calibration))
-    table = "\n".join(rows) + "\n"
-    with atomic_text(Path(args.output) / "rates.md") as file:
-        file.write(table)
-    print(table, end="")
+    print(write_result(args.output, "rates", {"rates": rows}, rate_parts))
 
 
-def report(args, folder, batches, config: SegmenterConfig, calibration: Calibration) -> str:
+def report(args, folder, batches, config: SegmenterConfig, calibration: Calibration) -> dict:
     """Write one setting's segments; return its row."""
-    name = f"| {Path(folder).name} | {config.method} | {config.rate_hz:g} "
+    row = {"set": Path(folder).name, "segmenter": config.method, "rate_hz": config.rate_hz}
     try:
         thresholds = calibration.thresholds(config)
-    except ValueError:
-        return name + "| out of reach | - | - |"
+    except ValueError:  # out of reach
+        return row | dict(thresholds_nats=None, reached_hz=None, one_frame_share=None)
     segments = {}
     for utts, *batch in batches:
         boundaries = find_boundaries(*batch, config, thresholds)
         _, segment_lengths = segments_of(boundaries, batch[2])
         segments |= {utt: row[row > 0] for utt, row in zip(utts, segment_lengths, strict=True)}
-    stem = f"{Path(folder).name}_{config.method}_{config.rate_hz:g}hz"
+    stem = f"{row['set']}_{config.method}_{config.rate_hz:g}hz"
     with atomic_text(Path(args.output) / f"{stem}.segments") as file:
         for utt in sorted(segments):
             for start, end in segment_times(segments[utt], config.frame_rate_hz):
                 file.write(f"{utt} {start:.2f} {end:.2f}\n")
-    rate = segment_rate(torch.cat(list(segments.values())), config.frame_rate_hz)
-    used = ", ".join(
-        f"{thresholds[THRESHOLD_NAMES.index(key)]:.3f}" for key in config.kind.thresholds
+    lengths = torch.cat(list(segments.values()))
+    seconds = float(lengths.sum()) / config.frame_rate_hz
+    used = {key: float(thresholds[THRESHOLD_NAMES.index(key)]) for key in config.kind.thresholds}
+    singles = int((lengths == 1).sum()) / len(lengths)
+    return row | dict(
+        thresholds_nats=used, reached_hz=len(lengths) / seconds, one_frame_share=singles
     )
-    return name + f"| {used or '-'} | {rate.rate_hz:.2f} | {100 * rate.single_share:.0f} % |"
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""Word and character error rates of hypotheses against references.
+"""Word, character and token error rates of hypotheses against references.
 
 Both files have lines `id text`, already normalised: scoring changes nothing in them. An id without
 text is an empty hypothesis (all words deleted), an empty reference counts insertions only.
 """
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data.kaldi import atomic_text
-from espnet_entropy.evaluate.scoring import error_rate, read_text
+from espnet_entropy.data.kaldi import write_json
+from espnet_entropy.evaluate.scoring import as_pieces, error_rate, read_text, without
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -19,6 +18,14 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ref", type=Path, required=True, help="references, `id text` lines")
     parser.add_argument("--hyp", type=Path, required=True, help="hypotheses, the same ids")
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument(
+        "--bpemodel", type=Path, help="SentencePiece model, for the error rate of its tokens (TER)"
+    )
+    parser.add_argument(
+        "--non_linguistic_symbols",
+        type=Path,
+        help="list of symbols that are left out, one per line",
+    )
     parser.add_argument("--name", default="", help="shown in the printed line")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap interval")
     return parser
@@ -33,29 +40,33 @@ def main(cmd=None) -> None:
 def run(args: argparse.Namespace) -> None:
     """Score a set, write the JSON file, print one line."""
     refs, hyps = read_text(args.ref), read_text(args.hyp)
+    if args.non_linguistic_symbols:
+        symbols = args.non_linguistic_symbols.read_text(encoding="utf-8").split()
+        refs, hyps = without(symbols, refs), without(symbols, hyps)
     try:
-        wer = error_rate(refs, hyps, characters=False, seed=args.seed)
-        cer = error_rate(refs, hyps, characters=True, seed=args.seed)
+        rates = {
+            "wer": error_rate(refs, hyps, characters=False, seed=args.seed),
+            "cer": error_rate(refs, hyps, characters=True, seed=args.seed),
+        }
     except ValueError as error:
         raise ValueError(f"{args.hyp} against {args.ref}: {error}") from None
+    if args.bpemodel:
+        pieces = [as_pieces(texts, args.bpemodel) for texts in (refs, hyps)]
+        rates["ter"] = error_rate(*pieces, characters=False, seed=args.seed)
     result = {
         "utterances": len(refs),
         "empty_hypotheses": sum(not text for text in hyps.values()),
         "sentence_errors": sum(refs[utt] != hyps[utt] for utt in refs),
-        "wer": asdict(wer),
-        "cer": asdict(cer),
     }
-    with atomic_text(args.output) as file:
-        file.write(json.dumps(result, indent=2) + "\n")
-    parts = [f"{args.name}:" if args.name else "score:"]
-    for label, rate in (("WER", wer), ("CER", cer)):
-        parts.append(
-            f"{label} {rate.percent:.2f} % [{rate.low:.1f}, {rate.high:.1f}] "
-            f"({rate.substitutions} sub, {rate.deletions} del, {rate.insertions} ins "
-            f"of {rate.reference_tokens})"
-        )
+    write_json(args.output, result | {kind: asdict(rate) for kind, rate in rates.items()})
+    parts = [
+        f"{kind.upper()} {rate.percent:.2f} % [{rate.low:.1f}, {rate.high:.1f}] "
+        f"({rate.substitutions} sub, {rate.deletions} del, {rate.insertions} ins "
+        f"of {rate.reference_tokens})"
+        for kind, rate in rates.items()
+    ]
     parts.append(f"{len(refs)} utterances, {result['empty_hypotheses']} empty hypotheses")
-    print(parts[0] + " " + ", ".join(parts[1:]))
+    print(f"{args.name or 'score'}: {', '.join(parts)}")
 
 
 if __name__ == "__main__":

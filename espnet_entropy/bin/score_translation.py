@@ -11,7 +11,7 @@ from pathlib import Path
 from sacrebleu.metrics import BLEU, CHRF
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.data.kaldi import write_json
 from espnet_entropy.evaluate.scoring import BOOTSTRAP_SAMPLES, check_same_ids, read_text
 
 DIGITS = 4  # behind the point, of intervals
@@ -47,9 +47,9 @@ def translation_scores(
         tokenize: its tokenizer, whatever the language.
 
     Returns:
-        `{"bleu" | "chrf": {"score", "mean", "low", "high", "signature"}}`; scores from 0 to 100,
-        `mean` of the bootstrap's samples. Tiny sets, of which samples score nothing, have no
-        interval.
+        `{"bleu" | "chrf": {"score", "mean", "low", "high", "signature", "verbose_score"}}`; scores
+        from 0 to 100, `mean` of the bootstrap's samples, `verbose_score` what sacrebleu tells of a
+        score's parts. Tiny sets, of which samples score nothing, have no interval.
 
     Raises:
         ValueError: ids differ, or all references are empty.
@@ -71,6 +71,8 @@ def _score(metric: BLEU | CHRF, texts: list[str], references: list[list[str]]) -
     signature = str(metric.get_signature())
     told = json.loads(result.format(width=DIGITS, signature=signature, is_json=True))
     score = {"score": result.score, "signature": signature}
+    if "verbose_score" in told:  # of BLEU
+        score["verbose_score"] = told["verbose_score"]
     if "confidence_mean" in told:
         mean, half = told["confidence_mean"], told["confidence_var"]
         score |= {"mean": mean, "low": mean - half, "high": mean + half}
@@ -85,9 +87,7 @@ def run(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise ValueError(f"{args.hyp} against {args.ref}: {error}") from None
     empty = sum(not text for text in hyps.values())
-    with atomic_text(args.output) as file:
-        result = {"utterances": len(refs), "empty_hypotheses": empty, **scores}
-        file.write(json.dumps(result, indent=2) + "\n")
+    write_json(args.output, {"utterances": len(refs), "empty_hypotheses": empty, **scores})
     parts = []
     for label, score in (("BLEU", scores["bleu"]), ("chrF", scores["chrf"])):
         interval = f" [{score['low']:.1f}, {score['high']:.1f}]" if "low" in score else ""

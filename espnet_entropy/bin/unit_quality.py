@@ -1,6 +1,5 @@
 """What a dump's units are worth: codebook use, bitrates, purity and PNMI against phones."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,12 +9,12 @@ from espnet_entropy.bin.boundary_scores import add_alignment_arguments, read_che
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
-from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.evaluate.alignment import SILENCE, frame_labels
 from espnet_entropy.evaluate.boundary_report import references_of
 from espnet_entropy.evaluate.matched_rate import at_rates, boundaries_at, read_batches
 from espnet_entropy.evaluate.unit_quality import bitrates, codebook_use, joint_counts, phone_quality
-from espnet_entropy.report.results_page import table
+from espnet_entropy.report.render import write_result
+from espnet_entropy.report.tables import unit_parts
 from espnet_entropy.segment.boundaries import SegmenterConfig
 
 METHODS = ("dense", "dedup", "dp", "peaks", "global", "uniform")
@@ -56,15 +55,15 @@ def run(args) -> None:
     references = references_of(alignments, durations_sec)
     rates, notes = measure_rates(args, bundle, batches, units, references)
     name = Path(args.dump).name
-    text = f"{name}: {len(alignments)} of {len(units)} utterances have phones\n\n"
-    text += unit_table(quality) + "\n\n" + rate_table(rates) + "\n"
-    text += "".join(f"\nLeft out: {note}\n" for note in notes)
-    output = Path(args.output)
-    with atomic_text(output / f"{name}_units.md") as file:
-        file.write(text)
-    with atomic_text(output / f"{name}_units.json") as file:
-        json.dump(dict(units=quality, rates=rates), file, indent=1)
-    print(text)
+    result = dict(
+        set=name,
+        utterances=len(units),
+        aligned=len(alignments),
+        units=quality,
+        rates=rates,
+        left_out=notes,
+    )
+    print(write_result(args.output, f"{name}_units", result, unit_parts))
 
 
 def measure_units(units: dict, alignments: dict, bundle: Bundle, offset_sec: float) -> dict:
@@ -111,38 +110,6 @@ def measure_rates(
         row = dict(method=method, rate_hz=rate_hz, speech_hz=made.speech_hz)
         rows.append(row | asdict(found))
     return rows, notes
-
-
-def unit_table(quality: dict) -> str:
-    """Markdown of `measure_units`."""
-    rows = [
-        ["frames", "number", "units used", "perplexity", "phone purity", "cluster purity", "PNMI"]
-    ]
-    for name, made in quality.items():
-        rows.append(
-            [
-                name,
-                str(made["num_frames"]),
-                f"{made['used']} of {made['num_units']}",
-                f"{made['perplexity']:.1f}",
-                *(f"{made[key]:.3f}" for key in ("phone_purity", "cluster_purity", "pnmi")),
-            ]
-        )
-    return table(rows)
-
-
-def rate_table(rates: list[dict]) -> str:
-    """Markdown of `measure_rates`."""
-    rows = [
-        ["method", "segments/s", "in speech", "bits/s, log2 K", "entropy code"]
-        + ["with durations, uniform", "entropy code"]
-    ]
-    costs = ("uniform_bps", "entropy_bps", "uniform_durations_bps", "entropy_durations_bps")
-    for row in rates:
-        name = row["method"] if row["rate_hz"] is None else f"{row['method']} {row['rate_hz']:g} Hz"
-        rates_hz = [f"{row[key]:.2f}" for key in ("segments_hz", "speech_hz")]
-        rows.append([name, *rates_hz, *(f"{row[key]:.0f}" for key in costs)])
-    return table(rows)
 
 
 if __name__ == "__main__":

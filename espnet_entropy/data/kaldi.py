@@ -1,10 +1,12 @@
-"""File formats: Kaldi tables and arks, YAML, safetensors.
+"""File formats: Kaldi tables and arks, YAML, JSON, safetensors.
 
 Everything is written under a temporary name and moved into place when whole, so a file that
 exists is complete.
 """
 
 import hashlib
+import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -104,6 +106,28 @@ def write_yaml(path: Path | str, content: dict) -> None:
     """Write a mapping, keys in their order."""
     with atomic_text(path) as file:
         yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
+
+
+def read_json(path: Path | str):
+    """Content of a JSON file; ValueError names the file if it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def write_json(path: Path | str, content) -> None:
+    """Write plain values as JSON; NaN, which JSON does not know, becomes null."""
+
+    def known(value):
+        if isinstance(value, dict):
+            return {name: known(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [known(one) for one in value]
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    with atomic_text(path) as file:
+        file.write(json.dumps(known(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_table(path: Path | str) -> dict[str, str]:

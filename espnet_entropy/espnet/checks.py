@@ -38,27 +38,40 @@ def frontend_of(task: type, args: argparse.Namespace) -> type | None:
     return choices.get_class("entropy")
 
 
-def prepare_training(task: type, args: argparse.Namespace) -> None:
-    """Write every setting into `frontend_conf`, which ESPnet saves, and check the data.
+def record_settings(task: type, args: argparse.Namespace):
+    """Write every setting of the frontend into `frontend_conf`, which ESPnet saves.
 
     Args:
         task: ESPnet's task.
-        args: arguments of its training, including those of its YAML; `frontend_conf` is replaced.
+        args: arguments of its training; `frontend_conf` is replaced.
+
+    Returns:
+        The `Settings`; None if the frontend is not `entropy`.
 
     Raises:
-        ValueError: settings that do not go together, or dumps that were made with another codebook
-            than the bundle's, or another unit LM where the model depends on it.
+        ValueError: settings that do not exist or do not go together.
     """
     frontend = frontend_of(task, args)
     if frontend is None:
-        return
-    from espnet_entropy.bundle.bundle import Bundle
+        return None
     from espnet_entropy.espnet.settings import Settings
 
     settings = Settings.resolve(args.frontend_conf, frontend.default_segmenter)
     args.frontend_conf = settings.conf
-    if not os.path.isdir(settings.bundle or ""):
+    return settings
+
+
+def prepare_training(task: type, args: argparse.Namespace) -> None:
+    """Record the settings, and refuse dumps that were made with another bundle than theirs.
+
+    Args, Raises: as `record_settings`; also ValueError if the codebook differs, or the unit LM of a
+        model that depends on it.
+    """
+    settings = record_settings(task, args)
+    if settings is None or not os.path.isdir(settings.bundle or ""):
         return
+    from espnet_entropy.bundle.bundle import Bundle
+
     bundle = Bundle.open(settings.bundle)
     data = [*args.train_data_path_and_name_and_type, *args.valid_data_path_and_name_and_type]
     for folder in _folders(data):
@@ -75,22 +88,18 @@ def complete_config(task: type, args: argparse.Namespace) -> None:
 
 
 def record_in_espnet3(module: ModuleType) -> None:
-    """Let espnet3, which builds no model from its `config.yaml`, write every setting there too."""
+    """Let espnet3 record the settings: it saves a `config.yaml` before it builds a model."""
     save = module.save_espnet_config
 
     @functools.wraps(save)
     def save_all(task, config, output_dir):
-        save(task, config, output_dir)
         from espnet_entropy.data.kaldi import read_yaml, write_yaml
 
+        save(task, config, output_dir)
         path = os.path.join(output_dir, "config.yaml")
         args = argparse.Namespace(**read_yaml(path))
-        frontend = frontend_of(module.get_task_cls(task), args)
-        if frontend is not None:
-            from espnet_entropy.espnet.settings import Settings
-
-            settings = Settings.resolve(args.frontend_conf, frontend.default_segmenter)
-            write_yaml(path, vars(args) | dict(frontend_conf=settings.conf))
+        if record_settings(module.get_task_cls(task), args) is not None:
+            write_yaml(path, vars(args))
 
     module.save_espnet_config = save_all
 

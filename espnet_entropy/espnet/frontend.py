@@ -21,7 +21,7 @@ class EntropyFrontend(AbsFrontend):
     """Dumped units `(B, T, 2)` or raw speech `(B, N)` in, one vector a segment out.
 
     Args:
-        conf: see `Settings.resolve`; usually `bundle` and `rate`.
+        conf: the settings of `Settings`, or a `preset`; `bundle` and `rate` are enough.
 
     Raises:
         ValueError: settings that are out of range, do not go together or do not fit the bundle.

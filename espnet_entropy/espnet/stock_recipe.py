@@ -181,7 +181,11 @@ def dump_problems(call: Call, model: dict) -> Iterator[str]:
         sets += [f"org/{name}" for name in trained]
         if not (raw / "lm_train.txt").is_file():
             yield f"{raw}/lm_train.txt is missing; {way_to_make(raw)}"
-    settings = Settings.resolve(model["frontend_conf"])
+    try:
+        settings = Settings.resolve(model["frontend_conf"])
+    except ValueError as error:
+        yield f"{call.config}: {error}"
+        return
     for name in sets:
         yield from set_problems(raw / name, [*TABLES, *texts], raw, settings.num_units)
         yield from bundle_problems(raw / name, settings)

@@ -63,7 +63,7 @@ class ScoredMethod:
     def as_json(self) -> dict:
         """Plain values, the derived ones among them."""
         derived = ("precision", "recall", "f1", "over_segmentation", "r_value")
-        values = asdict(self)
+        values = asdict(self) | dict(best_offset=self.best_offset)
         values["scores"] |= {name: getattr(self.scores, name) for name in derived}
         return values
 

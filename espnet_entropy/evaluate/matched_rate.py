@@ -27,13 +27,11 @@ class MatchedBoundaries:
 
     Attributes:
         times: utterance -> (n,) float64 seconds; the start of the utterance is not among them.
-        aimed_hz: the rate that the segmenter was set to, over everything; None if it has none.
         speech_hz: boundaries per second that were reached inside speech.
         overall_hz: segments per second over everything.
     """
 
     times: dict[str, np.ndarray]
-    aimed_hz: float | None
     speech_hz: float
     overall_hz: float
 
@@ -73,7 +71,6 @@ def boundaries_at(
     seconds = sum(reference.seconds for reference in references.values())
     return MatchedBoundaries(
         times=times,
-        aimed_hz=config.rate_hz,
         speech_hz=inside / seconds,
         overall_hz=segments / frames * config.frame_rate_hz,
     )

@@ -1,29 +1,29 @@
-"""What a trained model has reached: scores, segments per second, times."""
+"""What a trained model has reached: scores, segments per second, time of decoding."""
 
-import json
 import re
-from datetime import datetime
 from pathlib import Path
 
 import torch
 
 from espnet_entropy.aggregate.encoder import SegmentEncoder
 from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.kaldi import read_json
 from espnet_entropy.espnet.trained import load_frontend
+from espnet_entropy.evaluate.training_log import parse_time
 
-EPOCH = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) .*\d+epoch (started|results)")
 TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) \((?:asr_inference|\w*beam_search):\d+\)"
 )
 
 
-def parse_time(text: str) -> datetime:
-    """A time stamp of Python's logging."""
-    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S,%f")
+def find_score(decoded: Path) -> dict | None:
+    """What `bin/score` or `bin/score_translation` has written in a decoded set's folder, if any."""
+    path = decoded / "score.json"
+    return read_json(path) if path.is_file() else None
 
 
 def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
-    """What `bin/score` or `bin/score_translation` has written for a decoded set.
+    """The same of a model.
 
     Args:
         model: its folder, `exp/asr_TAG`.
@@ -33,29 +33,11 @@ def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
     Raises:
         ValueError: it has not been scored.
     """
-    path = model / f"{decoding}_{set_name}" / "score.json"
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; run stages 5 to 7 for {model.name}")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def training_minutes(model: Path) -> float:
-    """Training and validation time over all finished epochs, interruptions left out.
-
-    Read from the logs (an interrupted training keeps its earlier ones as train.N.log): the
-    checkpoint has the times too, but is a pickle.
-    """
-    total = 0.0
-    for log in sorted(model.glob("train*.log")):
-        begun = None
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            found = EPOCH.search(line)
-            if found and found[2] == "started":
-                begun = parse_time(found[1])
-            elif found and begun is not None:
-                total += (parse_time(found[1]) - begun).total_seconds()
-                begun = None
-    return total / 60
+    folder = model / f"{decoding}_{set_name}"
+    score = find_score(folder)
+    if score is None:
+        raise ValueError(f"{folder}/score.json: no such file; run stages 5 to 7 for {model.name}")
+    return score
 
 
 def decoding_seconds(model: Path, decoding: str = "decode") -> float:

@@ -21,7 +21,15 @@ BOOTSTRAP_SAMPLES = 1000
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """Error counts over a set, the rate, and its 95 % interval over utterances (both in %)."""
+    """Error counts over a set, the rate, and its 95 % interval over utterances (both in %).
+
+    Attributes:
+        percent, low, high: the rate and its interval.
+        errors: substitutions, deletions and insertions together.
+        substitutions, deletions, insertions, hits: of tokens.
+        reference_tokens: hits, substitutions and deletions together.
+        sentences, sentence_errors: utterances, and those with at least one error.
+    """
 
     percent: float
     low: float
@@ -30,7 +38,10 @@ class ErrorRate:
     substitutions: int
     deletions: int
     insertions: int
+    hits: int
     reference_tokens: int
+    sentences: int
+    sentence_errors: int
 
 
 def read_text(path: Path) -> dict[str, str]:
@@ -46,6 +57,31 @@ def read_text(path: Path) -> dict[str, str]:
         if all(re.fullmatch(pattern, f"{utt} {text}".strip()) for utt, text in texts.items()):
             raise ValueError(f"{path} looks like {name}; write lines of the form `id text`")
     return texts
+
+
+def as_pieces(texts: dict[str, str], bpemodel: Path | str) -> dict[str, str]:
+    """Texts as a SentencePiece model's tokens with blanks between them.
+
+    Raises:
+        ValueError: the model cannot be read.
+    """
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        model = SentencePieceProcessor(model_file=str(bpemodel))
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"{bpemodel} is no SentencePiece model that can be read: {error}"
+        ) from error
+    return {utt: " ".join(model.encode(text, out_type=str)) for utt, text in texts.items()}
+
+
+def without(symbols: list[str], texts: dict[str, str]) -> dict[str, str]:
+    """Texts without some symbols, such as `<noise>`, wherever they are."""
+    if not symbols:
+        return texts
+    pattern = "|".join(re.escape(symbol) for symbol in sorted(symbols, key=len, reverse=True))
+    return {utt: " ".join(re.sub(pattern, " ", text).split()) for utt, text in texts.items()}
 
 
 def check_same_ids(refs: dict[str, str], hyps: dict[str, str]) -> None:
@@ -105,5 +141,8 @@ def error_rate(
         substitutions=substitutions,
         deletions=deletions,
         insertions=insertions,
+        hits=tokens - substitutions - deletions,
         reference_tokens=tokens,
+        sentences=len(counts),
+        sentence_errors=int((errors > 0).sum()),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.evaluate.boundary_report import ScoredMethod
+from espnet_entropy.report.plot import pyplot_for, save_figure
 
 CHANCE_MARKERS = {"random": "v", "uniform": "s", "shift": "o"}
 LINES = ("-", "--", ":", "-.")
@@ -21,17 +22,10 @@ def plot_boundary_scores(output: Path | str, rows: list[ScoredMethod], rate_hz: 
     Raises:
         ValueError: `output` does not end in .png, or nothing has this rate.
     """
-    output = Path(output)
-    if output.suffix != ".png":
-        raise ValueError(f"{output}: the picture is a PNG; let its name end in .png")
     rows = [row for row in rows if row.rate_hz in (rate_hz, None)]
     if not rows:
         raise ValueError(f"no method was scored at {rate_hz:g} Hz; draw another rate")
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot_for(output)
     levels = list(dict.fromkeys(row.level for row in rows))
     tolerances = sorted({row.tolerance_sec for row in rows})
     methods = list(dict.fromkeys(row.method for row in rows))
@@ -52,12 +46,7 @@ def plot_boundary_scores(output: Path | str, rows: list[ScoredMethod], rate_hz: 
     figure.suptitle(f"{rows[0].set_name}: {rate_hz:g} boundaries a second inside speech")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # matplotlib names the format by the suffix, so the temporary file keeps it.
-    temporary = output.with_name(f".{output.stem}.tmp{output.suffix}")
-    figure.savefig(temporary, dpi=100)
-    plt.close(figure)
-    temporary.replace(output)
+    save_figure(figure, output)
 
 
 def _draw_bars(panel, rows: list[ScoredMethod]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from espnet_entropy.evaluate.verdicts import Difference
 from espnet_entropy.report.plot import pyplot_for, save_figure
 
 RATE_TICKS = (5, 7, 10, 15, 25, 50)  # Hz
@@ -86,39 +85,4 @@ def plot_rates(
     panels[0][0].set_ylabel(label)
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", ncols=columns, frameon=False)
-    save_figure(figure, output)
-
-
-def plot_differences(
-    output: Path | str, rows: Sequence[tuple[str, Difference, str]], *, label: str
-) -> None:
-    """What each claim was judged by: interval, mean and seeds, and the verdict at the right.
-
-    Args:
-        output: PNG to write.
-        rows: claim, difference, verdict; from top to bottom.
-        label: what differs, with its unit.
-
-    Raises:
-        ValueError: `output` does not end in .png, or there are no rows.
-    """
-    if not rows:
-        raise ValueError("no claim has been measured, so there is nothing to draw")
-    pyplot = pyplot_for(output)
-    figure, panel = pyplot.subplots(figsize=(9.5, 0.9 + 0.3 * len(rows)), layout="constrained")
-    heights = range(len(rows), 0, -1)
-    for height, (_, difference, _) in zip(heights, rows, strict=True):
-        panel.plot([difference.low, difference.high], [height] * 2, color="black", lw=1)
-        panel.plot(difference.by_seed, [height] * len(difference.by_seed), "|", color="0.4", ms=9)
-        panel.plot(difference.mean, height, "o", color="black", ms=5)
-    panel.axvline(0, color="black", lw=0.8, ls="--")
-    panel.set_yticks(heights, [claim for claim, _, _ in rows])
-    verdicts = panel.secondary_yaxis("right")
-    verdicts.set_yticks(heights, [verdict for _, _, verdict in rows])
-    panel.set_ylim(0.3, len(rows) + 0.7)
-    panel.set_xlabel(
-        f"{label}; left of zero, what the claim says\n"
-        "dot: mean, strokes: seeds, line: 95 % interval"
-    )
-    panel.grid(axis="x", alpha=0.3)
     save_figure(figure, output)

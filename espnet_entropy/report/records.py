@@ -1,6 +1,5 @@
-"""What a recipe's folders tell of how something was made: stages, commands, epochs, versions."""
+"""What a recipe's folders tell of how something was made: stages, commands, versions."""
 
-import os
 import platform
 import re
 from collections.abc import Iterable, Sequence
@@ -9,11 +8,9 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
-from espnet_entropy.report.results_page import cpu_model
+from espnet_entropy.evaluate.training_log import numbers_in_order
+from espnet_entropy.report.results_page import cpu_model, num_cores
 
-EPOCH_RESULTS = re.compile(r"INFO: (\d+)epoch results: (.*)")
-# A number up to the next comma: times are words, and may have commas themselves.
-MEASURE = re.compile(r"(\w+)=([-+.\w]+)(?=,|\s*$)")
 ENDED = re.compile(r"# Ended \(code (-?\d+)\) at (.*), elapsed time ([\d.]+) seconds")
 PACKAGES = ("espnet-entropy", "torch", "espnet", "numpy", "transformers")
 
@@ -56,15 +53,6 @@ class Command:
     started: str
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What a training said of an epoch: measure -> value, of training and validation."""
-
-    number: int
-    train: dict[str, float]
-    valid: dict[str, float]
-
-
 def read_stages(folder: Path | str, names: Iterable[str]) -> list[Stage]:
     """Stages by their markers, in the order of `names`.
 
@@ -95,7 +83,7 @@ def read_commands(places: Iterable[Path | str]) -> list[Command]:
     """
     logs: dict[Path, None] = {}
     for place in map(Path, places):
-        found = sorted(place.glob("*.log"), key=_numbers) if place.is_dir() else [place]
+        found = sorted(place.glob("*.log"), key=numbers_in_order) if place.is_dir() else [place]
         logs |= dict.fromkeys(path for path in found if path.is_file())
     jobs: dict[str, list] = {}
     for path in logs:
@@ -126,48 +114,10 @@ def _when(text: str) -> datetime:
         return datetime.min
 
 
-def _numbers(path: Path) -> list:
-    """job.2.log before job.10.log."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
-
-
-def read_epochs(training: Path | str) -> list[Epoch]:
-    """Epochs of an ESPnet training, from its logs; an epoch done again counts as it was last.
-
-    Read from the logs, as the checkpoint that has them too is a pickle.
-
-    Args:
-        training: its folder, with `train.log` and those of its interrupted runs, `train.N.log`.
-    """
-    folder = Path(training)
-    logs = sorted(folder.glob("train.*.log"), key=_numbers) + [folder / "train.log"]
-    epochs: dict[int, Epoch] = {}
-    for log in filter(Path.is_file, logs):
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            found = EPOCH_RESULTS.search(line)
-            if found:
-                _, *parts = re.split(r"\[(\w+)\] ", found[2])
-                told = dict(zip(parts[::2], map(_measures, parts[1::2]), strict=True))
-                number = int(found[1])
-                epochs[number] = Epoch(number, told.get("train", {}), told.get("valid", {}))
-    return [epochs[number] for number in sorted(epochs)]
-
-
-def _measures(text: str) -> dict[str, float]:
-    measures = {}
-    for name, value in MEASURE.findall(text):
-        try:
-            measures[name] = float(value)
-        except ValueError:
-            continue
-    return measures
-
-
 def machine() -> list[tuple[str, str]]:
     """What this runs on: processor, system, Python and packages."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     rows = [
-        ("processor", f"{cpu_model()}, {cores} cores"),
+        ("processor", f"{cpu_model()}, {num_cores()} cores"),
         ("system", f"{platform.system()} {platform.release()}"),
         ("Python", platform.python_version()),
     ]
@@ -177,23 +127,6 @@ def machine() -> list[tuple[str, str]]:
         except metadata.PackageNotFoundError:
             rows.append((name, "not installed"))
     return rows
-
-
-def markdown_tables(text: str) -> list[list[list[str]]]:
-    """Tables of a Markdown text, as rows of cells, the header first."""
-    tables: list[list[list[str]]] = []
-    inside = False
-    for line in text.splitlines():
-        if not line.lstrip().startswith("|"):
-            inside = False
-            continue
-        cells = [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]
-        if not inside:
-            tables.append([])
-        inside = True
-        if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
-            tables[-1].append(cells)
-    return tables
 
 
 def listed_files(places: Sequence[Path | str | None]) -> list[Path]:

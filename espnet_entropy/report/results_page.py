@@ -2,43 +2,58 @@
 
 import os
 import platform
+import statistics
 import subprocess
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from espnet_entropy.data.kaldi import atomic_text
+from espnet_entropy.report.render import markdown
 
-def insert(path: Path, name: str, text: str) -> None:
-    """Replace the block `name`; a file without it gets it at the end."""
+
+def insert(path: Path, name: str, *parts) -> str:
+    """Replace the block `name`, or add it at the end of a file without it.
+
+    Args:
+        path: the file.
+        name: of the block.
+        parts: texts, and tables as rows of cells (see `render`).
+
+    Returns:
+        The block in Markdown.
+    """
+    text = markdown(*parts)
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     old = path.read_text(encoding="utf-8") if path.is_file() else "# Results\n"
     if begin in old and end in old:
         before, after = old.partition(begin)[0], old.partition(end)[2]
     else:
         before, after = old.rstrip("\n") + "\n\n", "\n"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-    partial.replace(path)
+    with atomic_text(path) as file:
+        file.write(f"{before}{begin}\n{text}\n{end}{after}")
+    return text
 
 
-def table(rows: list[list[str]]) -> str:
-    """Markdown; the first row is the header, the first column is text and the others numbers."""
-    rule = ["---"] + ["---:"] * (len(rows[0]) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (rows[0], rule, *rows[1:]))
-
-
-def provenance(command: str, seeds: list, epochs: list) -> str:
-    """What a block begins with: command, commit, seeds, epochs, machine, day."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def provenance(command: str, seeds: Sequence, epochs: Sequence[int] = ()) -> str:
+    """What a block begins with: command, commit, seeds, epochs of training, machine, day."""
+    seeded = f"seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+    trained = f"{'/'.join(map(str, epochs))} epochs of training, " if epochs else ""
     return (
-        f"`{command}`, commit {commit()}, {listed('seed', seeds)}, "
-        f"{'/'.join(map(str, epochs)) or 'no'} epochs of training, {cpu_model()}, {cores} cores, "
-        f"{date.today().isoformat()}."
+        f"`{command}`, commit {commit()}, {seeded}, {trained}{cpu_model()}, "
+        f"{num_cores()} cores, {date.today().isoformat()}."
     )
 
 
-def listed(noun: str, values: list) -> str:
-    """`seed 0` or `seeds 0 1`."""
-    return f"{noun}{'s' if len(values) > 1 else ''} {' '.join(map(str, values))}"
+def num_cores() -> int | None:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Mean and, of several seeds, standard deviation."""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def cpu_model() -> str:
@@ -61,6 +76,14 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+" if changed else "")
+
+
+def last_commit() -> tuple[str, str]:
+    """Hash and date of the last commit; empty outside of a repository."""
+    try:
+        return git("rev-parse", "HEAD"), git("log", "-1", "--format=%cd")
+    except (OSError, subprocess.CalledProcessError):
+        return "", ""
 
 
 def git(*arguments: str) -> str:

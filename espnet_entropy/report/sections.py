@@ -1,9 +1,9 @@
 """Sections of a recipe's page. A part that has not been made says so in its place."""
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +13,11 @@ from espnet_entropy.bundle.bundle import FILES, Bundle, file_hash
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.data.recordings import read_recordings
-from espnet_entropy.report import page
-from espnet_entropy.report.page import Section
+from espnet_entropy.evaluate.training_log import read_epochs
 from espnet_entropy.report.pictures import plot_training
 from espnet_entropy.report.plot import plot_segmentation
-from espnet_entropy.report.records import (
-    listed_files,
-    machine,
-    markdown_tables,
-    read_commands,
-    read_epochs,
-    read_stages,
-)
+from espnet_entropy.report.records import listed_files, machine, read_commands, read_stages
+from espnet_entropy.report.render import Section, inline
 from espnet_entropy.report.results_page import commit, git
 
 SAMPLE_RATE = 16000
@@ -35,19 +28,29 @@ MARKS = (
 )
 
 
-def drawn(draw: Callable[[Path], None], caption: str) -> str:
+def not_run(what: str, way_out: str = "") -> dict:
+    """That a part is missing, and how it would come about."""
+    return {"missing": what, "way_out": way_out} if way_out else {"missing": what}
+
+
+def picture(path: Path, caption: str) -> dict:
+    """A PNG inside the page."""
+    return {"picture": inline("image/png", path.read_bytes()), "caption": caption}
+
+
+def drawn(draw: Callable[[Path], None], caption: str) -> dict:
     """A picture that `draw(path)` makes, inside the page."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         draw(path)
-        return page.picture(path, caption)
+        return picture(path, caption)
 
 
 def training_section(folder: Path | str, title: str = "Training") -> Section:
     """Curves and a table by epoch of an ESPnet training."""
     epochs = read_epochs(folder)
     if not epochs:
-        return Section(title, [page.not_run("training", f"{folder} has no log with epochs")])
+        return Section(title, [not_run("training", f"{folder} has no log with epochs")])
     # Losses that the model does not have are reported as 0 or nan.
     names = [
         name
@@ -63,82 +66,52 @@ def training_section(folder: Path | str, title: str = "Training") -> Section:
     caption = f"{len(epochs)} epochs; dashed with open circles: training, solid: validation."
     curve = drawn(lambda path: plot_training(path, epochs, title=Path(folder).name), caption)
     # As a table, numbers of many epochs hide the rest.
-    body = page.table(rows)
-    if len(epochs) > 12:
-        body = f"<details><summary>All {len(epochs)} epochs</summary>{body}</details>"
-    return Section(title, [curve, body])
+    folded = {"folded": [rows], "title": f"All {len(epochs)} epochs"}
+    return Section(title, [curve, folded if len(epochs) > 12 else rows])
 
 
-def score_rows(scores: dict[str, dict | None], rates_hz: dict[str, float]) -> list[list[str]]:
-    """Scores with their intervals, a row a set.
+def align_words(reference: str, hypothesis: str) -> list[tuple[str, str, str]]:
+    """Words beside each other, along the alignment with the fewest errors (jiwer's).
 
-    Args:
-        scores: set -> content of its score.json, None if it is missing.
-        rates_hz: set -> segments per second, of those known.
+    Returns:
+        (kind, word of the reference, word of the hypothesis); kind is `equal`, `substitute`,
+        `delete` or `insert`, and the word that is not there is empty.
     """
-    known = next((score for score in scores.values() if score), {})
-    is_translation = "bleu" in known
-    labels = {"bleu": "BLEU", "chrf": "chrF"} if is_translation else {"wer": "WER", "cer": "CER"}
-    header = ["set", *labels.values(), "segments/s", "utterances", "empty"]
-    if not is_translation:
-        header.append("words: other + left out + too many, of all")
-    rows = [header]
-    for name, score in scores.items():
-        rate = f"{rates_hz[name]:.2f}" if name in rates_hz else "-"
-        if not score:
-            missing = ["not run" if label in labels.values() else "-" for label in header[1:]]
-            missing[len(labels)] = rate
-            rows.append([name, *missing])
-            continue
-        cells = [*(told(score[key]) for key in labels), rate]
-        cells += [str(score.get(key, "-")) for key in ("utterances", "empty_hypotheses")]
-        if not is_translation:
-            kinds = ("substitutions", "deletions", "insertions", "reference_tokens")
-            counts = [score["wer"].get(kind, "-") for kind in kinds]
-            cells.append("{} + {} + {} of {}".format(*counts))
-        rows.append([name, *cells])
-    return rows
+    ref, hyp = reference.split(), hypothesis.split()
+    if not ref:  # jiwer refuses an empty reference
+        return [("insert", "", word) for word in hyp]
+    import jiwer
+
+    pairs = []
+    for chunk in jiwer.process_words(" ".join(ref), " ".join(hyp)).alignments[0]:
+        ours = ref[chunk.ref_start_idx : chunk.ref_end_idx]
+        theirs = hyp[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        pairs += [(chunk.type, a, b) for a, b in zip_longest(ours, theirs, fillvalue="")]
+    return pairs
 
 
-def told(score: dict) -> str:
-    """A score with its 95 % interval, if it has one."""
-    value = f"{score['percent']:.1f} %" if "percent" in score else f"{score['score']:.1f}"
-    return value + (f" [{score['low']:.1f}, {score['high']:.1f}]" if "low" in score else "")
-
-
-def load_scores(folders: dict[str, Path]) -> dict[str, dict | None]:
-    """score.json of each decoded set, None where there is none."""
-    paths = {name: folder / "score.json" for name, folder in folders.items()}
-    return {
-        name: json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        for name, path in paths.items()
-    }
-
-
-def recognised_examples(references: Path, hypotheses: Path) -> list[str]:
+def recognised_examples(references: Path, hypotheses: Path) -> list:
     """Recognised sentences beside what was said, the errors marked."""
     if not hypotheses.is_file() or not references.is_file():
-        return [page.not_run("decoding")]
+        return [not_run("decoding")]
     refs, hyps = read_table(references), read_table(hypotheses)
     made = []
     for utt in refs.keys() & hyps.keys():
-        pairs = page.align_words(refs[utt], hyps[utt])
+        pairs = align_words(refs[utt], hyps[utt])
         errors = sum(kind != "equal" for kind, *_ in pairs)
         made.append((errors / max(len(refs[utt].split()), 1), errors, utt, pairs))
-    parts = [page.paragraph(MARKS, "note")]
+    parts: list = [{"note": MARKS}]
     for _, errors, utt, pairs in evenly(sorted(made, key=lambda row: row[:3])):
-        said, decoded = page.marked(pairs)
-        count = f"{errors} error{'' if errors == 1 else 's'}"
-        parts.append(page.example(f"{utt}: {count}", [("said", said), ("decoded", decoded)]))
+        title = f"{utt}: {errors} error{'' if errors == 1 else 's'}"
+        lines = [("said", pairs), ("decoded", pairs)]
+        parts.append({"example": title, "lines": lines, "aligned": True})
     return parts
 
 
-def translated_examples(references: Path, hypotheses: Path, sources: Path | None) -> list[str]:
+def translated_examples(references: Path, hypotheses: Path, sources: Path | None) -> list:
     """Translations beside what was said and a human's translation, from the best to the worst."""
     if not hypotheses.is_file() or not references.is_file():
-        return [page.not_run("decoding")]
-    from html import escape
-
+        return [not_run("decoding")]
     from sacrebleu.metrics import CHRF
 
     refs, hyps = read_table(references), read_table(hypotheses)
@@ -147,11 +120,11 @@ def translated_examples(references: Path, hypotheses: Path, sources: Path | None
     made = []
     for utt in refs.keys() & hyps.keys():
         made.append((-chrf.sentence_score(hyps[utt], [refs[utt]]).score, utt))
-    parts = [page.paragraph("By chrF of the sentence, the best first, evenly spaced.", "note")]
+    parts: list = [{"note": "By chrF of the sentence, the best first, evenly spaced."}]
     for score, utt in evenly(sorted(made)):
-        lines = [("said", escape(said[utt]))] if utt in said else []
-        lines += [("reference", escape(refs[utt])), ("translated", escape(hyps[utt]) or "(empty)")]
-        parts.append(page.example(f"{utt}: chrF {-score:.0f}", lines))
+        lines = [("said", said[utt])] if utt in said else []
+        lines += [("reference", refs[utt]), ("translated", hyps[utt])]
+        parts.append({"example": f"{utt}: chrF {-score:.0f}", "lines": lines})
     return parts
 
 
@@ -170,12 +143,12 @@ def segments_section(
     title = "Segments of an utterance"
     for path in (wav_scp, dump / "wav.scp"):
         if not path.is_file():
-            return Section(title, [page.not_run("picture", f"{path} is missing")])
+            return Section(title, [not_run("picture", f"{path} is missing")])
     config, recordings = encoder.segmenter, read_recordings(wav_scp)
     wanted = 4 * config.frame_rate_hz
     made = [row for row in read_dump(dump) if row[0] in recordings]
     if not made:
-        return Section(title, [page.not_run("picture", f"{wav_scp} has none of {dump}")])
+        return Section(title, [not_run("picture", f"{wav_scp} has none of {dump}")])
     utt, units, entropies = min(made, key=lambda row: abs(len(row[1]) - wanted))
     batch = (torch.from_numpy(units)[None], torch.from_numpy(entropies)[None])
     with torch.inference_mode():
@@ -199,41 +172,14 @@ def segments_section(
     return Section(title, [drawn(draw, caption)])
 
 
-def pictures_of(folder: Path, captions: dict[str, str]) -> list[str]:
+def pictures_of(folder: Path, captions: dict[str, str]) -> list[dict]:
     """All PNGs of a folder, those with a caption first and in the captions' order."""
     order = list(captions)
     found = sorted(
         folder.glob("*.png"),
         key=lambda path: (order.index(path.stem) if path.stem in order else len(order), path.stem),
     )
-    return [page.picture(p, captions.get(p.stem, p.stem.replace("_", " "))) for p in found]
-
-
-def tables_of(path: Path) -> list[str]:
-    """The tables of a Markdown file."""
-    if not path.is_file():
-        return [page.not_run(path.name)]
-    return [page.table(rows) for rows in markdown_tables(path.read_text(encoding="utf-8"))]
-
-
-def rates_section(path: Path) -> Section:
-    """`rates.md` of `report_segments`, a column a set; the whole table is folded."""
-    title = "Rates that were reached"
-    if not path.is_file():
-        return Section(title, [page.not_run(path.name)])
-    whole = tables_of(path)
-    (_, *rows) = markdown_tables(path.read_text(encoding="utf-8"))[0]
-    sets = list(dict.fromkeys(row[0] for row in rows))
-    reached: dict[tuple[str, str], dict[str, str]] = {}
-    for name, segmenter, aimed, threshold, rate, singles in rows:
-        cell = threshold if rate == "-" else f"{rate} ({singles})"
-        reached.setdefault((segmenter, aimed), {})[name] = cell
-    short = [["segmenter", "aimed at [Hz]", *sets]]
-    short += [[*key, *(cells.get(name, "-") for name in sets)] for key, cells in reached.items()]
-    note = "Segments per second; in brackets the share of segments of one frame."
-    inner = "".join(whole)
-    folded = f"<details><summary>With thresholds</summary>{inner}</details>"
-    return Section(title, [page.paragraph(note, "note"), page.table(short), folded])
+    return [picture(p, captions.get(p.stem, p.stem.replace("_", " "))) for p in found]
 
 
 def hash_rows(bundle: Path | None, files: Sequence[Path | str]) -> list[list[str]]:
@@ -259,10 +205,12 @@ def hash_rows(bundle: Path | None, files: Sequence[Path | str]) -> list[list[str
 def configuration_section(configs: Sequence[Path | str]) -> Section:
     """Configurations as they stand in their files, folded."""
     files = listed_files(configs)
-    parts = [page.folded(str(path), path.read_text(encoding="utf-8")) for path in files]
-    missing = [str(path) for path in configs if Path(path) not in files]
-    parts += [page.not_run(path) for path in missing]
-    return Section("Configuration", parts or [page.not_run("no configuration")])
+    parts = [
+        {"folded": [{"pre": path.read_text(encoding="utf-8")}], "title": str(path)}
+        for path in files
+    ]
+    parts += [not_run(str(path)) for path in configs if Path(path) not in files]
+    return Section("Configuration", parts or [not_run("no configuration")])
 
 
 def origin_section(
@@ -295,20 +243,17 @@ def origin_section(
     commands = read_commands(logs)
     facts = [["", ""], ["commit of this report", commit()], *map(list, machine())]
     facts.append(["written", datetime.now().isoformat(" ", "minutes")])
-    parts = [page.paragraph(f"Called last, in {place}:")]
-    parts.append(page.preformatted(called_as or "(not told)"))
-    parts.append(page.table(rows))
-    parts += ["<h3>Hashes</h3>", page.table(hash_rows(bundle, files), code=(0, 2))]
-    parts += ["<h3>Where this page was written</h3>", page.table(facts)]
-    parts.append("<h3>Commands</h3>")
+    parts = [f"Called last, in {place}:", {"pre": called_as or "(not told)"}, rows]
+    parts += [{"heading": "Hashes"}, {"table": hash_rows(bundle, files), "code": (0, 2)}]
+    parts += [{"heading": "Where this page was written"}, facts, {"heading": "Commands"}]
     if commands:
         note = "The last run of each, from the logs; of several jobs, the first one's command."
-        parts.append(page.paragraph(note, "note"))
+        parts.append({"note": note})
     for c in commands:
         jobs = f"{c.jobs} jobs, " if c.jobs > 1 else ""
         failed = f", {c.failed} of them did not end well" if c.failed else ""
-        line = f"{c.log}: {c.started}, {jobs}{c.seconds:.1f} s{failed}"
-        parts += [page.paragraph(line), page.preformatted(c.words)]
+        parts.append(f"{c.log}: {c.started}, {jobs}{c.seconds:.1f} s{failed}")
+        parts.append({"pre": c.words})
     if not commands:
-        parts.append(page.not_run("commands", "none has left a log"))
+        parts.append(not_run("commands", "none has left a log"))
     return Section("How it was made", parts)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import yaml
 from torch import Tensor
+from yaml import YAMLError
 
 from espnet_entropy.data.batch import check_unit_range, valid_mask
 from espnet_entropy.data.dump import padded_batches
@@ -95,7 +96,7 @@ class Calibration:
                 f"{self.gap_cost}; set that, or calibrate again with --gap_cost {config.gap_cost}"
             )
         grid = self.methods[config.method]
-        rates = torch.tensor(grid["rate_hz"], dtype=torch.float64)
+        rates = grid["rate_hz"]
         if config.rate_hz is None:
             raise ValueError(f"{config.method!r} needs a rate in Hz (or a threshold in nats)")
         if not len(rates):
@@ -107,9 +108,8 @@ class Calibration:
                 f"held-out set: {rates[0]:.1f} to {rates[-1]:.1f} Hz"
             )
         for name in config.kind.thresholds:
-            values = torch.tensor(grid[name], dtype=torch.float64)
-            index = THRESHOLD_NAMES.index(name)
-            thresholds[index] = _interpolate(config.rate_hz, rates, values)
+            value = np.interp(config.rate_hz, rates, grid[name])
+            thresholds[THRESHOLD_NAMES.index(name)] = float(value)
         return thresholds
 
     def reach(self, method: str) -> str:
@@ -133,14 +133,7 @@ class Calibration:
             made = cls(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
             for method, grid in made.methods.items():
                 _check_grid(method, grid)
-        except (
-            OSError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            OverflowError,
-            yaml.YAMLError,
-        ) as error:
+        except (OSError, TypeError, ValueError, AttributeError, OverflowError, YAMLError) as error:
             raise ValueError(f"{path} is no calibration ({error}); calibrate again") from error
         return made
 
@@ -298,14 +291,3 @@ def _as_buffer(config: SegmenterConfig, values: list[float]) -> Tensor:
     for name, value in zip(config.kind.thresholds, values, strict=True):
         thresholds[THRESHOLD_NAMES.index(name)] = value
     return thresholds
-
-
-def _interpolate(x: float, xs: Tensor, ys: Tensor) -> float:
-    """y at x between its neighbours; at the nearest end beyond them."""
-    x = min(max(x, float(xs[0])), float(xs[-1]))
-    right = int(torch.searchsorted(xs, torch.tensor(x, dtype=torch.float64)).clamp(1, len(xs) - 1))
-    left = right - 1
-    if len(xs) == 1 or xs[right] == xs[left]:
-        return float(ys[left])
-    weight = (x - xs[left]) / (xs[right] - xs[left])
-    return float(ys[left] + weight * (ys[right] - ys[left]))

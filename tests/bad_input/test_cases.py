@@ -18,63 +18,50 @@ TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "input.md"
 # Beginning of a row of the page -> patterns of the beginnings of its cases' names, or tests.
 BEHIND = {
-    "any format, sample rate": [
-        "data/test_audio.py::test_good_files_lose_and_gain_nothing",
-        "data/test_audio_odd.py::test_rates_and_channels",
-    ],
+    "any format, sample rate": ["test_good_files_lose_and_gain_nothing", "test_rates_and_channels"],
     "silence and clipped sound": ["dump_units: sound, (silence|clipped)"],
     "very long sound": ["tokenizer: very long"],
-    "a truncated sound file": [
-        "data/test_audio.py::test_the_remaining_part_of_truncated_files_is_read"
-    ],
-    "damage inside a sound file": ["data/test_audio.py::test_what_follows_damage_keeps_its_time"],
-    "files joined end to end": [
-        "data/test_audio_odd.py::test_files_joined_end_to_end",
-        "data/test_audio_odd.py::test_tags_in_another_encoding",
-    ],
+    "a truncated sound file": ["test_the_remaining_part_of_truncated_files_is_read"],
+    "damage inside a sound file": ["test_what_follows_damage_keeps_its_time"],
+    "files joined end to end": ["test_files_joined_end_to_end", "test_tags_in_another_encoding"],
     "a second audio stream; bytes after": [
-        "data/test_audio_odd.py::test_only_the_first_of_several_streams_is_read",
-        "data/test_audio.py::test_bytes_after_the_sound_of_a_wav_file_give_a_warning",
+        "test_only_the_first_of_several_streams_is_read",
+        "test_bytes_after_the_sound_of_a_wav_file_give_a_warning",
     ],
-    "channels whose mean has less": [
-        "data/test_audio_odd.py::test_channels_that_partly_cancel_each_other_out"
-    ],
-    "channels that cancel": ["data/test_audio_odd.py::test_channels_that_cancel_each_other_out"],
+    "channels whose mean has less": ["test_channels_that_partly_cancel_each_other_out"],
+    "channels that cancel": ["test_channels_that_cancel_each_other_out"],
     "a file with more broken packets": [
-        "data/test_audio.py::test_files_of_which_too_little_would_be_read_are_refused",
-        "data/test_audio_odd.py::test_a_video_without_sound",
+        "test_files_of_which_too_little_would_be_read_are_refused",
+        "test_a_video_without_sound",
     ],
     "sound that FFmpeg would decode as noise": [
-        "data/test_audio_odd.py::test_big_endian_wav_files_are_refused",
-        "data/test_audio_odd.py::test_samples_without_a_header_are_refused",
-        "data/test_audio_odd.py::test_joined_ogg_files",
-        "data/test_audio.py::test_files_of_which_too_little_would_be_read_are_refused",
+        "test_big_endian_wav_files_are_refused",
+        "test_samples_without_a_header_are_refused",
+        "test_joined_ogg_files",
+        "test_files_of_which_too_little_would_be_read_are_refused",
     ],
     "sound files that are missing, empty": [
-        "data/test_audio_odd.py::test_broken_audio_is_named",
+        "test_broken_audio_is_named",
         "entries: .*(a missing|that is missing|no path)",
         "dump_units: sound, (no samples|NaN)",
     ],
     "samples in memory that lie": [
-        "bundle/test_tokenizer.py::test_samples_that_are_no_sound_are_refused",
-        "bundle/test_tokenizer.py::test_bad_sound_is_refused",
+        "test_samples_that_are_no_sound_are_refused",
+        "test_bad_sound_is_refused",
     ],
     "a recording that is shorter": ["dump_units: sound, shorter"],
     "addresses, shell commands": [
-        "data/test_audio_odd.py::test_addresses_are_not_opened",
-        "data/test_kaldi.py::test_shell_commands_in_tables_are_not_run",
-        "data/test_kaldi.py::test_pickles_in_arks_are_not_read",
+        "test_addresses_are_not_opened",
+        "test_shell_commands_in_tables_are_not_run",
+        "test_pickles_in_arks_are_not_read",
         "entries: .*(pipe|address)",
         "dump_entropies: a checkpoint, a pickle",
         "checkpoint: a pickle",
-        "espnet/test_checkpoints.py::test_no_entry_of_a_table_is_executed",
+        "test_no_entry_of_a_table_is_executed",
     ],
-    "sounds in arks": ["data/test_recordings.py::test_sounds_in_arks"],
+    "sounds in arks": ["test_sounds_in_arks"],
     "other entries of arks": ["sound arks: "],
-    "one of several channels": [
-        "data/test_recordings.py::test_channels_of_a_table",
-        "data/test_recordings.py::test_commands_take_a_channel",
-    ],
+    "one of several channels": ["test_channels_of_a_table", "test_commands_take_a_channel"],
     "a channel that does not exist": ["channels: "],
     "`segments` beside `wav.scp`": ["segments: (two|one|to the end|an end 0.4|tabs)"],
     "segments that do not lie": ["segments: (?!two|one|to the end|an end 0.4|tabs)"],
@@ -82,11 +69,11 @@ BEHIND = {
     "lists of files": ["lists: (CRLF|no line end)"],
     "lists that are empty": ["lists: (empty|a byte|a missing|a Kaldi)"],
     "tables that are unsorted": [
-        "data/test_kaldi.py::test_tables_take_any_white_space_and_order",
+        "test_tables_take_any_white_space_and_order",
         "dump_units: recordings, (ids|unsorted|CRLF)",
     ],
     "tables with a repeated key": [
-        "data/test_kaldi.py::test_broken_tables_are_named",
+        "test_broken_tables_are_named",
         "dump_units: recordings, (latin|an utt)",
     ],
     "recordings without text or speaker": [
@@ -110,38 +97,29 @@ BEHIND = {
     "alignments of other utterances": ["(boundary_scores|unit_quality): (?!one utterance)"],
     "an alignment of a single utterance": ["(boundary_scores|unit_quality): one utterance"],
     "bundles with exchanged": [
-        "bundle/test_bundle.py::test_configs_with_wrong_entries_are_refused",
-        "bundle/test_bundle.py::test_parts_that_were_changed_are_refused",
-        "bundle/test_bundle.py::test_a_part_of_another_bundle_is_refused",
+        "test_configs_with_wrong_entries_are_refused",
+        "test_parts_that_were_changed_are_refused",
+        "test_a_part_of_another_bundle_is_refused",
     ],
-    "a bundle, or a folder above it": [
-        "bundle/test_bundle_weights.py::test_a_bundle_behind_links_finds_its_weights"
-    ],
+    "a bundle, or a folder above it": ["test_a_bundle_behind_links_finds_its_weights"],
     "a unit LM with an invalid config": ["dump_entropies: a unit LM's config"],
     "a checkpoint that is missing": ["checkpoint: (a layer|names|other|of|not there)"],
     "a checkpoint whose names begin": ["checkpoint: module"],
-    "a bundle whose codebook or unit LM": [
-        "bundle/test_origin.py::test_a_model_and_another_bundle"
-    ],
+    "a bundle whose codebook or unit LM": ["test_a_model_and_another_bundle"],
     "a bundle or dump with another unit LM": [
         "bundle: a dump of another unit LM, whose entropies nobody reads"
     ],
-    "settings of a wrong type": [
-        r"frontend: \{",
-        "segment/test_segmenters.py::test_bad_settings_are_refused",
-    ],
+    "settings of a wrong type": ["frontend: \\{", "test_bad_settings_are_refused"],
     "thresholds that give a single segment": ["model: a threshold of"],
     "an output folder with results of another": ["stale: (dump|dump_units|link_dump|tokenize), "],
     "shards of other recordings": ["shards: "],
-    "a shard whose ark, table or shapes": [
-        "faults/test_damage.py::test_a_damaged_shard_is_refused_and_made_again"
-    ],
+    "a shard whose ark, table or shapes": ["test_a_damaged_shard_is_refused_and_made_again"],
     "a dump made with another codebook": ["bundle: a dump of another (codebook|unit LM)$"],
     "units whose entropies": ["parts: dump_entropies"],
-    "thresholds that were measured": ["bundle/test_origin.py::test_thresholds_of_another_bundle"],
-    "BPE boundaries": ["units/test_bpe.py::test_bpe_boundaries_are_not_used_as_entropies"],
+    "thresholds that were measured": ["test_thresholds_of_another_bundle"],
+    "BPE boundaries": ["test_bpe_boundaries_are_not_used_as_entropies"],
     "a flattened matrix": ["model: a dump of units and entropies"],
-    "a full disk": ["faults/test_disk.py::test_a_full_disk_in_the_middle_of_a_dump"],
+    "a full disk": ["test_a_full_disk_in_the_middle_of_a_dump"],
 }
 
 
@@ -154,11 +132,14 @@ def page_rows() -> dict[str, str]:
     return rows
 
 
-def does_refuse(path: str, name: str) -> bool:
-    """Whether a test expects an error; a KeyError if there is no such test."""
-    source = (TESTS / path).read_text(encoding="utf-8")
-    tests = {node.name: node for node in ast.parse(source).body if hasattr(node, "name")}
-    return any(text in ast.unparse(tests[name]) for text in ("raises(", "returncode == 1"))
+def do_refuse(name: str) -> dict[str, bool]:
+    """Whether the tests of this name, in one or more files, expect an error."""
+    sources = [path.read_text(encoding="utf-8") for path in TESTS.glob("*/test_*.py")]
+    trees = [ast.parse(source) for source in sources if f"def {name}(" in source]
+    tests = [node for tree in trees for node in tree.body if getattr(node, "name", "") == name]
+    signs = ("raises(", "returncode == 1")
+    found = [any(sign in ast.unparse(test) for sign in signs) for test in tests]
+    return {f"{name}, {number}": refuses for number, refuses in enumerate(found)}
 
 
 def test_the_page_has_these_rows():
@@ -172,8 +153,8 @@ def test_the_page_has_these_rows():
 def test_each_row_of_the_page_has_its_cases(begin):
     ((row, what),) = [item for item in page_rows().items() if item[0].startswith(begin)]
     for names in BEHIND[begin]:
-        if ".py::" in names:
-            results = {names: does_refuse(*names.split("::"))}
+        if names.startswith("test_"):
+            results = do_refuse(names)
         else:
             matching = [case for case in CASES if re.match(names, case.name)]
             results = {case.name: case.message is not None for case in matching}

@@ -1,8 +1,11 @@
 """Random bytes into the readers, random batches into the frontend: a result, or ValueError."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import launching
 import numpy as np
 import pytest
 import tiny
@@ -122,3 +125,12 @@ def test_random_batches(frontend, shape, lengths, dtype, values):
     except ValueError:
         return
     assert vectors.isfinite().all() and (counts >= 1).all()
+
+
+@pytest.mark.long
+def test_more_examples():
+    """The properties above once more, in a run of their own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not long", __file__]
+    environment = launching.environment() | dict(FUZZ_EXAMPLES="500")
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -25,6 +25,10 @@ def run(module, parts, output, **options):
     tiny.command(module, **given | options)
 
 
+def boundaries_in(folder):
+    return json.loads((folder / "all.json").read_text())["boundaries"]
+
+
 def test_boundaries(parts, phones, tmp_path, capsys):
     run(
         boundary_scores,
@@ -39,7 +43,7 @@ def test_boundaries(parts, phones, tmp_path, capsys):
     text = (tmp_path / "all.md").read_text()
     assert capsys.readouterr().out.strip() == text.strip()
     assert text.startswith("all: phones of 5, words of 5 of 5 utterances\n")
-    rows = json.loads((tmp_path / "all.json").read_text())
+    rows = boundaries_in(tmp_path)
     # dp, uniform and flux at two rates, and dedup; two levels, two tolerances.
     assert len(rows) == (3 * 2 + 1) * 2 * 2
     # The alignment is of the runs of units, which dedup finds.
@@ -61,7 +65,7 @@ def test_boundaries(parts, phones, tmp_path, capsys):
 def test_boundaries_are_those_that_models_segment_at(parts, phones, tmp_path):
     """Where everything is speech, matching the rate changes little of a method's own segments."""
     run(boundary_scores, parts, tmp_path, phones=phones, methods="uniform", rates=10)
-    (row, _) = json.loads((tmp_path / "all.json").read_text())
+    (row, _) = boundaries_in(tmp_path)
     segmented = Segmentation.from_bundle(parts.bundle, segmenter="uniform", rate_hz=10)
     assert row["overall_hz"] == pytest.approx(segmented(tiny.wave(0, 1.3)).rate_hz, abs=1)
 
@@ -80,7 +84,7 @@ def test_time_offset_moves_the_boundaries(parts, phones, tmp_path):
     run(
         boundary_scores, parts, tmp_path, phones=phones, methods="dedup", rates=10, time_offset=0.03
     )
-    (row, _) = json.loads((tmp_path / "all.json").read_text())
+    (row, _) = boundaries_in(tmp_path)
     assert row["scores"]["f1"] < 1
     assert row["offsets_sec"][row["offset_f1"].index(1.0)] == pytest.approx(-0.03, abs=0.011)
 
@@ -115,20 +119,9 @@ def test_flux_is_scored_where_words_alone_are_aligned(parts, phones, tmp_path):
     )
     options = dict(phones=path, words=phones, wav_scp=parts.wav_scp, methods="uniform", rates=10)
     run(boundary_scores, parts, tmp_path, **options)
-    rows = json.loads((tmp_path / "all.json").read_text())
+    rows = boundaries_in(tmp_path)
     speech_hz = [row["speech_hz"] for row in rows if row["method"] == boundary_scores.FLUX]
     assert speech_hz == pytest.approx([10] * 4, rel=0.1)
-
-
-def test_a_single_utterance_has_scores_but_no_interval(parts, tmp_path):
-    path = tmp_path / "one.ctm"
-    write_ctm(path, {"utt-a": tiny.phones_of(parts)["utt-a"]})
-    options = dict(phones=path, methods="uniform", rates=10, max_missing_share=0.9)
-    run(boundary_scores, parts, tmp_path / "out", **options)
-    (row, _) = json.loads((tmp_path / "out/all.json").read_text())
-    assert row["interval"] is None and 0 < row["scores"]["f1"] < 1
-    assert "(one utterance)" in (tmp_path / "out/all.md").read_text()
-    assert (tmp_path / "out/all_10hz.png").exists()
 
 
 def test_units(parts, phones, tmp_path, capsys):

@@ -9,7 +9,7 @@ import torch
 from espnet_entropy.bin import compare_systems
 from espnet_entropy.data.kaldi import write_yaml
 from espnet_entropy.espnet.frontend import EntropyFrontend
-from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
+from espnet_entropy.report.comparison import System
 
 SEGMENTERS = dict(dense="dense", uniform10="uniform", global10="global", dp10="dp")
 
@@ -156,17 +156,8 @@ def test_systems_that_share_no_seed_are_not_compared(parts, compare, tmp_path):
     assert "- dense: open, since no seed has run with all of dp10, dense." in text
 
 
-def test_the_rate_is_that_of_the_models_segmenter(parts, tmp_path):
-    model = add_model(parts, tmp_path, "uniform10", 0, 1, 1)
-    frames = round(sum(tiny.SECONDS.values()) * 50)
-    assert reached_rate_hz(model, "ave.pth", parts.dump) == pytest.approx(10, abs=5 * 50 / frames)
-    with pytest.raises(ValueError, match="decode_train/score.json: no such file"):
-        load_score(model, "train")
-
-
 def test_a_model_without_a_segmenter_in_its_yaml_has_the_threshold(tmp_path):
     conf = dict(num_units=12, rate=10.0)
     write_yaml(tmp_path / "config.yaml", dict(frontend="entropy", frontend_conf=conf))
-    system = compare_systems.System("global10", {"0": tmp_path})
-    assert compare_systems.by_entropy(system, 10.0)
-    assert not compare_systems.by_entropy(system, 15.0)
+    system = System("global10", {"0": tmp_path})
+    assert system.by_entropy(10.0) and not system.by_entropy(15.0)

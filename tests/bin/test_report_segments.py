@@ -1,5 +1,6 @@
 """report_segments: times of the segments, and the rates they come at."""
 
+import json
 import re
 
 import pytest
@@ -20,6 +21,10 @@ def test_segments_and_rates(parts, tmp_path, capsys):
     )
     table = (tmp_path / "rates.md").read_text()
     assert capsys.readouterr().out == table
+    made = json.loads((tmp_path / "rates.json").read_text())["rates"]
+    nothing = dict(thresholds_nats=None, reached_hz=None, one_frame_share=None)
+    assert made[-1] == dict(set="all", segmenter="peaks", rate_hz=49.9) | nothing
+    assert made[0]["reached_hz"] == pytest.approx(10, abs=0.5)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     assert [row[:3] for row in rows] == [
         ["all", segmenter, rate]

@@ -96,6 +96,14 @@ def test_broken_yaml_is_named(tmp_path, content, message):
         kaldi.read_yaml(written(tmp_path / "x.yaml", content))
 
 
+def test_json_has_no_nan_and_a_broken_one_is_named(tmp_path):
+    kaldi.write_json(tmp_path / "x.json", {"é": [float("nan"), (1.5, {"a": np.float64("nan")})]})
+    assert kaldi.read_json(tmp_path / "x.json") == {"é": [None, [1.5, {"a": None}]]}
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match="x.json cannot be read"):
+        kaldi.read_json(tmp_path / "x.json")
+
+
 # Arks
 
 

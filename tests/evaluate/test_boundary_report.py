@@ -1,6 +1,5 @@
 """Rows of the report, and the picture of them."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +7,9 @@ import pytest
 
 from espnet_entropy.evaluate.alignment import Interval
 from espnet_entropy.evaluate.boundary_report import references_of, score_method
-from espnet_entropy.report.boundary_table import score_table
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
+from espnet_entropy.report.render import write_result
+from espnet_entropy.report.tables import boundary_parts
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +35,23 @@ def test_rows_by_hand(rows):
     assert narrow.best_offset == (1.0, pytest.approx(-0.02))
     assert wide.best_offset == (1.0, 0.0)
     assert set(narrow.chance_f1) == {"random", "uniform", "shift"}
-    json.dumps(narrow.as_json())
     assert narrow.as_json()["scores"]["recall"] == 0.5
 
 
-def test_table(rows):
-    lines = score_table([rows[0], replace(rows[1], rate_hz=None, overall_hz=None)]).splitlines()
-    assert len(lines) == 4 and {line.count("|") for line in lines} == {15}
+def test_table(rows, tmp_path):
+    scored = [rows[0], replace(rows[1], rate_hz=None, overall_hz=None, interval=None)]
+    result = dict(set="dev", utterances=3, levels={"phones": 2}, left_out=["dp at 9 Hz"])
+    result["boundaries"] = [row.as_json() for row in scored]
+    text = write_result(tmp_path, "dev", result, boundary_parts)
+    assert text.startswith("dev: phones of 2 of 3 utterances\n\n")
+    assert text.endswith("\n\nLeft out: dp at 9 Hz")
+    lines = text.splitlines()[2:6]
+    assert {line.count("|") for line in lines} == {15}
     assert (
         "| dp 4 Hz | phones | 20 | 5.0 | 3.9 | 0.50 | 0.50 | 0.50 (0.00-1.00) | 0 % |" in lines[2]
     )
     assert lines[2].endswith("| 1.00 at -20 |")
-    assert lines[3].startswith("| dp | phones | 40 | - |")
+    assert lines[3].startswith("| dp | phones | 40 | - |") and "1.00 (one utterance)" in lines[3]
 
 
 def test_silence_alone_is_no_reference():
@@ -62,5 +67,3 @@ def test_picture(rows, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
     with pytest.raises(ValueError, match="no method was scored at 5 Hz"):
         plot_boundary_scores(tmp_path / "b.png", rows, 5.0)
-    with pytest.raises(ValueError, match="the picture is a PNG"):
-        plot_boundary_scores(tmp_path / "b.pdf", rows, 4.0)

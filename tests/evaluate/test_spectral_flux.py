@@ -22,13 +22,6 @@ def test_peaks_are_where_the_tone_changes():
     np.testing.assert_allclose(found, [0.2, 0.4, 0.6], atol=0.011)
 
 
-def test_loudness_of_everything_changes_nothing_much():
-    wave = tones(300, 2000)
-    one, other = spectral_flux(wave), spectral_flux(0.5 * wave)
-    # The floor is the same for both.
-    assert np.abs(one - other).max() < 0.15 * one.max()
-
-
 @pytest.mark.parametrize("rate", [0.0, 5.0, 40.0, 1000.0])
 def test_rate_and_region(rate):
     flux = np.random.default_rng(0).random(200)

@@ -59,17 +59,14 @@ def test_silences_are_dropped_and_all_that_is_said_must_be_there(monkeypatch, sp
 def test_words_of_real_recordings(monkeypatch):
     monkeypatch.chdir(UNITS1)
     texts, paths = (read_table(f"data/dev_en/{name}") for name in ("text", "wav.scp"))
-    aligned = 0
+    loud_words = 0
     for name in sorted(texts)[:8]:
         waveform = read_audio(paths[name], 16000)
         found = align_words(waveform, texts[name])
-        assert found == align_words(waveform, texts[name])
         times = [time for start, end, _ in found for time in (start, end)]
         assert times == sorted(times) and 0 <= times[0] and times[-1] <= len(waveform) / 16000
         assert [word for *_, word in found] == texts[name].split()
         # Each is louder than a tenth of the recording as a whole: it stands where there is speech.
-        loud = np.sqrt(np.mean(waveform**2))
-        for start, end, _ in found:
-            part = waveform[round(start * 16000) : round(end * 16000)]
-            aligned += np.sqrt(np.mean(part**2)) > 0.1 * loud
-    assert aligned > 30
+        parts = [waveform[round(a * 16000) : round(b * 16000)] for a, b, _ in found]
+        loud_words += sum(np.std(part) > 0.1 * np.std(waveform) for part in parts)
+    assert loud_words > 30

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from espnet_entropy.data.kaldi import read_table
+
 soundfile = pytest.importorskip("soundfile")
 
 
@@ -15,11 +17,7 @@ soundfile = pytest.importorskip("soundfile")
     ("lang", "raw", "expected"),
     [
         ("en", "Press 1,  or 9 to   exit.", "press one or nine to exit"),
-        (
-            "en",
-            "dial 500 with a 28.8 kilobit modem",
-            "dial five zero zero with a twenty eight point eight kilobit modem",
-        ),
+        ("en", "dial 500 with a 28.8", "dial five zero zero with a twenty eight point eight"),
         ("en", "your party's 'first' name; o'clock", "your party's first name o'clock"),
         ("en", 'a polite "don\'t call" menu', "a polite don't call menu"),
         ("en", "3D audio: an Inter-Asterisk Exchange", "three d audio an inter asterisk exchange"),
@@ -30,7 +28,6 @@ soundfile = pytest.importorskip("soundfile")
         ("en", "[ascending tones]", ""),
         ("en", "<beep ascending>", ""),
         ("en", " ... ", ""),
-        ("en", "", ""),
         ("es", "u 8. ¿Buzón?", "u ocho buzón"),
         ("fr", "appuyez sur 5.Pour l’aide, dossier…", "appuyez sur cinq pour l'aide dossier"),
         ("fr", "e\u0301coutez", "écoutez"),
@@ -44,11 +41,8 @@ def test_normalize(local, lang, raw, expected):
     normalize = local["normalize"].normalize
     assert normalize(raw, lang) == expected
     assert normalize(expected, lang) == expected
-
-
-def test_normalize_unknown_language(local):
     with pytest.raises(ValueError, match="'xx'.*en es fr it ru"):
-        local["normalize"].normalize("a", "xx")
+        normalize(raw, "xx")
 
 
 def test_strip_annotations_keeps_case_and_punctuation(local):
@@ -101,6 +95,11 @@ def test_split_keeps_equal_and_contained_texts_together(local):
         module.choose(groups, words, {"test": 1000}, 0)
 
 
+def refused(result, *said):
+    assert result.returncode != 0
+    assert all(part in result.stderr for part in said), result.stderr
+
+
 def clip(copy, name):
     return copy["source"] / f"usr/share/asterisk/sounds/en_US_f_Nobody/{name}.g722"
 
@@ -109,25 +108,19 @@ def test_prepare_data(copy, prepare):
     result = prepare(copy)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("prepare_data.py: 4 utterances, 0.00 hours")
-    for reason in (
-        "1 x non-speech",
-        "1 x empty text",
-        "1 x text without audio",
-        "1 x prompt not in split.tsv",
+    for reason in ("non-speech", "empty text", "text without audio", "prompt not in split.tsv"):
+        assert f"en: 1 x {reason}" in result.stderr
+    train, audio = copy["output"] / "train_en", copy["output"] / "audio/en"
+    for name, one, other in (
+        ("wav.scp", f"{audio}/digits/1.flac", f"{audio}/greeting.flac"),
+        ("text", "one", "hello caller"),
+        ("text.tc", "one", "Hello, caller!"),
+        ("utt2prompt", "digits/1", "greeting"),
+        ("utt2dur", "0.640", "0.640"),
+        ("utt2spk", "voice-a", "voice-a"),
     ):
-        assert f"en: {reason}" in result.stderr
-    train = copy["output"] / "train_en"
-    audio = copy["output"] / "audio/en"
-    assert (train / "wav.scp").read_text() == (
-        f"voice-a-en-digits_1 {audio}/digits/1.flac\nvoice-a-en-greeting {audio}/greeting.flac\n"
-    )
-    assert (train / "text").read_text() == (
-        "voice-a-en-digits_1 one\nvoice-a-en-greeting hello caller\n"
-    )
-    assert "voice-a-en-greeting Hello, caller!\n" in (train / "text.tc").read_text()
-    assert "voice-a-en-digits_1 digits/1\n" in (train / "utt2prompt").read_text()
-    assert (train / "utt2dur").read_text().split()[1::2] == ["0.640"] * 2
-    assert (train / "utt2spk").read_text().split()[1::2] == ["voice-a"] * 2
+        expected = {"voice-a-en-digits_1": one, "voice-a-en-greeting": other}
+        assert read_table(train / name) == expected
     assert (train / "spk2utt").read_text() == "voice-a voice-a-en-digits_1 voice-a-en-greeting\n"
     assert "press one for help" in (copy["output"] / "dev_en/text").read_text()
     wave, rate = soundfile.read(audio / "menu.flac", dtype="int16")
@@ -149,10 +142,8 @@ def test_interrupted_work_resumes(copy, prepare):
 
 def test_changed_content_is_refused(copy, prepare):
     clip(copy, "menu").write_bytes(clip(copy, "menu").read_bytes()[:-100])
-    result = prepare(copy)
-    assert result.returncode != 0
-    for part in ("package asterisk-core-sounds-en-g722", "--data_dir", "--skip_checksums true"):
-        assert part in result.stderr
+    said = ("package asterisk-core-sounds-en-g722", "--data_dir", "--skip_checksums true")
+    refused(prepare(copy), *said)
     assert not copy["output"].exists()
     assert prepare(copy, "--skip_checksums").returncode == 0
 
@@ -172,18 +163,13 @@ def test_changed_source_of_equal_length_is_decoded_again(copy, prepare):
 def test_cut_off_transcript_is_refused(copy, prepare):
     path = next(copy["source"].rglob("*.txt.gz"))
     path.write_bytes(path.read_bytes()[:-20])
-    result = prepare(copy, "--skip_checksums")
-    assert result.returncode != 0
-    assert path.name in result.stderr and "fetch it again" in result.stderr
+    refused(prepare(copy, "--skip_checksums"), path.name, "fetch it again")
 
 
 def test_cut_off_clip_and_missing_clips(copy, prepare):
     clip(copy, "agent").write_bytes(clip(copy, "agent").read_bytes()[:800])  # 0.1 s, 19 letters
-    result = prepare(copy, "--skip_checksums")
-    assert result.returncode != 0
-    assert "too short for its text" in result.stderr
-    assert "1 of 4 split.tsv prompts are missing (agent" in result.stderr
-    assert "--data_dir" in result.stderr
+    said = ("too short for its text", "1 of 4 split.tsv prompts are missing (agent", "--data_dir")
+    refused(prepare(copy, "--skip_checksums"), *said)
 
 
 def test_text_overlap_is_an_error(copy, prepare):
@@ -191,9 +177,7 @@ def test_text_overlap_is_an_error(copy, prepare):
     path = next(copy["source"].rglob("*.txt.gz"))
     text = gzip.decompress(path.read_bytes()).decode()
     path.write_bytes(gzip.compress(text.replace("Nobody split this.", "hello - CALLER").encode()))
-    result = prepare(copy, "--skip_checksums")
-    assert result.returncode != 0
-    assert "text overlap" in result.stderr and "'hello caller'" in result.stderr
+    refused(prepare(copy, "--skip_checksums"), "text overlap", "'hello caller'")
 
 
 def test_copy_in_the_tarballs_layout(copy, prepare, local):

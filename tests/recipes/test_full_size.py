@@ -21,7 +21,6 @@ from tiny_models import save_hubert
 
 from espnet_entropy.data.dump import read_units
 from espnet_entropy.data.kaldi import read_matrix, read_table, read_yaml
-from espnet_entropy.lm.unit_lm import LlamaLM
 
 EGS2 = Path(__file__).resolve().parents[2] / "egs2"
 CONFIGS = [
@@ -123,16 +122,6 @@ def test_a_small_conversion_of_the_full_size_kind_trains(parts, tmp_path):
 PAPERS_LM = EGS2 / "TEMPLATE/units1/conf/train_lm_paper.yaml"
 
 
-@pytest.mark.parametrize("num_units, position", [(500, 0), (2000, 1)])
-def test_the_papers_unit_lm_has_as_many_parameters_as_it_says(num_units, position):
-    conf = read_yaml(PAPERS_LM)["lm_conf"]
-    with torch.device("meta"):  # without memory
-        lm = LlamaLM(num_units + 2, **conf)
-    count = sum(parameter.numel() for parameter in lm.parameters())
-    assert re.findall(r"\d{3},\d{3},\d{3}", PAPERS_LM.read_text())[position] == f"{count:,}"
-    assert (conf["num_layers"], conf["hidden_size"], conf["num_heads"]) == (8, 1024, 16)
-
-
 def test_a_small_unit_lm_of_the_papers_kind_trains(parts, tmp_path):
     content = read_yaml(PAPERS_LM) | dict(max_epoch=1, num_workers=0, use_tensorboard=False)
     content["lm_conf"] |= dict(hidden_size=16, num_layers=1, num_heads=2)
@@ -171,8 +160,15 @@ def test_units_of_a_full_size_recipe(tmp_path):
         "--data_dir",
         tmp_path,
     ]
-    words += ["--upstream", "hf_hubert_custom", "--upstream_path", save_hubert(tmp_path / "hubert")]
-    words += ["--layer", "1", "--datadir", tmp_path / "data", "--dumpdir", tmp_path / "dump"]
+    words += ["--upstream", "hf_hubert_custom", "--layer", "1"]
+    words += [
+        "--upstream_path",
+        save_hubert(tmp_path / "hubert"),
+        "--datadir",
+        tmp_path / "data",
+        "--dumpdir",
+        tmp_path / "dump",
+    ]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = [EGS2 / "librispeech_100/units1/run.sh", *words, "--expdir", tmp_path / "exp"]
     environment = os.environ | {"PATH": path}

@@ -4,8 +4,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from espnet_entropy.evaluate.training_log import Epoch
 from espnet_entropy.report import pictures
-from espnet_entropy.report.records import Epoch
 from espnet_entropy.segment.calibration import Calibration
 
 
@@ -90,12 +90,6 @@ def test_a_curve_a_method(tmp_path, axes):
     ]
     assert curves[1] == [("dp+on_change", [5], [1.5])]
     assert curves[2] == [("relative", [2, 10], [1, 0.5])]
-
-
-def test_every_method_looks_different():
-    methods = [*pictures.STYLES, *(f"{name}+on_change" for name in pictures.STYLES)]
-    looks = {(s["marker"], s["mfc"]) for s in map(pictures._style, methods)}
-    assert len(looks) == len(methods) == 10
 
 
 def test_losses_by_epoch(tmp_path, axes):

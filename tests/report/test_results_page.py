@@ -1,6 +1,6 @@
 """RESULTS.md: blocks side by side."""
 
-from espnet_entropy.report.results_page import insert, table
+from espnet_entropy.report.results_page import insert
 
 
 def test_blocks_of_results_stand_side_by_side(tmp_path):
@@ -8,12 +8,10 @@ def test_blocks_of_results_stand_side_by_side(tmp_path):
     for name, text in (("demo", "one"), ("run_rates", "two"), ("demo", "three")):
         insert(path, name, text)
     path.write_text(path.read_text() + "\nBy hand.\n")
-    insert(path, "run_rates", "four")
+    rows = [["a", "b"], ["x", "1"], ["y", "2"]]
+    block = insert(path, "run_rates", "Made by:", rows, {"note": "On <dev>."})
+    assert block == ("Made by:\n\n| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n\nOn <dev>.")
     assert path.read_text() == (
         "# Results\n\n<!-- demo: begin -->\nthree\n<!-- demo: end -->\n\n"
-        "<!-- run_rates: begin -->\nfour\n<!-- run_rates: end -->\n\nBy hand.\n"
+        f"<!-- run_rates: begin -->\n{block}\n<!-- run_rates: end -->\n\nBy hand.\n"
     )
-
-
-def test_tables():
-    assert table([["a", "b"], ["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"

@@ -206,11 +206,9 @@ def test_random_has_its_rate_and_follows_the_units(rate_hz):
     "thresholds", [None, torch.tensor([float("nan"), float("nan")])], ids=["none", "nan"]
 )
 def test_missing_thresholds_are_refused(name, thresholds):
-    config = SegmenterConfig(name, rate_hz=15.0)
+    batch = torch.zeros(1, 3).long(), torch.zeros(1, 3), torch.tensor([3])
     with pytest.raises(ValueError, match="no threshold yet"):
-        find_boundaries(
-            torch.zeros(1, 3).long(), torch.zeros(1, 3), torch.tensor([3]), config, thresholds
-        )
+        find_boundaries(*batch, SegmenterConfig(name, rate_hz=15.0), thresholds)
 
 
 @pytest.mark.parametrize(
@@ -225,13 +223,9 @@ def test_missing_thresholds_are_refused(name, thresholds):
     ids=["frames", "utterances", "no-batch", "empty", "too-long"],
 )
 def test_batches_that_do_not_fit_are_refused(units, entropies, lengths, message):
+    batch = torch.zeros(units).long(), torch.zeros(entropies), torch.tensor(lengths)
     with pytest.raises(ValueError, match=message):
-        find_boundaries(
-            torch.zeros(units).long(),
-            torch.zeros(entropies),
-            torch.tensor(lengths),
-            SegmenterConfig("dense"),
-        )
+        find_boundaries(*batch, SegmenterConfig("dense"))
 
 
 @pytest.mark.parametrize(

@@ -86,14 +86,8 @@ def test_the_stored_segmenter_takes_what_is_stored_and_nothing_else():
 
 
 def test_a_dump_with_pieces(parts, tmp_path, capsys):
-    tiny.command(
-        segment_bpe,
-        "learn",
-        units_scp=parts.units / "units.scp",
-        num_units=tiny.NUM_UNITS,
-        vocab_size=30,
-        output=tmp_path / "units.model",
-    )
+    learn = dict(units_scp=parts.units / "units.scp", num_units=tiny.NUM_UNITS, vocab_size=30)
+    tiny.command(segment_bpe, "learn", **learn, output=tmp_path / "units.model")
     apply = dict(bpe_model=tmp_path / "units.model", dump=parts.dump)
     tiny.command(segment_bpe, "apply", output=tmp_path / "bpe", **apply)
     assert "Hz" in capsys.readouterr().out
@@ -108,13 +102,9 @@ def test_a_dump_with_pieces(parts, tmp_path, capsys):
     assert 5 < found.sum() < sum(map(len, expected.values()))
     with pytest.raises(SystemExit, match="is the dump itself"):
         tiny.command(segment_bpe, "apply", output=parts.dump, **apply)
+    apply["bpe_model"] = parts.dump / "wav.scp"
     with pytest.raises(SystemExit, match="wav.scp is no BPE model"):
-        tiny.command(
-            segment_bpe,
-            "apply",
-            output=tmp_path / "other",
-            **apply | dict(bpe_model=parts.dump / "wav.scp"),
-        )
+        tiny.command(segment_bpe, "apply", output=tmp_path / "other", **apply)
     assert read_table(parts.dump / "wav.scp")
 
 

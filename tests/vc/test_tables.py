@@ -1,16 +1,12 @@
-"""Pairs, summaries of scores, and the page."""
+"""Pairs, and summaries of scores."""
 
 import math
-import re
 
-import numpy as np
 import pytest
 
 from espnet_entropy.bin.score_conversion import COLUMNS as COLUMNS_OF_SCORES
 from espnet_entropy.data.kaldi import write_yaml
 from espnet_entropy.vc.judges import normalize
-from espnet_entropy.vc.listening_page import Example, Sound, make_page
-from espnet_entropy.vc.mel import MelConfig
 from espnet_entropy.vc.pairs import COLUMNS, Pair, read_pairs, write_pairs
 from espnet_entropy.vc.summary import summarize
 
@@ -73,15 +69,3 @@ def test_summary(tmp_path):
 
 def test_judges_words_are_made_alike():
     assert normalize("It's 42, O.K.!") == "it's four two o k"
-
-
-def test_page_is_whole_and_escapes_what_it_shows():
-    wave = (0.1 * np.sin(np.arange(8000) / 7)).astype(np.float32)
-    example = Example("a <to> b", [Sound("source", wave, "heard & seen"), Sound("15 Hz", wave)])
-    page = make_page(
-        "Voices", [["system", "WER"], ["15 Hz", "<5>"]], ["A note."], [example], MelConfig()
-    )
-    assert "a &lt;to&gt; b" in page and "heard &amp; seen" in page and "&lt;5&gt;" in page
-    assert page.count("<audio") == page.count("data:image/png;base64,") == 2
-    # Nothing is fetched from elsewhere.
-    assert all(link.startswith("data:") for link in re.findall(r"src='([^']*)'", page))

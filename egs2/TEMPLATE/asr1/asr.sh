@@ -200,12 +200,15 @@ decode() {
 }
 
 score() {
-    local set dir
+    local set dir options=(${symbols[@]+"${symbols[@]}"})
+    if [ "${token_type}" = bpe ]; then options+=(--bpemodel "${bpemodel}"); fi
     for set in ${decode_sets}; do
         dir=${asr_exp}/${inference_tag}_${set}
         entropy_cmd score --ref "${dumpdir}/raw/${set}/text" --hyp "${dir}/text" \
-            --output "${dir}/score.json" --name "${tag} ${set}"
+            --output "${dir}/score.json" --name "${tag} ${set}" ${options[@]+"${options[@]}"}
     done
+    entropy_cmd show_results --exp "${asr_exp}" --output "${asr_exp}/RESULTS.md"
+    stage_summary "${asr_exp}/RESULTS.md"
 }
 
 write_report() {
@@ -294,7 +297,7 @@ run_evaluation_stages() {
     files_of --uses $(printf "${dumpdir}/raw/%s/text " ${decode_sets})
     run_stage 13 "scoring" score --after "${inference_tag}_${tag}" \
         --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" \
-        "${files[@]}" "${makes[@]}"
+        "${files[@]}" "${makes[@]}" --makes "${asr_exp}/RESULTS.md"
     run_stage 13 "report" write_report --after "score_${inference_tag}_${tag}" \
         --marker "report_${inference_tag}_${tag}" --makes "$(report_of "${asr_exp}")"
 }

@@ -244,6 +244,8 @@ score() {
             --hyp "${dir}/text" --tgt_lang "${tgt_lang}" --output "${dir}/score.json" \
             --name "${tag} ${set}"
     done
+    entropy_cmd show_results --exp "${st_exp}" --output "${st_exp}/RESULTS.md"
+    stage_summary "${st_exp}/RESULTS.md"
 }
 
 write_report() {
@@ -324,7 +326,7 @@ run_evaluation_stages() {
     makes_of "${st_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     run_stage 13 "scoring" score --after "${inference_tag}_st_${tag}" \
         --marker "score_${inference_tag}_st_${tag}" --options "${decode_sets}" \
-        "${files[@]}" "${makes[@]}"
+        "${files[@]}" "${makes[@]}" --makes "${st_exp}/RESULTS.md"
     run_stage 13 "report" write_report --after "score_${inference_tag}_st_${tag}" \
         --marker "report_${inference_tag}_st_${tag}" --makes "$(report_of "${st_exp}")"
     run_stage 14 "packing" pack_model --after "train_st_${tag}" --marker "pack_st_${tag}" \

@@ -4,18 +4,17 @@
 A claim says that `ours` makes fewer word errors than `other`; both are systems of run_rates.sh.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
+from verdicts import Difference, paired_difference, plot_differences, verdict
 
 from espnet_entropy.bin.common import make_parser, user_errors
-from espnet_entropy.evaluate.outcome import decoding_seconds, training_minutes
+from espnet_entropy.evaluate.outcome import decoding_seconds
 from espnet_entropy.evaluate.scoring import check_same_ids, count_errors, read_text
-from espnet_entropy.evaluate.verdicts import Difference, paired_difference, verdict
-from espnet_entropy.report.plot_systems import plot_differences
-from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.evaluate.training_log import training_minutes
+from espnet_entropy.report.results_page import insert, provenance
 
 HEADER = ["claim", "compared", "seeds", "difference in WER, points (95 %)", "by seed",
           "training time", "decoding time", "verdict"]  # fmt: skip
@@ -52,17 +51,14 @@ def run(args) -> None:
     """Write the block, print it."""
     if len(set(args.seeds)) < len(args.seeds):
         raise ValueError(f"--seeds {' '.join(args.seeds)}: each counts once, so name it once")
-    judged = [(claim, _judge(claim, args)) for claim in read_claims(args.claims)]
-    rows = [list(HEADER), *(_row(claim, found) for claim, found in judged)]
-    made = f"{provenance(args.command, args.seeds, []).replace(' no epochs of training,', '')}"
-    parts = [f"{made} On {args.set}.", table(rows), NOTE]
-    drawn = [(claim["claim"], found.difference, found.verdict) for claim, found in judged if found]
+    judged = [_judge(claim, args) for claim in read_claims(args.claims)]
+    rows = [HEADER, *(row for row, _ in judged)]
+    parts = [f"{provenance(args.command, args.seeds)} On {args.set}.", rows, NOTE]
+    drawn = [(row[0], gap, row[-1]) for row, gap in judged if gap]
     if args.picture and drawn:
         plot_differences(args.picture, drawn, label="difference in WER, points")
         parts.append(f"![claims]({Path(args.picture).name})")
-    text = "\n\n".join(parts)
-    insert(args.output, args.block, text)
-    print(text)
+    print(insert(args.output, args.block, *parts))
 
 
 def read_claims(path: Path | str) -> list[dict[str, str]]:
@@ -80,48 +76,27 @@ def read_claims(path: Path | str) -> list[dict[str, str]]:
     return content
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What a claim's two systems have shown, on the seeds that both have."""
-
-    difference: Difference
-    training: str  # time of ours over that of the other
-    decoding: str
-
-    @property
-    def verdict(self) -> str:
-        """See `verdicts.verdict`."""
-        return verdict(self.difference)
-
-
-def _judge(claim: dict[str, str], args) -> Judged | None:
-    """None where no seed of both has run."""
+def _judge(claim: dict[str, str], args) -> tuple[list[str], Difference | None]:
+    """Row of the claim, and the difference; None where no seed of both systems has run."""
+    compared = f"{claim['ours']}, {claim['other']}"
     pairs = [[_model(claim[name], seed, args) for name in ("ours", "other")] for seed in args.seeds]
-    pairs = [pair for pair in pairs if all((_decoded(model, args)).is_file() for model in pair)]
+    pairs = [pair for pair in pairs if all(_decoded(model, args).is_file() for model in pair)]
     if not pairs:
-        return None
+        return [claim["claim"], compared, "0", "-", "-", "-", "-", "not run"], None
     references = read_text(Path(args.reference))
     errors = np.array([[_errors(model, references, args) for model in pair] for pair in pairs])
     tokens = np.array([len(text.split()) for text in references.values()])
-    difference = paired_difference(errors[:, 0], errors[:, 1], tokens)
-    return Judged(difference, _ratio(pairs, training_minutes), _ratio(pairs, decoding_seconds))
-
-
-def _row(claim: dict[str, str], found: Judged | None) -> list[str]:
-    compared = f"{claim['ours']}, {claim['other']}"
-    if found is None:
-        return [claim["claim"], compared, "0", "-", "-", "-", "-", "not run"]
-    gap = found.difference
+    gap = paired_difference(errors[:, 0], errors[:, 1], tokens)
     return [
         claim["claim"],
         compared,
         str(len(gap.by_seed)),
         f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})",
         " ".join(f"{one:+.1f}" for one in gap.by_seed),
-        found.training,
-        found.decoding,
-        found.verdict,
-    ]
+        _ratio(pairs, training_minutes),
+        _ratio(pairs, decoding_seconds),
+        verdict(gap),
+    ], gap
 
 
 def _model(system: str, seed: str, args) -> Path:

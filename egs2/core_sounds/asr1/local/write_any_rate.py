@@ -4,10 +4,9 @@
 import argparse
 from pathlib import Path
 
-from espnet_entropy.bin.compare_systems import spread
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.evaluate.outcome import load_score
-from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.report.results_page import insert, provenance, spread
 
 
 def scores(args: argparse.Namespace, model: str, decoding: str, set_name: str) -> list[dict]:
@@ -30,7 +29,7 @@ def row(args: argparse.Namespace, rate: str, model: str, decoding: str) -> list[
     return cells
 
 
-def block(args: argparse.Namespace) -> str:
+def block(args: argparse.Namespace) -> list:
     header = ["rate (Hz)", "model", "seeds"]
     for name in args.sets:
         header += [f"{name} WER %", f"{name} CER %"]
@@ -40,7 +39,7 @@ def block(args: argparse.Namespace) -> str:
         rows.append(row(args, rate, "anyrate", f"decode_{rate}hz"))
     configs = args.expdir.glob("asr_rates_anyrate_seed*/config.yaml")
     epochs = sorted({read_yaml(config)["max_epoch"] for config in configs})
-    return "\n".join([provenance(args.command, args.seeds, epochs), "", table(rows)])
+    return [provenance(args.command, args.seeds, epochs), rows]
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -56,9 +55,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd=None) -> None:
     args = get_parser().parse_args(cmd)
-    text = block(args)
-    insert(args.output, "run_any_rate", text)
-    print(text)
+    print(insert(args.output, "run_any_rate", *block(args)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.evaluate.outcome import load_score, reached_rate_hz
-from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.report.results_page import insert, provenance
 
 # What run_stage prints at the end of a stage, run now or "done before".
 STAGE = re.compile(r"stage (\d+): ([^:]+): .*?(?:(\d+) min )?(\d+) s")
@@ -35,7 +35,7 @@ def rates_row(set_name: str, args: argparse.Namespace) -> list[str]:
     return cells
 
 
-def block(args: argparse.Namespace) -> str:
+def block(args: argparse.Namespace) -> list:
     config = read_yaml(args.model / "config.yaml")
     sets = [rates_row(name, args) for name in (args.train_set, *args.sets)]
     times = {
@@ -43,24 +43,17 @@ def block(args: argparse.Namespace) -> str:
         for log in args.logs
         for stage, seconds in stage_times(log).items()
     }
-    return "\n".join(
+    made = provenance(args.command, [config["seed"]], [config["max_epoch"]])
+    return [
+        f"{made} In brackets the 95 % intervals.",
+        [["set", "WER %", "CER %", "segments/s"], *sets],
         [
-            provenance(args.command, [config["seed"]], [config["max_epoch"]])
-            + " In brackets the 95 % intervals.",
-            "",
-            table([["set", "WER %", "CER %", "segments/s"], *sets]),
-            "",
-            table(
-                [
-                    ["stage", "time"],
-                    *([stage, duration(seconds)] for stage, seconds in times.items()),
-                    ["all", duration(sum(times.values()))],
-                ]
-            ),
-            "",
-            "A stage that was interrupted counts from its last start.",
-        ]
-    )
+            ["stage", "time"],
+            *([stage, duration(seconds)] for stage, seconds in times.items()),
+            ["all", duration(sum(times.values()))],
+        ],
+        "A stage that was interrupted counts from its last start.",
+    ]
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -80,7 +73,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd=None) -> None:
     args = get_parser().parse_args(cmd)
-    insert(args.output, "demo", block(args))
+    insert(args.output, "demo", *block(args))
 
 
 if __name__ == "__main__":

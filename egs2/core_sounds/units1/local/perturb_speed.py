@@ -180,12 +180,6 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max_failed_utts", type=int, default=0, help="number of recordings that may fail"
     )
-    parser.add_argument(
-        "--tables_only",
-        choices=("true", "false"),
-        default="false",
-        help="true: keep the existing copies and only write the tables again",
-    )
     return parser
 
 
@@ -194,12 +188,6 @@ def main(cmd=None):
     factors = parse_factors(args.factors)
     originals = read_recordings(args.data / "wav.scp")
     tables = read_tables(args.data, originals)
-    if args.tables_only == "true":
-        known = read_table(args.output / "wav.scp")
-        names = (f"{prefix}-{utt}" for prefix in factors for utt in originals)
-        write_folder(args.output, tables, factors, {n: known[n] for n in names if n in known})
-        print(f"perturb_speed.py: tables of {args.output} written again")
-        return
     copies = {
         f"{prefix}-{utt}": (recording, copy_path(args.output, f"{prefix}-{utt}", recording), factor)
         for prefix, factor in factors.items()

@@ -4,10 +4,9 @@
 import argparse
 from pathlib import Path
 
-from espnet_entropy.bin.compare_systems import spread
 from espnet_entropy.data.kaldi import read_yaml
-from espnet_entropy.evaluate.outcome import training_minutes
-from espnet_entropy.report.results_page import insert, provenance, table
+from espnet_entropy.evaluate.training_log import training_minutes
+from espnet_entropy.report.results_page import insert, provenance, spread
 from espnet_entropy.vc.pairs import read_pairs
 from espnet_entropy.vc.summary import Summary, summarize
 
@@ -24,7 +23,7 @@ NAMES = {
 RATES = ("50", "15", "7")
 
 
-def block(args: argparse.Namespace) -> str:
+def block(args: argparse.Namespace) -> list:
     pairs = read_pairs(args.pairs)
     header = ["variant", "seeds"]
     header += [f"WER % (Whisper) at {rate} Hz" for rate in RATES]
@@ -43,9 +42,7 @@ def block(args: argparse.Namespace) -> str:
             rows.append([label, "-", wer, *["-"] * (len(header) - 3)])
     judged = sum(bool(pair.text) for pair in pairs)
     note = f"{len(pairs)} pairs of dev prompts, {judged} of them judged."
-    return "\n".join(
-        [provenance(args.command, args.seeds, sorted(epochs)) + f" {note}", "", table(rows)]
-    )
+    return [f"{provenance(args.command, args.seeds, sorted(epochs))} {note}", rows]
 
 
 def _summaries(folder: Path, systems: tuple[str, ...], pairs) -> dict[str, Summary]:
@@ -77,9 +74,7 @@ def main(cmd=None) -> None:
     parser.add_argument("--command", required=True, help="what the reader would type")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(cmd)
-    text = block(args)
-    insert(args.output, "run_variants", text)
-    print(text)
+    print(insert(args.output, "run_variants", *block(args)))
 
 
 if __name__ == "__main__":

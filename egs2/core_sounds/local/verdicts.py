@@ -1,11 +1,13 @@
 """Whether one system makes fewer errors than another, or too little was measured to say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-# Fewer seeds than this decide nothing.
-FEWEST_SEEDS = 3
+from espnet_entropy.report.comparison import FEWEST_SEEDS
+from espnet_entropy.report.plot import pyplot_for, save_figure
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,8 @@ def paired_difference(ours: np.ndarray, other: np.ndarray, tokens: np.ndarray) -
         tokens: (U,) int, of the references.
 
     Raises:
-        ValueError: shapes that differ, no utterance, or references without a token.
+        ValueError: the references have no token.
     """
-    if ours.shape != other.shape or ours.shape[1:] != tokens.shape or not ours.size:
-        raise ValueError(
-            f"errors {ours.shape} and {other.shape} and tokens {tokens.shape} must be of the same "
-            "seeds and utterances, of which there are some"
-        )
     total = tokens.sum()
     if not total:
         raise ValueError("the references have no token, so there is no rate")
@@ -77,3 +74,36 @@ def verdict(difference: Difference) -> str:
     if difference.high < 0:
         return "held"
     return "failed" if difference.low > 0 else "too small to decide"
+
+
+def plot_differences(
+    output: Path | str, rows: Sequence[tuple[str, Difference, str]], *, label: str
+) -> None:
+    """What each claim was judged by: interval, mean and seeds, and the verdict at the right.
+
+    Args:
+        output: PNG to write.
+        rows: claim, difference, verdict, from top to bottom; at least one.
+        label: what differs, with its unit.
+
+    Raises:
+        ValueError: `output` does not end in .png.
+    """
+    pyplot = pyplot_for(output)
+    figure, panel = pyplot.subplots(figsize=(9.5, 0.9 + 0.3 * len(rows)), layout="constrained")
+    heights = range(len(rows), 0, -1)
+    for height, (_, difference, _) in zip(heights, rows, strict=True):
+        panel.plot([difference.low, difference.high], [height] * 2, color="black", lw=1)
+        panel.plot(difference.by_seed, [height] * len(difference.by_seed), "|", color="0.4", ms=9)
+        panel.plot(difference.mean, height, "o", color="black", ms=5)
+    panel.axvline(0, color="black", lw=0.8, ls="--")
+    panel.set_yticks(heights, [claim for claim, _, _ in rows])
+    verdicts = panel.secondary_yaxis("right")
+    verdicts.set_yticks(heights, [verdict for _, _, verdict in rows])
+    panel.set_ylim(0.3, len(rows) + 0.7)
+    panel.set_xlabel(
+        f"{label}; left of zero, what the claim says\n"
+        "dot: mean, strokes: seeds, line: 95 % interval"
+    )
+    panel.grid(axis="x", alpha=0.3)
+    save_figure(figure, output)
