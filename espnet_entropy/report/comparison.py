@@ -65,10 +65,15 @@ class System:
     name: str
     models: dict[str, Path]
 
+    @property
+    def config(self) -> Path:
+        """`config.yaml` of its first model."""
+        return next(iter(self.models.values())) / "config.yaml"
+
     @cached_property
     def settings(self) -> Settings:
         """The frontend's settings of its first model."""
-        return read_settings(next(iter(self.models.values())) / "config.yaml")
+        return read_settings(self.config)
 
     @property
     def segmenter(self) -> str:
