@@ -11,7 +11,7 @@ skip_eval=false         # true: skip stages 12 and 13
 skip_packing=true       # true: skip stage 14
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training; a dump job uses at most one
 num_nodes=1             # machines of a training
 nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
 inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs in decoding
@@ -30,14 +30,14 @@ test_sets=              # separated by spaces
 src_lang=               # of the recordings, e.g. en
 tgt_lang=               # of the translations, e.g. es
 local_data_opts=        # options of local/data.sh
-source_args=            # more options of local/data.sh; a change of these runs no stage again
+source_args=            # more options of local/data.sh; if they change, no stage runs again
 speed_perturb_factors=  # e.g. "0.9 1.0 1.1"
 bundle=../units1/exp/bundle
-units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+units_dumpdir=          # dump to copy units and entropies from (default: that of the bundle's recipe)
 max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
 skip_empty_text=false   # true: leave out, and list, training utterances without words
-min_wav_duration=0.1    # s; leave out shorter training utterances
-max_wav_duration=20     # s; leave out longer training utterances
+min_wav_duration=0.1    # in seconds; shorter training utterances are left out
+max_wav_duration=20     # in seconds; longer training utterances are left out
 # Tokens
 src_nbpe=30             # vocabulary of the transcripts
 tgt_nbpe=30             # vocabulary of the translations; case and punctuation are kept
@@ -45,7 +45,7 @@ src_bpemode=unigram     # unigram or bpe
 tgt_bpemode=unigram     # unigram or bpe
 # Model
 st_tag=                 # name of the model (default: name of st_config, languages, tokens, seed)
-st_exp=                 # its folder (default: EXPDIR/st_TAG)
+st_exp=                 # folder of the model (default: EXPDIR/st_TAG)
 st_stats_dir=           # folder of its statistics (default: EXPDIR/st_stats_TRAINSET_TOKENS)
 st_config=conf/train_st.yaml
 st_args=                # further options of st_train, e.g. "--frontend_conf rate=7"
@@ -67,8 +67,8 @@ lists, 10 statistics and check of segments against labels, 11 training, 12 decod
 report, 14 packing (--skip_packing false).
 Finished stages are skipped; interrupted stages continue.
 
-Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
-write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+Values of options that end in _args or _opts are split at spaces. Do not write YAML in braces there, because
+bash expands {a,b} when it runs a job; write "--frontend_conf aggregator_conf.num_layers=1" instead.
 $(option_help "$0")
 EOF
 }
@@ -96,7 +96,7 @@ for name in src_lang tgt_lang; do
 done
 for name in src_bpemode tgt_bpemode; do
     if [[ ! "${!name}" =~ ^(unigram|bpe)$ ]]; then
-        echo "$0: --${name} is unigram or bpe, not '${!name}'" >&2
+        echo "$0: --${name} must be unigram or bpe, not '${!name}'" >&2
         exit 2
     fi
 done

@@ -52,7 +52,7 @@ leave_out_stages() {
     fi
 }
 
-# runs_stage NUMBER: whether this call runs it.
+# runs_stage NUMBER: whether this call runs this stage.
 runs_stage() { [ "$1" -le "${stop_stage}" ] && ! is_left_out "$1"; }
 
 # name_of FOLDER [PREFIX]: a folder of ${expdir} as part of a marker's name.
@@ -174,8 +174,8 @@ model_report() {
 # packed_model DIR MODEL_FILE: the archive of a model, named as in ESPnet.
 packed_model() { echo "$1/$(basename "$1")_${2%.*}.zip"; }
 
-# pack TASK DIR MODEL_FILE OPTION FILE...: the archive of a model with its bundle, by ESPnet's command. It runs
-# in the folder that holds all these files, since paths in the archive are relative to it.
+# pack TASK DIR MODEL_FILE OPTION FILE...: write the archive of a model and its bundle with ESPnet's command. It
+# runs in the folder that holds all these files, because paths in the archive are relative to that folder.
 pack() {
     local task=$1 archive bundle_options=() words=() word root
     archive=$(realpath -m "$(packed_model "$2" "$3")")
