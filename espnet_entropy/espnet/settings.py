@@ -13,7 +13,7 @@ from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # The setting of arXiv 2509.00503.
 PRESETS = {"paper": dict(segmenter="global", on_change=False, aggregator="cale")}
-# What a `config.yaml` means that leaves these out: earlier versions did not record every setting.
+# Values of these settings if a `config.yaml` leaves them out, as earlier versions did.
 EARLIER = dict(segmenter="global", aggregator="cale", gap_cost=0.3, fs=50)
 
 
@@ -26,10 +26,11 @@ class Experimental:
     Attributes:
         threshold: nats, instead of a rate (`rate: null`).
         min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`; Hz, frames, nats, frames. The
-            bundle's calibration knows the gap_cost.
-        durations: add to each vector what says how long its segment is, see `SegmentEncoder`.
+            default of gap_cost is that of the bundle's calibration.
+        durations: add to each vector a learnt vector for the length of its segment, see
+            `SegmentEncoder`.
         unit_init: `centroids` (from the bundle's codebook) or `random`.
-        mask_span: units that `unit_mask` hides at once.
+        mask_span: length in units of the spans that `unit_mask` hides.
     """
 
     threshold: float | None = None
@@ -60,9 +61,9 @@ class Settings:
         unit_mask, dropout: regularisation in training, see `SegmentEncoder`.
         output_size: D, the dimension of the vectors.
         extractor_path: weights of the extractor for raw speech, if not where the bundle says.
-        num_units: K; the bundle's.
-        fs: units per second; the bundle's. ESPnet's recipes pass their `--fs` on to here.
-        experimental: what no result supports.
+        num_units: K; the default is the bundle's.
+        fs: units per second; the default is the bundle's. ESPnet's recipes set it to their `--fs`.
+        experimental: settings that no result supports.
     """
 
     bundle: str | None = None
@@ -87,7 +88,7 @@ class Settings:
         Args:
             conf: `frontend_conf`, which may name a preset and have experimental settings at its
                 top level. What it leaves out comes from the preset, the bundle and the defaults.
-            segmenter: the default one.
+            segmenter: the default segmenter.
 
         Raises:
             ValueError: a setting that does not exist, that contradicts the preset or that is given
@@ -114,7 +115,7 @@ class Settings:
         return made
 
     def _ask_bundle(self) -> None:
-        """Fill in what a bundle knows."""
+        """Fill in the settings that the bundle determines."""
         rare = self.experimental
         is_open = None in (self.num_units, self.fs, rare.gap_cost)
         if is_open and self.bundle is not None and Path(self.bundle).is_dir():
@@ -145,10 +146,10 @@ def of_config(conf: dict | None, segmenter: str = EARLIER["segmenter"]) -> dict:
 
     Args:
         conf: as it is in the file.
-        segmenter: what a file of an earlier version means that names none.
+        segmenter: the segmenter of a file of an earlier version that names none.
     """
     conf = conf or {}
-    # Today's trainings record all settings, and these among them.
+    # Trainings of this version record all settings, `experimental` among them.
     return conf if "experimental" in conf else EARLIER | {"segmenter": segmenter} | conf
 
 

@@ -23,7 +23,7 @@ def find_score(decoded: Path) -> dict | None:
 
 
 def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
-    """The same of a model.
+    """The scores of a decoded set of a model.
 
     Args:
         model: its folder, `exp/asr_TAG`.
