@@ -30,7 +30,7 @@ valid_set=
 test_sets=              # separated by spaces
 local_data_opts=        # options of local/data.sh
 source_args=            # more options of local/data.sh; if they change, no stage runs again
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1"
+speed_perturb_factors=  # speeds of copies of the training set, e.g. "0.9 1.0 1.1"
 bundle=../units1/exp/bundle
 units_dumpdir=          # dump to copy units and entropies from (default: that of the bundle's recipe)
 max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
@@ -41,12 +41,12 @@ max_wav_duration=20     # in seconds; longer training utterances are left out
 token_type=bpe          # bpe or char
 nbpe=30                 # vocabulary of bpe
 bpemode=unigram         # unigram or bpe
-nlsyms_txt=none         # list of non-linguistic symbols, which are tokens of their own and are left out in scoring
+nlsyms_txt=none         # list of non-linguistic symbols: own tokens, which scoring leaves out
 # Text language model
-use_lm=true             # true: decode with a language model of the text
+use_lm=true             # true: decode with the text language model
 lm_tag=                 # name of the language model (default: training set and tokens)
 lm_exp=                 # folder of the language model (default: EXPDIR/lm_TAG)
-lm_stats_dir=           # folder of the statistics for it (default: EXPDIR/lm_stats_TRAINSET_TOKENS)
+lm_stats_dir=           # folder of the language model's statistics (default: EXPDIR/lm_stats_TRAINSET_TOKENS)
 lm_config=conf/train_lm.yaml
 lm_args=                # further options of lm_train, e.g. "--max_epoch 3"
 # Model
