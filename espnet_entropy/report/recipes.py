@@ -51,7 +51,7 @@ def units_report(args) -> tuple[str, str, list[Section]]:
     losses = [e.valid["loss"] for e in read_epochs(args.lm) if "loss" in e.valid]
     if losses:
         lead += f" The unit LM's best validation loss is {min(losses):.3f} nats per unit."
-    rates = [made.not_run("rates.json", "stage 9 writes it")]
+    rates = [made.not_run("rates.json", "stage 6 writes it")]
     if (segments / "rates.json").is_file():
         rates = tables.rate_summary(read_json(segments / "rates.json"))
     results = [read_json(path) for path in sorted(segments.glob("*.json"))]
