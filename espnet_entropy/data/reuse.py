@@ -94,6 +94,8 @@ def _complete_shards(folder: Path, settings: dict) -> list[tuple[Path, Provenanc
     for path in (folder / "shards").glob("made_from.*"):
         ark, scp = shard_paths(folder, int(path.suffix[1:]))
         record = Provenance.load(path)
-        if record is not None and scp.exists() and difference(record.settings, settings) is None:
+        if record is None or not (ark.exists() and scp.exists()):
+            continue
+        if difference(record.settings, settings) is None:
             found.append((ark, record))
     return found

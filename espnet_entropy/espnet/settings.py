@@ -106,6 +106,8 @@ class Settings:
         unknown = sorted(conf.keys() - _names(cls) | rare.keys() - _names(Experimental))
         if unknown:
             raise ValueError(f"frontend: entropy has no setting {', '.join(unknown)}")
+        if not isinstance(conf.get("bundle"), str | None):
+            raise ValueError(f"bundle is {conf['bundle']!r}, but must be the path of a folder")
         made = cls(**{"segmenter": segmenter} | conf, experimental=Experimental(**rare))
         aggregator, given = AGGREGATORS.get(str(made.aggregator)), made.aggregator_conf or {}
         if aggregator is not None and isinstance(given, dict):
@@ -175,7 +177,7 @@ def _with_preset(conf: dict) -> dict:
     name = conf.pop("preset", None)
     if name is None:
         return conf
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset {name!r} is none of {', '.join(PRESETS)}")
     for setting, value in PRESETS[name].items():
         if conf.get(setting, value) != value:

@@ -46,7 +46,7 @@ nlsyms_txt=none         # list of non-linguistic symbols: own tokens, which scor
 use_lm=true             # true: decode with the text language model
 lm_tag=                 # name of the language model (default: training set and tokens)
 lm_exp=                 # folder of the language model (default: EXPDIR/lm_TAG)
-lm_stats_dir=           # folder of the language model's statistics (default: EXPDIR/lm_stats_TRAINSET_TOKENS)
+lm_stats_dir=           # folder of the language model's statistics (default: EXPDIR/lm_stats_TAG)
 lm_config=conf/train_lm.yaml
 lm_args=                # further options of lm_train, e.g. "--max_epoch 3"
 # Model
@@ -116,14 +116,15 @@ token_dir=${dumpdir}/token_list/${train_set}_${tokens}
 stats_dir=${asr_stats_dir:-${expdir}/asr_stats_${train_set}_${tokens}}
 asr_exp=${asr_exp:-${expdir}/asr_${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}}
 tag=$(name_of "${asr_exp}" asr_)
+stats_marker=$(name_of "${stats_dir}" asr_)
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
 vectors_dir=${asr_exp}/vectors${inference_rate:+_${inference_rate}hz}
 text_lm=none            # the folder of the text language model
-lm_stats_dir=${lm_stats_dir:-${expdir}/lm_stats_${original_set}_${tokens}}
 if [ "${use_lm}" = true ]; then text_lm=${lm_exp:-${expdir}/lm_${lm_tag:-${original_set}_${tokens}}}; fi
 text_lm_name=$(name_of "${text_lm}")
+lm_stats_dir=${lm_stats_dir:-${expdir}/lm_stats_${text_lm_name#lm_}}
 bpemodel=none
 if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
 token_files=("${token_dir}/tokens.txt")
@@ -215,9 +216,9 @@ write_report() {
     local report_stages
     report_stages=("${data_markers[@]}" "tokens_${train_set}_${tokens}")
     if [ "${use_lm}" = true ]; then
-        report_stages+=("stats_${text_lm_name}" "${text_lm_name}" "perplexity_${text_lm_name}")
+        report_stages+=("$(name_of "${lm_stats_dir}")" "${text_lm_name}" "perplexity_${text_lm_name}")
     fi
-    report_stages+=("stats_${train_set}_${tokens}" "check_${tag}" "train_${tag}"
+    report_stages+=("${stats_marker}" "check_${tag}" "train_${tag}"
         "${inference_tag}_${tag}" "score_${inference_tag}_${tag}")
     model_report asr "${asr_exp}" "${inference_asr_model}" --dump "${dumpdir}/raw" \
         --configs "${asr_config}" "${inference_config}" \
@@ -265,13 +266,13 @@ run_training_stages() {
     files_of --uses "${dumpdir}"/raw/{"${train_set}","${valid_set}"}/text "${token_files[@]}"
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     run_stage 10 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-        --marker "stats_${train_set}_${tokens}" --options "${valid_set} $(lengths_kept)" \
+        --marker "${stats_marker}" --options "${valid_set} $(lengths_kept)" \
         "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/text_shape.${token_type}"
     # The bundle's thresholds are part of a model.
     model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
-    run_stage 10 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
+    run_stage 10 "segments against labels" check_lengths --after "${stats_marker}" \
         --marker "check_${tag}" --options "${model_options} ${max_short_share}"
-    run_stage 11 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
+    run_stage 11 "training" train_asr --after "${stats_marker}" --marker "train_${tag}" \
         --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
         --training "${asr_exp}" --renamed_by --asr_tag \
         --epochs "$(epochs_of "${asr_config}" "${asr_args}")" \

@@ -118,6 +118,7 @@ token_files=("${token_dir}"/{src,tgt}/{tokens.txt,bpe.model})
 stats_dir=${st_stats_dir:-${expdir}/st_stats_${train_set}_${tokens}}
 st_exp=${st_exp:-${expdir}/st_${st_tag:-$(basename "${st_config}" .yaml)_${tokens}_seed${seed}}}
 tag=$(name_of "${st_exp}" st_)
+stats_marker=$(name_of "${stats_dir}")
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
@@ -251,7 +252,7 @@ score() {
 write_report() {
     local report_stages
     report_stages=("${data_markers[@]}" "pairs_${langs}"
-        "tokens_${train_set}_${tokens}" "st_stats_${train_set}_${tokens}" "check_st_${tag}"
+        "tokens_${train_set}_${tokens}" "${stats_marker}" "check_st_${tag}"
         "train_st_${tag}" "${inference_tag}_st_${tag}" "score_${inference_tag}_st_${tag}")
     model_report st "${st_exp}" "${inference_st_model}" --dump "${pairs_dir}" \
         --text "text.tc.${tgt_lang}" --source_text "text.lc.rm.${src_lang}" \
@@ -287,7 +288,7 @@ run_training_stages() {
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     files_of --uses "${learned[@]}" "${token_files[@]}"
     run_stage 10 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-        --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} $(lengths_kept)" \
+        --marker "${stats_marker}" --options "${valid_set} $(lengths_kept)" \
         "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/src_text_shape.bpe"
     files=()
     if [ -n "${init_asr}" ]; then
@@ -297,8 +298,8 @@ run_training_stages() {
     # The bundle's thresholds are part of a model.
     model_options="${valid_set} ${st_args}${start_from} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
     run_stage 10 "segments against labels" check_lengths --marker "check_st_${tag}" \
-        --after "st_stats_${train_set}_${tokens}" --options "${model_options} ${max_short_share}"
-    run_stage 11 "training" train_st --after "st_stats_${train_set}_${tokens}" \
+        --after "${stats_marker}" --options "${model_options} ${max_short_share}"
+    run_stage 11 "training" train_st --after "${stats_marker}" \
         --marker "train_st_${tag}" --options "${model_options}" \
         --makes "${st_exp}/${inference_st_model}" --training "${st_exp}" --renamed_by --st_tag \
         --epochs "$(epochs_of "${st_config}" "${st_args}")" ${files[@]+"${files[@]}"} \

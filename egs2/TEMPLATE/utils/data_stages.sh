@@ -160,6 +160,12 @@ lengths_kept() {
         printf "%d%s\n", most * rate + 1e-6, least == 0.1 ? "" : " " least }'
 }
 
+# filter_of: what the filter by length depends on.
+filter_of() {
+    echo "${min_wav_duration} ${max_wav_duration} $(frame_rate)" \
+        "$(content_of "${dumpdir}/raw/${train_set}/utt2num_samples")"
+}
+
 # filter_by_length: the ids and lengths of the training utterances that are neither too short nor too long.
 # Attention is quadratic, so a few long utterances would take most of an epoch.
 filter_by_length() {
@@ -172,6 +178,7 @@ filter_by_length() {
         echo "no utterance of ${train_set} lasts ${min_wav_duration} to ${max_wav_duration} s" >&2
         return 1
     fi
+    write_whole "${kept}/.filter" "$(filter_of)"
     stage_summary "$(wc -l <"${kept}/utt2num_samples") of" \
         "$(wc -l <"${dumpdir}/raw/${train_set}/utt2num_samples") training utterances last" \
         "${min_wav_duration} to ${max_wav_duration} s"

@@ -91,6 +91,7 @@ acoustics="mel pitch speaker"
 stats_dir=${vc_stats_dir:-${expdir}/vc_stats_${train_set}}
 vc_exp=${vc_exp:-${expdir}/vc_${vc_tag:-$(basename "${vc_config}" .yaml)_seed${seed}}}
 tag=$(name_of "${vc_exp}" vc_)
+stats_marker=$(name_of "${stats_dir}")
 results=${vc_exp}/${inference_tag}
 systems="source copy ${rates}"
 case "${vocoder}" in
@@ -263,7 +264,7 @@ evaluate() {
 write_report() {
     local stages=(stage1 "dump_${train_set}" "acoustics_${train_set}")
     if [ "${vocoder}" = train ]; then stages+=("vocoder_${train_set}"); fi
-    stages+=("vc_stats_${train_set}" "train_vc_${tag}" "${inference_tag}_vc_${tag}"
+    stages+=("${stats_marker}" "train_vc_${tag}" "${inference_tag}_vc_${tag}"
         "score_${inference_tag}_vc_${tag}")
     entropy_cmd report vc --model "${vc_exp}" --model_file "${inference_vc_model}" \
         --results "${results}" --stages_dir "${marker_dir}" --stages "${stages[@]}" \
@@ -302,10 +303,10 @@ run_stages() {
     fi
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     run_stage 6 "statistics" collect_stats --after "dump_${train_set}" \
-        --after "acoustics_${train_set}" --marker "vc_stats_${train_set}" \
+        --after "acoustics_${train_set}" --marker "${stats_marker}" \
         --options "${valid_set} $(lengths_kept)" "${files[@]}" "${uses[@]}" \
         --makes "${stats_dir}/train/mel_stats.npz"
-    run_stage 7 "training" train_vc --after "vc_stats_${train_set}" --marker "train_vc_${tag}" \
+    run_stage 7 "training" train_vc --after "${stats_marker}" --marker "train_vc_${tag}" \
         --options "${vc_args} ${seed} $(conf_hash "${vc_config}" "${bundle}"/*.yaml)" \
         --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag \
         --epochs "$(epochs_of "${vc_config}" "${vc_args}")" \
