@@ -54,4 +54,13 @@ echo "== results"
 echo
 echo "pictures:"
 find "units1/exp${part}/segments" -name '*.png' | sort | sed "s|^|  $(pwd)/|"
+sound=$(find -L "units1/data${part}/audio/en" -name '*.flac' 2>/dev/null | sort | head -n 1 || true)
+cat <<EOF
+reports:
+  ${PWD}/units1/exp${part}/report.html
+  ${PWD}/asr1/exp${part}/asr_${tag}/report.html
+next steps, in the environment of .venv:
+  espnet-entropy tokenize --bundle ${PWD}/units1/exp${part}/bundle ${PWD}/${sound}
+  cd ${PWD}/asr1; ./run.sh --reduced ${reduced} --asr_tag ${tag} --help
+EOF
 echo "total time $(((SECONDS - begin) / 60)) min $(((SECONDS - begin) % 60)) s"

@@ -24,7 +24,8 @@ def segment_times(segment_lengths: Tensor, frame_rate_hz: float) -> list[tuple[f
     Returns:
         S pairs (start, end) in seconds, half open.
     """
-    ends = (segment_lengths[segment_lengths > 0].cumsum(0) / frame_rate_hz).tolist()
+    frames = segment_lengths[segment_lengths > 0].cumsum(0).tolist()
+    ends = [count / frame_rate_hz for count in frames]
     return list(zip([0.0, *ends[:-1]], ends, strict=True))
 
 
