@@ -180,16 +180,7 @@ def find_boundaries(
         ValueError: shapes, lengths, thresholds or points do not fit.
     """
     _check_batch(units, entropies, lengths)
-    if config.kind.thresholds and (thresholds is None or thresholds.isnan().any()):
-        raise ValueError(
-            f"segmenter {config.method!r} has no threshold yet; give a calibrated bundle "
-            "(or a checkpoint trained with one)"
-        )
-    if config.kind.has_distortion and points is None:
-        raise ValueError(
-            f"segmenter {config.method!r} reads the codebook, but has none; give a bundle (or a "
-            "checkpoint trained with one)"
-        )
+    check_inputs(config, thresholds, points)
     valid = valid_mask(lengths, units.shape[1])
     entropies = entropies.masked_fill(~valid, NEVER)
     if config.lead:
@@ -203,6 +194,20 @@ def find_boundaries(
     if config.max_segment is not None:
         boundaries = cut_long_segments(boundaries, config.max_segment) & valid
     return boundaries
+
+
+def check_inputs(config: SegmenterConfig, thresholds: Tensor | None, points: Tensor | None) -> None:
+    """Raise ValueError where a segmenter lacks the thresholds or the points that it reads."""
+    if config.kind.thresholds and (thresholds is None or thresholds.isnan().any()):
+        raise ValueError(
+            f"segmenter {config.method!r} has no threshold yet; give a calibrated bundle "
+            "(or a checkpoint trained with one)"
+        )
+    if config.kind.has_distortion and points is None:
+        raise ValueError(
+            f"segmenter {config.method!r} reads the codebook, but has none; give a bundle (or a "
+            "checkpoint trained with one)"
+        )
 
 
 def _earlier(units, entropies, lengths, frames: int) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
 from espnet_entropy.segment.calibration import Calibration, calibrate
 from espnet_entropy.segment.points import RESOLUTION, unit_points
+from espnet_entropy.segment.stream import SegmentStream
 
 K = 5
 POINTS = torch.tensor([[0.0, 0.5], [1.0, -0.25], [1.25, 0.0], [-0.75, 0.5], [-0.75, 0.5]])
@@ -189,7 +190,62 @@ def test_without_a_useful_codebook():
     config = SegmenterConfig("content", rate_hz=15.0)
     with pytest.raises(ValueError, match="'content' reads the codebook, but has none"):
         find_boundaries(*batch, config, price_of(1.0))
+    with pytest.raises(ValueError, match="'content' reads the codebook, but has none"):
+        SegmentStream(config, price_of(1.0))
+    with pytest.raises(ValueError, match="lookahead is -1 frames"):
+        SegmentStream(config, price_of(1.0), POINTS, lookahead=-1)
     with pytest.raises(ValueError, match=r"unit ids lie in \[0, 9\], but the codebook has 5"):
         find_boundaries(*batch, config, price_of(1.0), POINTS)
     with pytest.raises(ValueError, match="the 4 centroids are all equal"):
         unit_points(torch.full((4, 3), 2.5), 64)
+
+
+def streamed(stream, units, entropies, size):
+    parts = []
+    for at in range(0, len(units), size):
+        last = at + size >= len(units)
+        parts.append(stream(units[at : at + size], entropies[at : at + size], last=last))
+    assert torch.equal(torch.cat([part.units for part in parts]), units)
+    return torch.cat([part.boundaries for part in parts]), parts
+
+
+@pytest.mark.parametrize(
+    "on_change, lead, max_segment", [(False, 0, 100), (True, 2, 100), (True, 1, 3)]
+)
+def test_a_stream_is_the_whole_where_nothing_is_forced(on_change, lead, max_segment):
+    units, entropies, lengths, centroids = speech()
+    config = SegmenterConfig("content", on_change, 12.0, max_segment=max_segment, lead=lead)
+    price, points = price_of(4.0), unit_points(centroids, 64)
+    whole = find_boundaries(units, entropies, lengths, config, price, points)
+    for row, length in enumerate([1, 2, 3, *lengths.tolist()][:12]):
+        utt = units[row, :length], entropies[row, :length]
+        expected = find_boundaries(
+            *(x[None] for x in utt), torch.tensor([length]), config, price, points
+        )[0]
+        for size in (1, 7, length):
+            stream = SegmentStream(config, price, points, lookahead=1000)
+            found, _ = streamed(stream, *utt, size)
+            assert torch.equal(found, expected) and stream.forced_share == 0
+    assert whole.sum() > 100
+
+
+def test_a_boundary_is_final_when_the_paths_agree():
+    """Long before the lookahead has passed, and at the latest then, whatever the pieces."""
+    units, entropies, _, centroids = speech(1, 2000)
+    config, points = SegmenterConfig("content", rate_hz=12.0), unit_points(centroids, 64)
+    price, utt = price_of(4.0), (units[0], entropies[0])
+    whole = find_boundaries(*(x[None] for x in utt), torch.tensor([2000]), config, price, points)[0]
+    shares = []
+    for lookahead in (0, 4, 50):
+        stream = SegmentStream(config, price, points, lookahead=lookahead)
+        found, parts = streamed(stream, *utt, 1)
+        waits = [t + 1 - part.first_frame - len(part.units) for t, part in enumerate(parts)]
+        assert max(waits) <= lookahead
+        again = SegmentStream(config, price, points, lookahead=lookahead)
+        assert torch.equal(streamed(again, *utt, 97)[0], found)
+        assert again.forced_share == stream.forced_share
+        shares.append(stream.forced_share)
+        assert torch.equal(found, whole) or stream.forced_share > 0
+    assert shares[0] > shares[1] > shares[2] == 0
+    assert sum(waits) / len(waits) < 25
+    assert len(stream._path._units) <= 150

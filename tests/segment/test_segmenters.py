@@ -13,8 +13,8 @@ from espnet_entropy.segment.segmenters import SEGMENTERS
 
 GARBAGE_ENTROPIES = [float("nan"), float("inf"), float("-inf"), 1e30]
 GARBAGE_UNITS = [-7, 2**62, -(2**63)]
-# `stored` takes no entropies: see test_bpe.py.
-OF_ENTROPIES = sorted(set(SEGMENTERS) - {"stored"})
+# `stored` takes no entropies, see test_bpe.py; `content` takes a codebook, see test_content.py.
+OF_ENTROPIES = sorted(set(SEGMENTERS) - {"stored", "content"})
 LOOPED = sorted(set(OF_ENTROPIES) - {"dp"})
 
 # Multiples of 1/8: sums and differences are exact in float32, and ties are common.
