@@ -120,5 +120,5 @@ def test_recordings_commands_and_the_page(made, tmp_path, capsys):
 def test_calibrate_refuses_another_codebook(parts, tmp_path):
     options = dict(dump=parts.dump, num_units=tiny.NUM_UNITS, output=tmp_path / "c.yaml")
     other = tiny.another_bundle(parts, tmp_path / "other", "codebook")
-    with pytest.raises(SystemExit, match="was measured with codebook"):
+    with pytest.raises(SystemExit, match="was measured with the codebook"):
         tiny.command(calibrate, codebook=other, **options)
