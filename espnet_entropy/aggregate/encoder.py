@@ -63,7 +63,7 @@ class SegmentEncoder(nn.Module):
         threshold_nats: in place of a calibrated threshold for the segmenter's rate.
         aggregator: a key of AGGREGATORS.
         aggregator_conf: its keyword arguments.
-        durations: add a learnt vector of the segment's length to its vector. Segments of surprise
+        durations: add a learnt vector of the segment's length to its vector. Entropy segments
             differ in length, and pooling forgets how long they were.
         unit_mask: share of the units that are hidden in training, in spans; spans may overlap, so
             somewhat fewer are.

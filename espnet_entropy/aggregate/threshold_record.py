@@ -31,15 +31,16 @@ def settings_text(**settings: str | bool | float | None) -> str:
 class ThresholdRecord(nn.Module):
     """Thresholds of one or many rates, which are only loaded with the settings they were made for.
 
-    Text and thresholds are one buffer, so that neither is loaded without the other: TEXT_BYTES
-    codes of UTF-8, then GRID_POINTS rows as THRESHOLD_NAMES, of which the first ones are used. The
-    points of the units, which some segmenters read besides, are a buffer of their own.
+    Text and thresholds are one buffer, so that neither is loaded without the other. It holds
+    TEXT_BYTES bytes of UTF-8, then GRID_POINTS rows of THRESHOLD_NAMES, of which the first
+    `num_rates` are used. The points of the units, which segmenter content reads, are a buffer of
+    their own.
     ESPnet's `--init_param MODEL.pth:::frontend.encoder.threshold_record` leaves out this record and
     that of earlier versions.
 
     Args:
         made_for: `settings_text` of the model.
-        num_rates: rows that are used.
+        num_rates: number of rates.
         is_read: whether the segmenter reads thresholds; otherwise any record is accepted.
         points: (K, C) of `unit_points`; None if the segmenter reads none.
     """
@@ -119,6 +120,6 @@ def _check_loaded(record: ThresholdRecord, incompatible_keys) -> None:
         return
     raise ValueError(
         f"the thresholds in this checkpoint were made for {record.text}, but the config says "
-        f"{record.made_for}; set the same, or, to start a new model from this one, leave them out: "
+        f"{record.made_for}; use those, or, to start a new model from this one, leave them out: "
         "--init_param MODEL.pth:::frontend.encoder.threshold_record"
     )

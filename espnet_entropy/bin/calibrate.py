@@ -40,7 +40,7 @@ def main(args) -> None:
 
 
 def print_reach(calibration: Calibration) -> None:
-    """What was measured, and the rates that each method reaches."""
+    """Print what was measured, and the rates that each method reaches."""
     measured = calibration.held_out
     print(
         f"calibrated on {measured['utterances']} utterances, {measured['hours']:.3f} h of "

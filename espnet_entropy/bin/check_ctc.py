@@ -42,7 +42,7 @@ def main(args) -> None:
             print(f"at {rate_range[0]:g} Hz, the lowest rate of the training: ", end="")
             report_short(frames, labels)
     frames = encoder_frames(config, args.dump, args.bundle, **given)
-    # All losses are told before the first is refused.
+    # All losses are reported before the first one is refused.
     if max([report_short(frames, labels) for labels in losses]) > args.max_share * len(frames):
         raise ValueError(
             f"that is more than {100 * args.max_share:g} % of the training set; set "

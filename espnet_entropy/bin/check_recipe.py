@@ -14,11 +14,11 @@ from espnet2.utils.types import str2bool
 from espnet_entropy.bin.common import user_errors
 from espnet_entropy.espnet.stock_recipe import Call, problems
 
-# Options whose names depend on the recipe, and one that is not a text.
+# Options whose names depend on the recipe or that need a help text, and one that is no string.
 OTHERS = {
     "config": dict(flags=("--asr_config", "--st_config"), help="the model's YAML"),
-    "args": dict(flags=("--asr_args", "--st_args"), help="for the trainer"),
-    "tgt_lang": dict(help="given to st.sh only, as the other options of languages"),
+    "args": dict(flags=("--asr_args", "--st_args"), help="options of the trainer"),
+    "tgt_lang": dict(help="for st.sh only, like the other language options"),
     "use_src_lang": dict(type=str2bool),
 }
 

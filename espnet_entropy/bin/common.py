@@ -34,9 +34,9 @@ def make_parser(description: str) -> config_argparse.ArgumentParser:
 
 
 def command(get_parser: Callable) -> Callable:
-    """A decorator that makes a command's `main(cmd=None)` of a function of its parsed arguments.
+    """A decorator that turns a function of parsed arguments into a command's `main(cmd=None)`.
 
-    Errors of the user's input end the command with a message (`user_errors`).
+    Errors in the user's input end the command with a message (`user_errors`).
     """
 
     def decorate(run: Callable) -> Callable:
@@ -133,7 +133,7 @@ def add_channel_argument(parser) -> None:
 
 
 def add_dump_arguments(parser, output: str) -> None:
-    """--wav_scp, --channel, --output and what cuts a set into shards."""
+    """--wav_scp, --channel, --output and the options that cut a set into shards."""
     parser.add_argument(
         "--wav_scp", required=True, help="wav.scp; a segments file beside it is used"
     )
@@ -144,13 +144,13 @@ def add_dump_arguments(parser, output: str) -> None:
 
 
 def shard_options(args) -> dict:
-    """Options of `make_recordings_shard` from `add_dump_arguments`."""
+    """Arguments of `make_recordings_shard` from the options of `add_dump_arguments`."""
     names = ("wav_scp", "channel", "output", "shard", "num_shards")
     return {name: getattr(args, name) for name in names} | dict(max_failed=args.max_failed_utts)
 
 
 def print_shard(stopwatch: Stopwatch, shard: int, table: dict | None, shift_sec: float) -> None:
-    """Say what was made of a shard, if it was made; `table` is that of `make_shard`."""
+    """Print a summary of a shard if it was made; `table` is what `make_shard` returned."""
     if table is not None:
         frames = sum(entry.shape[0] for entry in table.values())
         print(stopwatch.summary(f"shard {shard}", len(table), frames, shift_sec))

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.evaluate.outcome import load_score
 from espnet_entropy.report.comparison import METRICS, Comparison
 from espnet_entropy.report.plot_systems import plot_rates
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     ran = compared.ran
     dumps = Path(args.dump), Path(args.stored_dump)
     rates_hz = {system.name: compared.rates_hz(system, *dumps) for system in ran}
-    epochs = sorted({system.config["max_epoch"] for system in ran})
+    epochs = sorted({read_yaml(system.config)["max_epoch"] for system in ran})
     parts = [
         provenance(args.command, args.seeds, epochs)
         + " Mean ± standard deviation over the seeds that have run; decoding is of all these sets, "

@@ -31,7 +31,7 @@ def get_parser():
 
 @command(get_parser)
 def main(args) -> None:
-    """Align a set, and compare with another aligner where asked."""
+    """Align a set, and compare with a second aligner if one is given."""
     output, stopwatch = Path(args.output), Stopwatch()
     aligned, left_out, seconds = align_set(
         args.data,

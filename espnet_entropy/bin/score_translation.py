@@ -48,8 +48,8 @@ def translation_scores(
 
     Returns:
         `{"bleu" | "chrf": {"score", "mean", "low", "high", "signature", "verbose_score"}}`; scores
-        from 0 to 100, `mean` of the bootstrap's samples, `verbose_score` what sacrebleu tells of a
-        score's parts. Tiny sets, of which samples score nothing, have no interval.
+        are from 0 to 100, `mean` is that of the bootstrap's samples, and `verbose_score` holds the
+        parts of the score. Tiny sets, in which some samples have no score, have no interval.
 
     Raises:
         ValueError: ids differ, or all references are empty.

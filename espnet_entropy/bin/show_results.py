@@ -19,7 +19,7 @@ def main(cmd=None):
 
 
 def run(args) -> None:
-    """Write or print the results; a file that is not by this command is kept."""
+    """Write or print the results; a file that another program wrote is not replaced."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.data.kaldi import atomic_text
     from espnet_entropy.report.espnet_results import GENERATOR, espnet_results

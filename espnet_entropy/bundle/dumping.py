@@ -34,7 +34,7 @@ def units_and_entropies(tokens: Tokens) -> np.ndarray:
 def arrays_of(
     tokenizer: UnitTokenizer, to_array: Callable[[Tokens], np.ndarray]
 ) -> Callable[[Recording], np.ndarray]:
-    """What makes the array of a recording, for `make_recordings_shard`."""
+    """A function that makes the array of a recording, for `make_recordings_shard`."""
 
     def array_of(recording: Recording) -> np.ndarray:
         wave = torch.from_numpy(recording.samples(tokenizer.sample_rate))
@@ -60,11 +60,12 @@ def dump_entropies(
         codebook: folder of the codebook.
         unit_lm: checkpoint of the unit LM's training.
         output: `dump/raw/SET`.
-        shard, num_shards: which shard, from 1, and into how many the set is cut.
+        shard, num_shards: number of the shard, from 1, and number of all shards.
         device: torch device.
 
     Returns:
-        The arrays' places; None if the shard exists with this unit LM and from these units.
+        The arrays' places; None if the shard exists and was made from this unit LM and these
+        units.
 
     Raises:
         ValueError: codebook, unit LM and units do not belong together, or units are out of range.

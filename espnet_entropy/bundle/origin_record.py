@@ -16,8 +16,8 @@ UNKNOWN = -1.0
 class OriginRecord(nn.Module):
     """The hashes of a model's codebook and unit LM, as a part of the model's state.
 
-    The hashes are stored as `data/float_bytes.py` says. A model from before these records has
-    UNKNOWN in place of each byte.
+    The hashes are stored as `data/float_bytes.py` describes. In models that are older than these
+    records, each byte is UNKNOWN.
 
     Args:
         needs_unit_lm: whether the model depends on the unit LM; otherwise its hash is not stored.
@@ -63,7 +63,7 @@ class OriginRecord(nn.Module):
 
 def origins_in(state: dict[str, Tensor]) -> list[Origin]:
     """The hashes of each model with `frontend: entropy` in a checkpoint's state."""
-    # The second name is that of earlier versions, which had no `origin.sha256` at first.
+    # In earlier versions the name had no suffix, and some of them had no `origin.sha256`.
     names = r"(.*)encoder\.threshold_record(\.text_and_thresholds)?"
     found = [match for name in state if (match := re.fullmatch(names, name))]
     records = [state.get(f"{match[1]}origin.sha256") for match in found]

@@ -22,8 +22,8 @@ class Counted:
     """A segmentation that counts its results for a summary.
 
     Attributes:
-        segmentation: what segments.
-        recordings, frames, segments: numbers of results.
+        segmentation: the segmentation that is called.
+        recordings, frames, segments: counts of the results.
         seconds: their durations in seconds.
     """
 
@@ -72,7 +72,7 @@ def write_textgrids(
         output: folder.
         recordings: recordings by name.
         settings: settings and models that the results depend on.
-        segmentation: what makes the results.
+        segmentation: segments a recording.
         failures: gets the recordings that are left out, which are listed in `failed_utts`.
 
     Raises:
@@ -151,7 +151,7 @@ def _exact_line(done: Segmented) -> str:
     )
 
 
-# Format -> what writes it. Lines go to standard output if there is no `output`.
+# Format -> function that writes it. Lines go to standard output if there is no `output`.
 WRITERS: dict[str, Writer] = {
     "text": _lines(text_line),
     "json": _lines(json_line),

@@ -23,7 +23,7 @@ def check_tokens(
     """Tokenize the shortest utterances of a dump again and compare.
 
     Args:
-        bundle: what tokenizes.
+        bundle: the bundle that tokenizes.
         dump: `dump/raw/SET`.
         wav_scp: its recordings.
         num_utts: number of utterances.

@@ -232,7 +232,7 @@ def sample_rate_of(source: Path | str | BinaryIO) -> int:
 
 
 def write_wave(path: Path | str, wave: np.ndarray, sample_rate: int) -> None:
-    """Write (N,) float samples in [-1, 1] as a WAV of 16 bits, which only appears when whole."""
+    """Write (N,) float samples in [-1, 1] as a WAV of 16 bits, which appears only when complete."""
     import soundfile
 
     with atomic_bytes(path) as file:

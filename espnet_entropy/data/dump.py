@@ -73,14 +73,6 @@ def read_entries(
         yield utt, units, matrix[:, 1].astype(np.float32)
 
 
-def load_padded_dump(folder: Path | str) -> tuple[Tensor, Tensor, Tensor]:
-    """A whole dump as units (B, T) int64, entropies (B, T) float32 and lengths (B,) int64."""
-    utterances = list(read_dump(folder))
-    if not utterances:
-        raise ValueError(f"{folder} is empty")
-    return _padded(utterances)
-
-
 def _padded(utterances: list) -> tuple[Tensor, Tensor, Tensor]:
     units, entropies = (
         pad_sequence([torch.from_numpy(u[column]) for u in utterances], batch_first=True)

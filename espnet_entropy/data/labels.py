@@ -18,7 +18,7 @@ def read_labels(path: str, form: str | None, names: str | None) -> dict[str, str
 
     Args:
         path: the label file.
-        form: its format; None is espnet, but refuses files that look like another format.
+        form: its format; None means espnet, and refuses files that look like another format.
         names: file with the utterance names of a km file.
 
     Raises:
@@ -92,12 +92,12 @@ def _refuse_other_formats(path: str) -> None:
 
 
 def parse_units(text: str, num_units: int, where: str) -> np.ndarray:
-    """`12 12 7` -> int32 (T,); ValueError unless there are some, all whole and below K.
+    """`12 12 7` -> int32 (T,); ValueError if there are none, or one is no number from 0 to K - 1.
 
     Args:
         text: the units.
         num_units: K.
-        where: place of the text, in errors.
+        where: place of the text, for error messages.
     """
     words = text.split()
     try:

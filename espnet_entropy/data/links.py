@@ -7,13 +7,13 @@ from espnet_entropy.data.kaldi import atomic_text, read_table, write_table
 from espnet_entropy.data.pairs import Pairs
 from espnet_entropy.data.shards import CODEBOOK_HASH, UNIT_LM_HASH, copy_hashes
 
-# What `dump/raw/SET` has a line of for each utterance, and other files.
+# Files of `dump/raw/SET` with one line per utterance, and its other files.
 TABLES = ("text", "utt2spk", "utt2num_samples", "wav.scp")
 SETTINGS = ("feats_type", "audio_format")
 
 
 def link_set(source: Path, target: Path) -> None:
-    """One set: its tables copied, with absolute paths of arks.
+    """Copy the tables of one set, with absolute paths of arks.
 
     Raises:
         ValueError: a table is missing, an ark is not where `wav.scp` says, both folders are the

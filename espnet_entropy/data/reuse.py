@@ -11,12 +11,12 @@ from espnet_entropy.data.provenance import Fingerprint, Provenance, difference, 
 from espnet_entropy.data.recordings import Recording
 from espnet_entropy.data.shards import shard_paths
 
-# How sets with copies at other speeds end.
+# Suffix of the names of sets with copies at other speeds.
 PERTURBED = "_sp"
 
 
 class DumpedBefore:
-    """The arrays in a units1 recipe's dump that have these settings and recordings.
+    """The arrays in a units1 recipe's dump that were made with these settings and recordings.
 
     A units1 recipe dumps in two steps, each with a record (`data/provenance.py`): recordings to
     `dump/units/SET`, and these units to `dump/raw/SET`. An array is used if both records have the
@@ -24,7 +24,7 @@ class DumpedBefore:
     the recording is unchanged.
 
     Args:
-        dumpdir: the other recipe's `dump`; None or one that does not exist holds nothing.
+        dumpdir: the other recipe's `dump`; nothing is copied if it is None or does not exist.
         output: `dump/raw/SET` of this recipe. The originals of a set `NAME_sp` with other speeds
             are in the other recipe's `NAME`.
         unit_settings: extractor and sha256 of the codebook, as `bundle.identity` gives them.
@@ -32,7 +32,7 @@ class DumpedBefore:
         utterances: only these are looked up.
 
     Attributes:
-        copied: number of arrays that were found.
+        copied: number of arrays that were copied.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class DumpedBefore:
     def or_else(
         self, compute: Callable[[Recording], np.ndarray]
     ) -> Callable[[Recording], np.ndarray]:
-        """What gives the (T, 2) float32 units and entropies of a recording: copied, or computed."""
+        """A function that copies or computes (T, 2) float32 units and entropies of a recording."""
 
         def array_of(recording: Recording) -> np.ndarray:
             known, place = self._made.get(recording.utterance, (None, ""))
@@ -83,7 +83,7 @@ class DumpedBefore:
 
 
 def _is_unchanged(ark: Path, known: Fingerprint) -> bool:
-    """Whether an ark, wherever it is seen from, is the file with this fingerprint."""
+    """Whether an ark, whatever its path is, is the file with this fingerprint."""
     found = os.stat(ark)
     return known[1:4] == (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
@@ -94,6 +94,8 @@ def _complete_shards(folder: Path, settings: dict) -> list[tuple[Path, Provenanc
     for path in (folder / "shards").glob("made_from.*"):
         ark, scp = shard_paths(folder, int(path.suffix[1:]))
         record = Provenance.load(path)
-        if record is not None and scp.exists() and difference(record.settings, settings) is None:
+        if record is None or not (ark.exists() and scp.exists()):
+            continue
+        if difference(record.settings, settings) is None:
             found.append((ark, record))
     return found

@@ -1,4 +1,4 @@
-"""What long runs tell: progress, the time that they took, and the utterances that they left out."""
+"""What long runs report: progress, the time they took, and the utterances they left out."""
 
 import sys
 import time

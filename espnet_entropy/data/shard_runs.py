@@ -72,18 +72,18 @@ def make_recordings_shard(
     channel: int | None = None,
     max_failed: int = 0,
 ) -> dict[str, Entry] | None:
-    """`make_shard` of the recordings of a table.
+    """`make_shard` for the recordings of a table.
 
     Args:
         wav_scp: the table; a segments file beside it is used.
-        output, shard, settings: as of `make_shard`.
-        num_shards: into how many the table is cut.
+        output, shard, settings: as in `make_shard`.
+        num_shards: number of shards that the table is cut into.
         array_of: makes the array of a recording.
         channel: channel of all recordings, from 1.
         max_failed: number of recordings that may be left out.
 
     Raises:
-        ValueError: the table cannot be read, or more recordings fail.
+        ValueError: the table cannot be read, or more than `max_failed` recordings fail.
     """
     rows = read_rows(output, wav_scp, shard, num_shards)
     recordings = read_recordings(wav_scp, rows=rows, channel=channel)

@@ -116,7 +116,7 @@ def _read_shard(folder: Path | str, shard: int) -> dict[str, Entry]:
     places, shapes = read_table(scp), read_table(scp.with_suffix(".shape"))
     try:
         if len(shapes) != len(places):
-            raise ValueError(f"{len(shapes)} shapes of {len(places)} arrays")
+            raise ValueError(f"{len(shapes)} shapes for {len(places)} arrays")
         table = {
             utt: Entry(where, tuple(int(size) for size in shapes[utt].split(",")))
             for utt, where in places.items()

@@ -8,8 +8,8 @@ from praatio.utilities.textgrid_io import getTextgridAsStr, parseTextgridStr
 
 from espnet_entropy.data.kaldi import atomic_text
 
-# praatio ends a tier where its intervals end, even if the file announces more of them. The numbers
-# that the file announces are therefore read here: of tiers, and of each tier's intervals or points.
+# praatio ends a tier where its intervals end, even if the file announces more of them. The
+# announced numbers of tiers, and of each tier's intervals or points, are therefore read here.
 _TIERS = re.compile(r"<exists>\s*(?:size\s*=\s*)?(\d+)")
 _ITEMS = re.compile(
     r'"(?:Interval|Text)Tier"\s+(?:name\s*=\s*)?"(?:[^"]|"")*"\s+(?:xmin\s*=\s*)?[-+.\d]\S*\s+'

@@ -56,7 +56,7 @@ def ctc_labels(
     Args:
         config: `config.yaml` of an asr or st model.
         text, bpemodel: table of the labels' text, and its sentencepiece model.
-        src_text, src_bpemodel: the same, of what is said, for a translation model.
+        src_text, src_bpemodel: the same for the transcripts, in a translation model.
 
     Raises:
         ValueError: a table is missing or cannot be read, or the token type is unknown.
@@ -71,7 +71,7 @@ def ctc_labels(
             (model.get("st_mtlalpha", 0.0), text, config.get("token_type"), bpemodel),
         ]
     if any(weight and path is None for weight, path, *_ in used):
-        raise ValueError("this model has a CTC loss of what is said; give that as --src_text")
+        raise ValueError("this model has a CTC loss on the transcripts; give them as --src_text")
     return [
         Labels(path, read_table(path), _tokenizer(token_type, bpemodel))
         for weight, path, token_type, bpemodel in used
@@ -84,7 +84,7 @@ def short_utterances(frames: dict[str, int], labels: Labels) -> dict[str, str]:
 
     Args:
         frames: numbers of frames by utterance (`encoder_frames`).
-        labels: of at least these utterances.
+        labels: labels of at least these utterances.
 
     Raises:
         ValueError: an utterance has no labels.
@@ -109,7 +109,7 @@ def encoder_frames(
     rate_hz: float | None = None,
     name: str = "the config",
 ) -> dict[str, int]:
-    """What is left of each utterance's segments behind the encoder's input layer.
+    """Number of frames of each utterance after the encoder's input layer.
 
     Args:
         config: `config.yaml` of an asr or st model.
@@ -117,7 +117,7 @@ def encoder_frames(
         bundle: folder of the bundle, in place of the one in the config.
         keys: the utterances to count; None counts all.
         rate_hz: segments per second of a model of many rates; None takes that of the config.
-        name: of the config, in errors.
+        name: name of the config, for error messages.
 
     Raises:
         ValueError: the model has another frontend, its input layer is unknown, or the dump was
@@ -142,7 +142,7 @@ def encoder_frames(
 
 
 def subsampled(segments: int, layer: str | None) -> int:
-    """Frames that ESPnet's input layer makes of an utterance of so many segments.
+    """Number of frames that ESPnet's input layer makes from this number of segments.
 
     This is the number for an utterance alone; in a batch with longer ones ESPnet may give it one
     or two more, which look at the padding.

@@ -18,7 +18,7 @@ from espnet_entropy.segment.segmenters import SEGMENTERS
 
 
 class EntropyFrontend(AbsFrontend):
-    """Dumped units `(B, T, 2)` or raw speech `(B, N)` in, one vector a segment out.
+    """Dumped units `(B, T, 2)` or raw speech `(B, N)` in, one vector per segment out.
 
     Args:
         conf: the settings of `Settings`, or a `preset`; `bundle` and `rate` are enough.
@@ -27,7 +27,7 @@ class EntropyFrontend(AbsFrontend):
         ValueError: settings that are out of range, do not go together or do not fit the bundle.
     """
 
-    # The default one, and what `config.yaml` of an earlier version means where it names none.
+    # The default, and the segmenter of a `config.yaml` of an earlier version that names none.
     default_segmenter, earlier_segmenter = RECOMMENDED_SEGMENTER, EARLIER["segmenter"]
 
     def __init__(self, **conf):

@@ -12,7 +12,7 @@ from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # The setting of arXiv 2509.00503.
 PRESETS = {"paper": dict(segmenter="global", on_change=False, aggregator="cale")}
-# What a `config.yaml` means that leaves these out: earlier versions did not record every setting.
+# Values of these settings if a `config.yaml` leaves them out, as earlier versions did.
 EARLIER = dict(segmenter="global", aggregator="cale", gap_cost=0.3, fs=50)
 
 
@@ -26,10 +26,11 @@ class Experimental:
         threshold: nats, instead of a rate (`rate: null`).
         min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`; Hz, frames, nats, frames.
         distortion_weight, entropy_weight, components: of segmenter content, see `SegmenterConfig`.
-            The bundle's calibration knows these and the gap_cost.
-        durations: add to each vector what says how long its segment is, see `SegmentEncoder`.
+            The defaults of these and of gap_cost are those of the bundle's calibration.
+        durations: add to each vector a learnt vector for the length of its segment, see
+            `SegmentEncoder`.
         unit_init: `centroids` (from the bundle's codebook) or `random`.
-        mask_span: units that `unit_mask` hides at once.
+        mask_span: length in units of the spans that `unit_mask` hides.
     """
 
     threshold: float | None = None
@@ -63,9 +64,9 @@ class Settings:
         unit_mask, dropout: regularisation in training, see `SegmentEncoder`.
         output_size: D, the dimension of the vectors.
         extractor_path: weights of the extractor for raw speech, if not where the bundle says.
-        num_units: K; the bundle's.
-        fs: units per second; the bundle's. ESPnet's recipes pass their `--fs` on to here.
-        experimental: what no result supports.
+        num_units: K; the default is the bundle's.
+        fs: units per second; the default is the bundle's. ESPnet's recipes set it to their `--fs`.
+        experimental: settings that no result supports.
     """
 
     bundle: str | None = None
@@ -90,7 +91,7 @@ class Settings:
         Args:
             conf: `frontend_conf`, which may name a preset and have experimental settings at its
                 top level. What it leaves out comes from the preset, the bundle and the defaults.
-            segmenter: the default one.
+            segmenter: the default segmenter.
 
         Raises:
             ValueError: a setting that does not exist, that contradicts the preset or that is given
@@ -108,6 +109,8 @@ class Settings:
         unknown = sorted(conf.keys() - _names(cls) | rare.keys() - _names(Experimental))
         if unknown:
             raise ValueError(f"frontend: entropy has no setting {', '.join(unknown)}")
+        if not isinstance(conf.get("bundle"), str | None):
+            raise ValueError(f"bundle is {conf['bundle']!r}, but must be the path of a folder")
         made = cls(**{"segmenter": segmenter} | conf, experimental=Experimental(**rare))
         aggregator, given = AGGREGATORS.get(str(made.aggregator)), made.aggregator_conf or {}
         if aggregator is not None and isinstance(given, dict):
@@ -117,7 +120,7 @@ class Settings:
         return made
 
     def _ask_bundle(self) -> None:
-        """Fill in what a bundle knows."""
+        """Fill in the settings that the bundle determines."""
         rare = self.experimental
         kind = SEGMENTERS.get(str(self.segmenter))
         costs = {"gap_cost", *(kind.settings if kind else ())}
@@ -151,10 +154,10 @@ def of_config(conf: dict | None, segmenter: str = EARLIER["segmenter"]) -> dict:
 
     Args:
         conf: as it is in the file.
-        segmenter: what a file of an earlier version means that names none.
+        segmenter: the segmenter of a file of an earlier version that names none.
     """
     conf = conf or {}
-    # Today's trainings record all settings, and these among them.
+    # Trainings of this version record all settings, `experimental` among them.
     return conf if "experimental" in conf else EARLIER | {"segmenter": segmenter} | conf
 
 
@@ -186,7 +189,7 @@ def _with_preset(conf: dict) -> dict:
     name = conf.pop("preset", None)
     if name is None:
         return conf
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset {name!r} is none of {', '.join(PRESETS)}")
     for setting, value in PRESETS[name].items():
         if conf.get(setting, value) != value:

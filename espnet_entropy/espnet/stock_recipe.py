@@ -40,7 +40,7 @@ class Call:
     valid_set: str = ""
     test_sets: str = ""
     speed_perturb_factors: str = ""
-    # Only of st.sh.
+    # For st.sh only.
     tgt_lang: str | None = None
     src_lang: str = "es"
     src_case: str = "lc.rm"
@@ -49,7 +49,7 @@ class Call:
 
 
 def problems(call: Call) -> Iterator[str]:
-    """One line for each trap of a call, with the way out of it.
+    """One line for each trap in a call, with its remedy.
 
     Raises:
         ValueError: the call lacks an option, or a file of the model or bundle cannot be read.
@@ -91,8 +91,8 @@ def call_problems(call: Call) -> Iterator[str]:
         )
     if "ark" not in call.audio_format:
         yield (
-            f"--audio_format {call.audio_format}: decoding would read arks as sound files, for it "
-            "goes by this option and not by the dump's file; use --audio_format units.ark"
+            f"--audio_format {call.audio_format}: decoding would read arks as sound files, because "
+            "it follows this option and not the dump's file; use --audio_format units.ark"
         )
     if call.feats_normalize == "global_mvn":
         yield (

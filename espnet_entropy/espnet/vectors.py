@@ -45,7 +45,7 @@ def export_vectors(
         dump: `dump/raw/SET`.
         output: folder to write.
         rate: segments per second of a model of many rates; None keeps that of its config.
-        shard, num_shards: which shard, from 1, and into how many the set is cut.
+        shard, num_shards: number of the shard, from 1, and number of all shards.
         device: torch device.
 
     Returns:

@@ -52,7 +52,7 @@ def align_set(
         ValueError: the data cannot be read, or more utterances could not be aligned.
     """
     if num_jobs < 1:
-        raise ValueError(f"--nj is {num_jobs}: one process at least")
+        raise ValueError(f"--nj is {num_jobs}, but must be at least 1")
     rows, output = _read_rows(Path(data), channel), Path(output)
     parts = [rows[first : first + PART_SIZE] for first in range(0, len(rows), PART_SIZE)]
     files = [_part_path(output, part, whisper) for part in parts]

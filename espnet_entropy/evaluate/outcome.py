@@ -23,7 +23,7 @@ def find_score(decoded: Path) -> dict | None:
 
 
 def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
-    """The same of a model.
+    """The scores of a decoded set of a model.
 
     Args:
         model: its folder, `exp/asr_TAG`.
@@ -36,7 +36,7 @@ def load_score(model: Path, set_name: str, decoding: str = "decode") -> dict:
     folder = model / f"{decoding}_{set_name}"
     score = find_score(folder)
     if score is None:
-        raise ValueError(f"{folder}/score.json: no such file; run stages 5 to 7 for {model.name}")
+        raise ValueError(f"{folder}/score.json: no such file; run stages 11 to 13 for {model.name}")
     return score
 
 

@@ -1,6 +1,6 @@
 """What the logs of an ESPnet training say, by epoch.
 
-The checkpoint says it too, but is a pickle.
+The checkpoint has the same content, but is a pickle.
 """
 
 import re
@@ -23,7 +23,7 @@ class Epoch:
     Attributes:
         number: counted from 1.
         train, valid: measure -> value, of training and validation.
-        seconds: of both together; 0 where the log does not say when the epoch was started.
+        seconds: of both together; 0 if the log does not say when the epoch started.
     """
 
     number: int
@@ -73,13 +73,13 @@ def read_training_log(training: Path | str) -> list[Epoch]:
 
 
 def read_epochs(training: Path | str) -> list[Epoch]:
-    """Epochs by number, each as it was finished last; see `read_training_log`."""
+    """Epochs by number, each from the last run that finished it; see `read_training_log`."""
     last = {epoch.number: epoch for epoch in read_training_log(training)}
     return [last[number] for number in sorted(last)]
 
 
 def training_minutes(training: Path | str) -> float:
-    """Time of training and validation over all finished epochs, interruptions left out."""
+    """Time of training and validation over all finished epochs, without interruptions."""
     return sum(epoch.seconds for epoch in read_training_log(training)) / 60
 
 

@@ -1,6 +1,6 @@
-"""Trained systems compared over seeds: a table, a recommendation, and what a picture shows.
+"""Trained systems compared over seeds: a table, a recommendation, and the data of a picture.
 
-What has not been trained and scored yet is marked so; the rest does not wait for it.
+Systems that have not been trained and scored yet are marked; the others are compared without them.
 """
 
 import statistics
@@ -65,10 +65,15 @@ class System:
     name: str
     models: dict[str, Path]
 
+    @property
+    def config(self) -> Path:
+        """`config.yaml` of its first model."""
+        return next(iter(self.models.values())) / "config.yaml"
+
     @cached_property
     def settings(self) -> Settings:
         """The frontend's settings of its first model."""
-        return read_settings(next(iter(self.models.values())) / "config.yaml")
+        return read_settings(self.config)
 
     @property
     def segmenter(self) -> str:
@@ -118,17 +123,17 @@ class Comparison:
 
     @cached_property
     def systems(self) -> list[System]:
-        """All systems, each with the models whose every set is scored."""
+        """All systems, each with those of its models that are scored on all sets."""
         return [System(name, self._models_of(name)) for name in self.names]
 
     @property
     def ran(self) -> list[System]:
-        """Systems with at least one such model."""
+        """Systems with at least one model that is scored on all sets."""
         return [system for system in self.systems if system.models]
 
     @property
     def metric(self) -> Metric:
-        """That which systems are chosen by."""
+        """The metric by which systems are chosen."""
         return METRICS[self.metrics[0]]
 
     def _models_of(self, name: str) -> dict[str, Path]:
@@ -188,7 +193,7 @@ class Comparison:
         return [seed for seed in self.seeds if all(seed in system.models for system in systems)]
 
     def chosen(self, systems: Sequence[System], seeds: Sequence[str]) -> tuple[System, float]:
-        """The best by mean on the first set, of equal ones the first by name; and that mean."""
+        """The system with the best mean on the first set (by name if equal), and this mean."""
         means = {
             s.name: statistics.mean(s.scores(self.metric, self.sets[0], seeds)) for s in systems
         }
@@ -201,7 +206,7 @@ class Comparison:
         Means are over the seeds that all of the compared systems have.
 
         Args:
-            rate_hz: of the systems that are chosen from.
+            rate_hz: rate of the entropy systems.
         """
         metric, dev = self.metric, self.sets[0]
         candidates = sorted((s for s in self.ran if s.by_entropy(rate_hz)), key=lambda s: s.name)

@@ -1,4 +1,4 @@
-"""What one hears on the page of conversions: recordings side by side, inside the page."""
+"""Players on the page of conversions: recordings side by side, embedded in the page."""
 
 import io
 
@@ -26,7 +26,7 @@ def sound(label: str, wave: np.ndarray, config: MelConfig, heard: str = "") -> d
 
 
 def _spectrogram(wave: np.ndarray, config: MelConfig) -> str:
-    """Grey, loud is dark."""
+    """A grey picture in which loud parts are dark."""
     import matplotlib.image
 
     mel = log_mel(wave, config)

@@ -1,4 +1,4 @@
-"""The page of each recipe: title, sentence in haste, sections."""
+"""The page of each recipe: title, lead sentence, sections."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ MEASURED = {
 
 
 def units_report(args) -> tuple[str, str, list[Section]]:
-    """Of a bundle.
+    """The page of a bundle.
 
     Args:
         args: of `bin/report`.
@@ -45,13 +45,13 @@ def units_report(args) -> tuple[str, str, list[Section]]:
         held_out = bundle.calibration().held_out
         lead = (
             f"{bundle.num_units} units of {extractor['name']} ({told}), "
-            f"{bundle.frame_rate_hz:g} a second; thresholds measured on "
+            f"{bundle.frame_rate_hz:g} per second; thresholds measured on "
             f"{Path(str(held_out.get('dump', '?'))).name}."
         )
     losses = [e.valid["loss"] for e in read_epochs(args.lm) if "loss" in e.valid]
     if losses:
-        lead += f" The unit LM's best validation loss is {min(losses):.3f} nats a unit."
-    rates = [made.not_run("rates.json", "stage 9 writes it")]
+        lead += f" The unit LM's best validation loss is {min(losses):.3f} nats per unit."
+    rates = [made.not_run("rates.json", "stage 6 writes it")]
     if (segments / "rates.json").is_file():
         rates = tables.rate_summary(read_json(segments / "rates.json"))
     results = [read_json(path) for path in sorted(segments.glob("*.json"))]
@@ -72,7 +72,7 @@ def units_report(args) -> tuple[str, str, list[Section]]:
 
 
 def model_report(args) -> tuple[str, str, list[Section]]:
-    """The same of a recogniser or translator."""
+    """The page of a recogniser or translator; see `units_report`."""
     model, dump = Path(args.model), Path(args.dump)
     decoded = {name: model / f"{args.inference_tag}_{name}" for name in args.sets}
     scores = {name: find_score(folder) for name, folder in decoded.items()}
@@ -100,7 +100,7 @@ def model_report(args) -> tuple[str, str, list[Section]]:
         lead += f" {last}: {', '.join(best)}{rate}."
     minutes, seconds = training_minutes(model), decoding_seconds(model, args.inference_tag)
     times = f"{minutes:.1f} minutes of training, {seconds:.0f} s of decoding without loading."
-    note = "95 % intervals are by a bootstrap over utterances. " + times
+    note = "95 % intervals are from a bootstrap over utterances. " + times
     results = [] if any(scores.values()) else [made.not_run("scoring")]
     for label, rows, signatures in tables.score_tables({n: s for n, s in scores.items() if s}):
         results += [{"heading": label}, rows, *({"pre": signature} for signature in signatures)]
@@ -128,7 +128,7 @@ def model_report(args) -> tuple[str, str, list[Section]]:
 
 
 def vc_report(args) -> tuple[str, str, list[Section]]:
-    """The same of a voice conversion."""
+    """The page of a voice conversion; see `units_report`."""
     model, results = Path(args.model), Path(args.results)
     parts = [made.not_run("table.json", "stage 9 writes it")]
     if (results / "table.json").is_file():

@@ -1,4 +1,4 @@
-"""What a recipe's folders tell of how something was made: stages, commands, versions."""
+"""What a recipe's folders say about how something was made: stages, commands, versions."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""Markdown and HTML out of results, by the templates beside this module.
+"""Results as Markdown and HTML, by the templates beside this module.
 
 A part of a page or of a block is a text (a paragraph), a list of rows (a table, whose first row is
 the header) or a mapping. `templates/page.html` lists the keys of mappings: `note`, `picture`, ...
@@ -27,7 +27,7 @@ class Section:
 
     Attributes:
         title: its heading.
-        parts: what stands under it.
+        parts: what the page shows under it.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Section:
 def number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
     """Columns of a table that hold numbers; the first row is the header.
 
-    Words such as "not run" take the side of the numbers they stand among.
+    Words such as "not run" are aligned like the numbers in their column.
     """
     columns = enumerate(zip(*rows[1:], strict=True))
     return {
@@ -59,7 +59,7 @@ def _environment() -> jinja2.Environment:
 
 
 def render(template: str, **values) -> str:
-    """A template with its values filled in; those of HTML are escaped."""
+    """A template with its values filled in; in HTML they are escaped."""
     return _environment().get_template(template).render(**values)
 
 
@@ -72,15 +72,15 @@ def make_page(title: str, lead: str, sections: Sequence[Section]) -> str:
     """A page as HTML, which loads nothing and runs no script.
 
     Args:
-        title: of the page.
-        lead: what a reader in haste should know, one sentence or two.
-        sections: in their order; the page begins with links to them.
+        title: title of the page.
+        lead: the main result, in one or two sentences.
+        sections: sections in order; the page begins with links to them.
     """
     return render("page.html", title=title, lead=lead, sections=sections)
 
 
 def inline(kind: str, content: bytes) -> str:
-    """A file as an address that holds it whole; `kind` is its MIME type."""
+    """A file as a `data:` URL; `kind` is its MIME type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

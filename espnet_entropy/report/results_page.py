@@ -17,7 +17,7 @@ def insert(path: Path, name: str, *parts) -> str:
 
     Args:
         path: the file.
-        name: of the block.
+        name: name of the block.
         parts: texts, and tables as rows of cells (see `render`).
 
     Returns:

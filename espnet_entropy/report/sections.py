@@ -120,7 +120,7 @@ def translated_examples(references: Path, hypotheses: Path, sources: Path | None
     made = []
     for utt in refs.keys() & hyps.keys():
         made.append((-chrf.sentence_score(hyps[utt], [refs[utt]]).score, utt))
-    parts: list = [{"note": "By chrF of the sentence, the best first, evenly spaced."}]
+    parts: list = [{"note": "These sentences are at even steps of the order by chrF, best first."}]
     for score, utt in evenly(sorted(made)):
         lines = [("said", said[utt])] if utt in said else []
         lines += [("reference", refs[utt]), ("translated", hyps[utt])]
@@ -148,7 +148,7 @@ def segments_section(
     wanted = 4 * config.frame_rate_hz
     made = [row for row in read_dump(dump) if row[0] in recordings]
     if not made:
-        return Section(title, [not_run("picture", f"{wav_scp} has none of {dump}")])
+        return Section(title, [not_run("picture", f"{wav_scp} has no utterance of {dump}")])
     utt, units, entropies = min(made, key=lambda row: abs(len(row[1]) - wanted))
     batch = (torch.from_numpy(units)[None], torch.from_numpy(entropies)[None])
     with torch.inference_mode():
@@ -243,7 +243,7 @@ def origin_section(
     commands = read_commands(logs)
     facts = [["", ""], ["commit of this report", commit()], *map(list, machine())]
     facts.append(["written", datetime.now().isoformat(" ", "minutes")])
-    parts = [f"Called last, in {place}:", {"pre": called_as or "(not told)"}, rows]
+    parts = [f"The last call was made in {place}:", {"pre": called_as or "(unknown)"}, rows]
     parts += [{"heading": "Hashes"}, {"table": hash_rows(bundle, files), "code": (0, 2)}]
     parts += [{"heading": "Where this page was written"}, facts, {"heading": "Commands"}]
     if commands:

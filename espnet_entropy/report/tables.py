@@ -1,4 +1,4 @@
-"""Results as the commands' JSON has them -> parts of a page or of a Markdown file."""
+"""Results from the commands' JSON files -> parts of a page or of a Markdown file."""
 
 from espnet_entropy.evaluate.boundary_scores import CHANCES
 
@@ -31,12 +31,12 @@ SCORE_LABELS = {"wer": "WER", "cer": "CER", "ter": "TER", "bleu": "BLEU", "chrf"
 
 
 def written(value: float | None, digits: int) -> str:
-    """A number, or `-` for one that is not there."""
+    """A number, or `-` if there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def rate_parts(result: dict) -> list:
-    """Table of `report_segments`, a row a set and setting."""
+    """Table of `report_segments`, one row per set and setting."""
     header = ["set", "segmenter", "aimed at [Hz]", "threshold [nats]", "reached [Hz]"]
     rows = [[*header, "one-frame segments"]]
     for row in result["rates"]:
@@ -52,7 +52,7 @@ def rate_parts(result: dict) -> list:
 
 
 def rate_summary(result: dict) -> list:
-    """The same for a page: a column a set; the whole table is folded."""
+    """The same for a page: one column per set, and the whole table folded."""
     sets = list(dict.fromkeys(row["set"] for row in result["rates"]))
     reached: dict[tuple[str, str], dict[str, str]] = {}
     for row in result["rates"]:
@@ -67,7 +67,7 @@ def rate_summary(result: dict) -> list:
 
 
 def boundary_parts(result: dict) -> list:
-    """What `boundary_scores` found of a set."""
+    """What `boundary_scores` found for a set."""
     levels = ", ".join(f"{level} of {count}" for level, count in result["levels"].items())
     rows = [BOUNDARY_HEADER, *map(_boundary_cells, result["boundaries"])]
     return [
@@ -103,7 +103,7 @@ def _method(row: dict) -> str:
 
 
 def unit_parts(result: dict) -> list:
-    """What `unit_quality` found of a set."""
+    """What `unit_quality` found for a set."""
     quality = [UNIT_HEADER]
     for name, made in result["units"].items():
         cells = [name, str(made["num_frames"]), f"{made['used']} of {made['num_units']}"]
@@ -124,7 +124,7 @@ def unit_parts(result: dict) -> list:
 
 
 def conversion_parts(result: dict) -> list:
-    """What `report_conversion` summed up, a row a system."""
+    """What `report_conversion` summed up, one row per system."""
     rows = [["system", *CONVERSION_COLUMNS]]
     for system in result["systems"]:
         cells = [converted_by(system["system"])]
@@ -147,17 +147,17 @@ def told(score: dict) -> str:
 
 
 def score_tables(scores: dict[str, dict]) -> list[tuple[str, list, list[str]]]:
-    """What ESPnet's recipes list of decoded sets: WER, CER and TER, or BLEU and chrF.
+    """The scores of decoded sets that ESPnet's recipes list: WER, CER and TER, or BLEU and chrF.
 
-    As sclite, Corr, Sub, Del, Ins and Err are percent of the reference's tokens (Wrd) and S.Err is
-    percent of the sentences (Snt). The alignment is jiwer's, which has the fewest errors; sclite's
-    weighs substitutions otherwise.
+    As in sclite, Corr, Sub, Del, Ins and Err are percentages of the reference's tokens (Wrd), and
+    S.Err is the percentage of the sentences (Snt) with errors. The alignment is jiwer's, which has
+    the fewest errors; that of sclite gives substitutions another weight.
 
     Args:
         scores: set -> content of its score.json; what earlier versions did not write is `-`.
 
     Returns:
-        Of each kind of score its name, the table, and the different signatures of sacrebleu.
+        For each kind of score its name, its table, and the different signatures of sacrebleu.
     """
     made = []
     for kind, label in SCORE_LABELS.items():

@@ -153,7 +153,7 @@ def store_boundaries(model: Path | str, dump: Path | str, output: Path | str) ->
     """Write a dump with boundaries in place of entropies, for the segmenter `stored`.
 
     Args:
-        model: file of a model of `learn_bpe`.
+        model: file of a model that `learn_bpe` made.
         dump: `dump/raw/SET`.
         output: folder of the new dump.
 

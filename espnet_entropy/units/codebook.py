@@ -174,8 +174,8 @@ def sample_features(
     Args:
         recordings: what to draw from.
         extractor: features (B, T, D).
-        max_frames: number of frames, which bounds the memory.
-        seed: of the order.
+        max_frames: greatest number of frames, which bounds the memory.
+        seed: seed of the order.
         failures: gets the recordings that cannot be read.
         device: where the extractor is.
 

@@ -71,7 +71,7 @@ PLAIN = {
 
 
 def write_kmeans(path: Path | str, centroids: np.ndarray) -> None:
-    """Write a fitted MiniBatchKMeans of scikit-learn with these centroids (K, D) as joblib file."""
+    """Write scikit-learn's fitted MiniBatchKMeans with centroids (K, D) as a joblib file."""
     import joblib
     from sklearn.cluster import MiniBatchKMeans
 

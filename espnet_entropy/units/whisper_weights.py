@@ -41,7 +41,7 @@ class _Names:
     final_norm: str
     block: str
     qkv: tuple[str, ...]
-    parts: dict[str, str]  # our name of a part of a block -> its name
+    parts: dict[str, str]  # our name of a part of a block -> its name in the file
 
 
 _OPENAI = _Names(
@@ -64,7 +64,7 @@ _HUGGING_FACE = _Names(
         fc2="fc2",
     ),
 )
-# With `.` in the place of `/`, and `weight` and `bias` in those of a norm's `gamma` and `beta`.
+# With `.` in place of `/`, and a norm's `weight` and `bias` in place of `gamma` and `beta`.
 _CTRANSLATE2 = _Names(
     positions="position_encodings.encodings",
     final_norm="layer_norm",
@@ -147,7 +147,7 @@ def _rename(checkpoint: _Checkpoint, layer: int) -> dict[str, Tensor]:
         qkv = [block + part for part in names.qkv]
         tensors[f"blocks.{i}.qkv.weight"] = torch.cat([get(f"{part}.weight") for part in qkv])
         biases = [get(f"{part}.bias") for part in qkv[::2]]
-        if len(biases) == 2:  # Whisper's keys have none, which is a zero here
+        if len(biases) == 2:  # Whisper's keys have no bias; here it is zero
             biases.insert(1, torch.zeros_like(biases[0]))
         tensors[f"blocks.{i}.qkv.bias"] = torch.cat(biases)
     for ours, theirs in parts.items():

@@ -40,12 +40,13 @@ def convert_pairs(
         pairs: table of pairs.
         system: one of SYSTEMS, or the rate of a conversion.
         output: folder to write.
-        shard, num_shards: which shard, from 1, and into how many the table is cut.
+        shard, num_shards: number of the shard, from 1, and number of all shards.
         max_failed: number of pairs that may be left out.
         **sampling: options of the converter's call.
 
     Raises:
-        ValueError: the folder has files of another model or of other settings, or more pairs fail.
+        ValueError: the folder has files of another model or of other settings, or more than
+            `max_failed` pairs fail.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)

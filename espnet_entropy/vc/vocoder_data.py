@@ -12,7 +12,7 @@ from espnet_entropy.data.running import progress
 
 
 def write_wavs(recordings: dict[str, Recording], output: Path | str, sample_rate: int) -> int:
-    """Copy recordings that have another format; the table names the other ones where they are.
+    """Copy recordings that have another format; the table names the others where they are.
 
     Args:
         recordings: recordings by utterance.

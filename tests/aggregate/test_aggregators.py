@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from padded import segment_max, segment_mean, segment_softmax_attention
 from reference_aggregate import (
     dense_attention,
     loop_aggregate,
@@ -20,7 +21,6 @@ from espnet_entropy.aggregate.aggregators import (
     MeanPool,
     sinusoids,
 )
-from espnet_entropy.aggregate.ragged import segment_max, segment_mean, segment_softmax_attention
 
 CONFS = [
     ("cale", {"num_layers": 2, "num_heads": 2}),

@@ -1,9 +1,9 @@
 """calibrate: writes what the function measures, and says what each method reaches."""
 
 import tiny
+from padded import load_padded_dump
 
 from espnet_entropy.bin import calibrate as command
-from espnet_entropy.data.dump import load_padded_dump
 from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.segment.calibration import Calibration, calibrate
 

@@ -8,6 +8,7 @@ import pytest
 import tiny
 import tiny_models
 import torch
+from evil import Evil
 from safetensors.numpy import save_file
 from sklearn.cluster import MiniBatchKMeans
 from transformers import HubertModel
@@ -87,14 +88,6 @@ def test_no_pickle_hides_in_a_plain_file(tmp_path, name, execute):
     with pytest.raises(SystemExit, match=f"{name} holds no centroids"):
         take(tmp_path / name, tmp_path / "c", execute_pickle=execute)
     assert not (tmp_path / "executed").exists()
-
-
-class Evil:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 def test_no_pickle_is_executed_unasked(tmp_path):

@@ -35,11 +35,6 @@ def test_dumps_are_read(tmp_path):
     assert read["a"][0].tolist() == [3, 499, 0] and read["a"][0].dtype == np.int64
     assert read["a"][1].tolist() == [0.5, 1.25, 0] and read["a"][1].dtype == np.float32
 
-    units, entropies, lengths = dump.load_padded_dump(tmp_path)
-    assert units.tolist() == [[3, 499, 0], [3, 0, 0]] and units.dtype == torch.int64
-    assert entropies.tolist() == [[0.5, 1.25, 0], [0.5, 0, 0]]
-    assert lengths.tolist() == [3, 1]
-
 
 @pytest.mark.parametrize(
     "matrix, message",
@@ -59,9 +54,8 @@ def test_broken_dumps_are_named(tmp_path, matrix, message):
 
 def test_empty_dump_is_refused(tmp_path):
     (tmp_path / "wav.scp").write_text("")
-    for read in (dump.load_padded_dump, lambda folder: list(dump.padded_batches(folder))):
-        with pytest.raises(ValueError, match="is empty"):
-            read(tmp_path)
+    with pytest.raises(ValueError, match="is empty"):
+        list(dump.padded_batches(tmp_path))
 
 
 LENGTHS = [3, 50, 1, 4, 4, 2, 30]

@@ -3,8 +3,8 @@
 import pytest
 import tiny
 import torch
+from padded import load_padded_dump
 
-from espnet_entropy.data.dump import load_padded_dump
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.lm.entropy import predictive_entropies
 

@@ -4,9 +4,9 @@ import pytest
 import tiny
 import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from padded import load_padded_dump
 
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.data.dump import load_padded_dump
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.espnet.settings import frame_rate
 

@@ -10,11 +10,11 @@ import tiny
 import torch
 import yaml
 from launching import SMALL, TOKENS, write_config
+from padded import load_padded_dump
 from safetensors.torch import load_file
 
 from espnet_entropy.bin import calibrate, plot_recording, tokenize_recordings
 from espnet_entropy.bundle.segmented import Segmentation
-from espnet_entropy.data.dump import load_padded_dump
 from espnet_entropy.data.kaldi import read_yaml, write_yaml
 from espnet_entropy.espnet.checks import complete_config, record_in_espnet3
 from espnet_entropy.espnet.frontend import EntropyFrontend

@@ -13,6 +13,7 @@ import soundfile
 import test_run
 import tiny
 import torch
+from evil import Evil
 
 from espnet_entropy.bin import transcribe
 from espnet_entropy.data.checkpoint import read_checkpoint
@@ -102,14 +103,6 @@ def test_packed_by_espnet_it_runs_elsewhere(parts, trained, tmp_path, monkeypatc
     )
     for utt, path in read_table(parts.wav_scp).items():
         assert moved(path).text == trained.text[utt]
-
-
-class Evil:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 def test_checkpoints_with_code_in_them_are_refused(parts, trained, tmp_path):

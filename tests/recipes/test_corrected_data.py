@@ -10,7 +10,8 @@ OPTIONS = (
     "--train_set train --valid_set dev --test_sets test --token_type char --use_lm true --nj 2 "
     "--num_shards 1 --max_short_share 1 --inference_asr_model valid.loss.best.pth --asr_tag tiny"
 ).split()
-TRAINED = ["text language model", "statistics", "segments against labels", "training"]
+LM = ["statistics of the text language model", "text language model", "perplexity"]
+TRAINED = [*LM, "statistics", "segments against labels", "training"]
 LONGER = ("--lm_args", "--max_epoch 2", "--asr_args", "--max_epoch 2")
 DECODED = ["decoding", "scoring", "report"]
 
@@ -29,7 +30,13 @@ def test_only_results_that_depend_on_a_change_are_made_again(parts, tmp_path):
         shards = (recipe / "dump/raw").glob("*/shards/*.ark")
         return {path.parts[-3]: path.stat().st_mtime_ns for path in shards}
 
-    everything = ["data", "dump for training", "dump of test sets", "token list"]
+    everything = [
+        "data",
+        "dump for training",
+        "dump of test sets",
+        "filter by length",
+        "token list",
+    ]
     assert ran() == [*everything, *TRAINED, *DECODED]
     assert ran() == []
     dumped = arks()
@@ -41,9 +48,9 @@ def test_only_results_that_depend_on_a_change_are_made_again(parts, tmp_path):
     assert ran() == []
 
     tiny_recipe.correct(recipe, "data/test/text", "one two\n", "one three\n")
-    assert ran() == ["dump of test sets", "scoring", "report"]
+    assert ran() == ["dump of test sets", "perplexity", "scoring", "report"]
 
-    longer = ["text language model", "segments against labels", "training"]
+    longer = [*LM, "segments against labels", "training"]
     assert ran(*LONGER) == [*longer, *DECODED]
     for model in ("lm_train_char", "asr_tiny"):
         log = (recipe / "exp" / model / "train.log").read_text()
@@ -59,7 +66,7 @@ def test_only_results_that_depend_on_a_change_are_made_again(parts, tmp_path):
     tiny_recipe.correct(recipe, "data/train/text", "one two\n", "\n")
     assert "utterances have no words: utt-a" in run(*LONGER, "--retrain", "true").stderr
     again = ran(*LONGER, "--retrain", "true", "--skip_empty_text", "true", "--stop_stage", "11")
-    assert again == ["dump for training", "token list", *TRAINED]
+    assert again == ["dump for training", "filter by length", "token list", *TRAINED]
     assert "utt-a" in (recipe / "dump/raw/train/empty_texts").read_text()
     assert "utt-a" not in (recipe / "dump/raw/train/wav.scp").read_text()
     assert {name for name, time in arks().items() if time != dumped[name]} == {"test"}

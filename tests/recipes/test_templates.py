@@ -155,7 +155,6 @@ def test_a_missing_bundle_is_named_where_it_is_needed(recipe, script):
         ("st.sh", "--stage 11", "11: training"),
         ("asr.sh", "--stage 11", "11: training"),
         ("asr.sh", "--stage 10 --skip_train true", "12: decoding"),
-        ("asr.sh", "--skip_data_prep true --skip_train true --skip_eval true", None),
         ("asr.sh", "--stage 14 --skip_packing false", "14: packing"),
         ("asr.sh", "--stage 14 --skip_export false", "16: vectors as features"),
     ],
@@ -163,13 +162,28 @@ def test_a_missing_bundle_is_named_where_it_is_needed(recipe, script):
 def test_stages_have_the_numbers_of_espnet(recipe, script, options, first):
     result = recipe(script, "--bundle", "bundle", *options.split())
     ran = [line for line in result.stdout.splitlines() if line.startswith("stage ")]
-    assert ran[:1] == ([f"stage {first}"] if first else []), result.stderr
+    assert ran[:1] == [f"stage {first}"], result.stderr
+
+
+def test_training_utterances_are_filtered_by_length(recipe, tmp_path):
+    (tmp_path / "dump/raw/train").mkdir(parents=True)
+    lengths = "a 4\nb 5\nc 1000\nd 1001\n"
+    (tmp_path / "dump/raw/train/utt2num_samples").write_text(lengths)
+    recipe("asr.sh", "--bundle", "bundle", "--stage", "4", "--stop_stage", "4")
+    kept = (tmp_path / "dump/kept/train/utt2num_samples").read_text()
+    assert kept == "b 5\nc 1000\n"
+    # Statistics of other durations than those that they belong to would go into the training.
+    words = ["--bundle", "bundle", "--stage", "10", "--use_lm", "false", "--max_wav_duration", "1"]
+    result = recipe("asr.sh", *words)
+    assert result.returncode != 0 and "was made with other durations" in result.stderr
 
 
 @pytest.mark.parametrize("script", ["asr.sh", "st.sh"])
 def test_stages_that_are_left_out_by_default_are_named(recipe, script):
-    result = recipe(script, "--bundle", "bundle", "--stage", "14")
-    assert result.returncode == 2 and "stage 14 needs --skip_packing false" in result.stderr
+    for options in (["--stage", "14"], ["--stage", "12", "--skip_eval", "true"]):
+        result = recipe(script, "--bundle", "bundle", *options)
+        assert result.returncode == 2 and "runs no stage" in result.stderr
+        assert "stage 14 needs --skip_packing false" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from padded import load_padded_dump
 
 from espnet_entropy.bin import bundle, dump, segment_bpe
 from espnet_entropy.bundle.bundle import Bundle
-from espnet_entropy.data.dump import load_padded_dump, read_dump, read_units
+from espnet_entropy.data.dump import read_dump, read_units
 from espnet_entropy.data.kaldi import file_hash, read_table, write_bytes
 from espnet_entropy.data.shards import read_codebook_hash, read_unit_lm_hash
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries

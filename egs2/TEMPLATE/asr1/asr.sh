@@ -12,7 +12,7 @@ skip_packing=true       # true: skip stage 14
 skip_export=true        # true: skip stage 16
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training; a dump job uses at most one
 num_nodes=1             # machines of a training
 nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
 inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs in decoding
@@ -29,29 +29,29 @@ train_set=
 valid_set=
 test_sets=              # separated by spaces
 local_data_opts=        # options of local/data.sh
-source_args=            # more options of local/data.sh; a change of these runs no stage again
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1"
+source_args=            # more options of local/data.sh; if they change, no stage runs again
+speed_perturb_factors=  # speeds of copies of the training set, e.g. "0.9 1.0 1.1"
 bundle=../units1/exp/bundle
-units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+units_dumpdir=          # dump to copy units and entropies from (default: that of the bundle's recipe)
 max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
 skip_empty_text=false   # true: leave out, and list, training utterances without words
-min_wav_duration=0.1    # s; leave out shorter training utterances
-max_wav_duration=20     # s; leave out longer training utterances
+min_wav_duration=0.1    # in seconds; shorter training utterances are left out
+max_wav_duration=20     # in seconds; longer training utterances are left out
 # Tokens
 token_type=bpe          # bpe or char
 nbpe=30                 # vocabulary of bpe
 bpemode=unigram         # unigram or bpe
-nlsyms_txt=none         # list of non-linguistic symbols: tokens of their own, left out in scoring
+nlsyms_txt=none         # list of non-linguistic symbols: own tokens, which scoring leaves out
 # Text language model
-use_lm=true             # true: decode with a language model of the text
+use_lm=true             # true: decode with the text language model
 lm_tag=                 # name of the language model (default: training set and tokens)
-lm_exp=                 # its folder (default: EXPDIR/lm_TAG)
-lm_stats_dir=           # folder of its statistics (default: EXPDIR/lm_stats_TRAINSET_TOKENS)
+lm_exp=                 # folder of the language model (default: EXPDIR/lm_TAG)
+lm_stats_dir=           # folder of the language model's statistics (default: EXPDIR/lm_stats_TAG)
 lm_config=conf/train_lm.yaml
 lm_args=                # further options of lm_train, e.g. "--max_epoch 3"
 # Model
 asr_tag=                # name of the model (default: name of asr_config, tokens, seed)
-asr_exp=                # its folder (default: EXPDIR/asr_TAG)
+asr_exp=                # folder of the model (default: EXPDIR/asr_TAG)
 asr_stats_dir=          # folder of its statistics (default: EXPDIR/asr_stats_TRAINSET_TOKENS)
 asr_config=conf/train_asr.yaml
 asr_args=               # further options of asr_train, e.g. "--frontend_conf rate=7"
@@ -74,8 +74,8 @@ against labels, 11 training, 12 decoding, 13 scoring and report, 14 packing (--s
 16 the model's vectors as features (--skip_export false).
 Finished stages are skipped; interrupted stages continue.
 
-Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
-write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+Values of options that end in _args or _opts are split at spaces. Do not write YAML in braces there, because
+bash expands {a,b} when it runs a job; write "--frontend_conf aggregator_conf.num_layers=1" instead.
 $(option_help "$0")
 EOF
 }
@@ -104,7 +104,7 @@ case "${token_type}" in
     *) echo "$0: --token_type is bpe or char, not '${token_type}'" >&2 && exit 2 ;;
 esac
 if [[ ! ${bpemode} =~ ^(unigram|bpe)$ ]]; then
-    echo "$0: --bpemode is unigram or bpe, not '${bpemode}'" >&2
+    echo "$0: --bpemode must be unigram or bpe, not '${bpemode}'" >&2
     exit 2
 fi
 
@@ -116,14 +116,15 @@ token_dir=${dumpdir}/token_list/${train_set}_${tokens}
 stats_dir=${asr_stats_dir:-${expdir}/asr_stats_${train_set}_${tokens}}
 asr_exp=${asr_exp:-${expdir}/asr_${asr_tag:-$(basename "${asr_config}" .yaml)_${tokens}_seed${seed}}}
 tag=$(name_of "${asr_exp}" asr_)
+stats_marker=$(name_of "${stats_dir}" asr_)
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
 vectors_dir=${asr_exp}/vectors${inference_rate:+_${inference_rate}hz}
 text_lm=none            # the folder of the text language model
-lm_stats_dir=${lm_stats_dir:-${expdir}/lm_stats_${original_set}_${tokens}}
 if [ "${use_lm}" = true ]; then text_lm=${lm_exp:-${expdir}/lm_${lm_tag:-${original_set}_${tokens}}}; fi
 text_lm_name=$(name_of "${text_lm}")
+lm_stats_dir=${lm_stats_dir:-${expdir}/lm_stats_${text_lm_name#lm_}}
 bpemodel=none
 if [ "${token_type}" = bpe ]; then bpemodel=${token_dir}/bpe.model; fi
 token_files=("${token_dir}/tokens.txt")
@@ -215,9 +216,9 @@ write_report() {
     local report_stages
     report_stages=("${data_markers[@]}" "tokens_${train_set}_${tokens}")
     if [ "${use_lm}" = true ]; then
-        report_stages+=("stats_${text_lm_name}" "${text_lm_name}" "perplexity_${text_lm_name}")
+        report_stages+=("$(name_of "${lm_stats_dir}")" "${text_lm_name}" "perplexity_${text_lm_name}")
     fi
-    report_stages+=("stats_${train_set}_${tokens}" "check_${tag}" "train_${tag}"
+    report_stages+=("${stats_marker}" "check_${tag}" "train_${tag}"
         "${inference_tag}_${tag}" "score_${inference_tag}_${tag}")
     model_report asr "${asr_exp}" "${inference_asr_model}" --dump "${dumpdir}/raw" \
         --configs "${asr_config}" "${inference_config}" \
@@ -265,13 +266,13 @@ run_training_stages() {
     files_of --uses "${dumpdir}"/raw/{"${train_set}","${valid_set}"}/text "${token_files[@]}"
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     run_stage 10 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-        --marker "stats_${train_set}_${tokens}" --options "${valid_set} $(lengths_kept)" \
+        --marker "${stats_marker}" --options "${valid_set} $(lengths_kept)" \
         "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/text_shape.${token_type}"
     # The bundle's thresholds are part of a model.
     model_options="${valid_set} ${asr_args} ${seed} $(conf_hash "${asr_config}" "${bundle}"/*.yaml)"
-    run_stage 10 "segments against labels" check_lengths --after "stats_${train_set}_${tokens}" \
+    run_stage 10 "segments against labels" check_lengths --after "${stats_marker}" \
         --marker "check_${tag}" --options "${model_options} ${max_short_share}"
-    run_stage 11 "training" train_asr --after "stats_${train_set}_${tokens}" --marker "train_${tag}" \
+    run_stage 11 "training" train_asr --after "${stats_marker}" --marker "train_${tag}" \
         --options "${model_options}" --makes "${asr_exp}/${inference_asr_model}" \
         --training "${asr_exp}" --renamed_by --asr_tag \
         --epochs "$(epochs_of "${asr_config}" "${asr_args}")" \

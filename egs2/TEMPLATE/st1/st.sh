@@ -11,7 +11,7 @@ skip_eval=false         # true: skip stages 12 and 13
 skip_packing=true       # true: skip stage 14
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training; a dump job uses at most one
 num_nodes=1             # machines of a training
 nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
 inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs in decoding
@@ -30,14 +30,14 @@ test_sets=              # separated by spaces
 src_lang=               # of the recordings, e.g. en
 tgt_lang=               # of the translations, e.g. es
 local_data_opts=        # options of local/data.sh
-source_args=            # more options of local/data.sh; a change of these runs no stage again
-speed_perturb_factors=  # e.g. "0.9 1.0 1.1"
+source_args=            # more options of local/data.sh; if they change, no stage runs again
+speed_perturb_factors=  # speeds of copies of the training set, e.g. "0.9 1.0 1.1"
 bundle=../units1/exp/bundle
-units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+units_dumpdir=          # dump to copy units and entropies from (default: that of the bundle's recipe)
 max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
 skip_empty_text=false   # true: leave out, and list, training utterances without words
-min_wav_duration=0.1    # s; leave out shorter training utterances
-max_wav_duration=20     # s; leave out longer training utterances
+min_wav_duration=0.1    # in seconds; shorter training utterances are left out
+max_wav_duration=20     # in seconds; longer training utterances are left out
 # Tokens
 src_nbpe=30             # vocabulary of the transcripts
 tgt_nbpe=30             # vocabulary of the translations; case and punctuation are kept
@@ -45,7 +45,7 @@ src_bpemode=unigram     # unigram or bpe
 tgt_bpemode=unigram     # unigram or bpe
 # Model
 st_tag=                 # name of the model (default: name of st_config, languages, tokens, seed)
-st_exp=                 # its folder (default: EXPDIR/st_TAG)
+st_exp=                 # folder of the model (default: EXPDIR/st_TAG)
 st_stats_dir=           # folder of its statistics (default: EXPDIR/st_stats_TRAINSET_TOKENS)
 st_config=conf/train_st.yaml
 st_args=                # further options of st_train, e.g. "--frontend_conf rate=7"
@@ -67,8 +67,8 @@ lists, 10 statistics and check of segments against labels, 11 training, 12 decod
 report, 14 packing (--skip_packing false).
 Finished stages are skipped; interrupted stages continue.
 
-Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
-write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+Values of options that end in _args or _opts are split at spaces. Do not write YAML in braces there, because
+bash expands {a,b} when it runs a job; write "--frontend_conf aggregator_conf.num_layers=1" instead.
 $(option_help "$0")
 EOF
 }
@@ -96,7 +96,7 @@ for name in src_lang tgt_lang; do
 done
 for name in src_bpemode tgt_bpemode; do
     if [[ ! "${!name}" =~ ^(unigram|bpe)$ ]]; then
-        echo "$0: --${name} is unigram or bpe, not '${!name}'" >&2
+        echo "$0: --${name} must be unigram or bpe, not '${!name}'" >&2
         exit 2
     fi
 done
@@ -118,6 +118,7 @@ token_files=("${token_dir}"/{src,tgt}/{tokens.txt,bpe.model})
 stats_dir=${st_stats_dir:-${expdir}/st_stats_${train_set}_${tokens}}
 st_exp=${st_exp:-${expdir}/st_${st_tag:-$(basename "${st_config}" .yaml)_${tokens}_seed${seed}}}
 tag=$(name_of "${st_exp}" st_)
+stats_marker=$(name_of "${stats_dir}")
 if [ -z "${inference_tag}" ]; then
     inference_tag=decode${inference_rate:+_${inference_rate}hz}
 fi
@@ -251,7 +252,7 @@ score() {
 write_report() {
     local report_stages
     report_stages=("${data_markers[@]}" "pairs_${langs}"
-        "tokens_${train_set}_${tokens}" "st_stats_${train_set}_${tokens}" "check_st_${tag}"
+        "tokens_${train_set}_${tokens}" "${stats_marker}" "check_st_${tag}"
         "train_st_${tag}" "${inference_tag}_st_${tag}" "score_${inference_tag}_st_${tag}")
     model_report st "${st_exp}" "${inference_st_model}" --dump "${pairs_dir}" \
         --text "text.tc.${tgt_lang}" --source_text "text.lc.rm.${src_lang}" \
@@ -287,7 +288,7 @@ run_training_stages() {
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     files_of --uses "${learned[@]}" "${token_files[@]}"
     run_stage 10 "statistics" collect_stats --after "tokens_${train_set}_${tokens}" \
-        --marker "st_stats_${train_set}_${tokens}" --options "${valid_set} $(lengths_kept)" \
+        --marker "${stats_marker}" --options "${valid_set} $(lengths_kept)" \
         "${files[@]}" "${uses[@]}" --makes "${stats_dir}/valid/src_text_shape.bpe"
     files=()
     if [ -n "${init_asr}" ]; then
@@ -297,8 +298,8 @@ run_training_stages() {
     # The bundle's thresholds are part of a model.
     model_options="${valid_set} ${st_args}${start_from} ${seed} $(conf_hash "${st_config}" "${bundle}"/*.yaml)"
     run_stage 10 "segments against labels" check_lengths --marker "check_st_${tag}" \
-        --after "st_stats_${train_set}_${tokens}" --options "${model_options} ${max_short_share}"
-    run_stage 11 "training" train_st --after "st_stats_${train_set}_${tokens}" \
+        --after "${stats_marker}" --options "${model_options} ${max_short_share}"
+    run_stage 11 "training" train_st --after "${stats_marker}" \
         --marker "train_st_${tag}" --options "${model_options}" \
         --makes "${st_exp}/${inference_st_model}" --training "${st_exp}" --renamed_by --st_tag \
         --epochs "$(epochs_of "${st_config}" "${st_args}")" ${files[@]+"${files[@]}"} \

@@ -7,7 +7,7 @@ stage=1                 # first stage to run
 stop_stage=7            # last stage to run
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training; a dump job uses at most one
 num_nodes=1             # machines of a training
 nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
 num_shards=8            # pieces of each data set
@@ -23,7 +23,7 @@ dev_sets=
 test_sets=
 calibration_set=        # held-out set to measure the thresholds on
 local_data_opts=        # options of local/data.sh
-source_args=            # more options of local/data.sh; a change of these runs no stage again
+source_args=            # more options of local/data.sh; if they change, no stage runs again
 max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
 # Units
 extractor=whisper       # whisper, s3prl or mfcc
@@ -46,7 +46,7 @@ usage: ./$(basename "$0") [options]
 Stages: 1 data, 2 codebook, 3 units, 4 unit language model, 5 entropies and calibration,
 6 segments and rates, 7 bundle and report. Finished stages are skipped; interrupted stages continue.
 
-Values of _args and _opts are split at spaces.
+Values of options that end in _args or _opts are split at spaces.
 $(option_help "$0")
 EOF
 }

@@ -1,17 +1,17 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Options of a corpus's run.sh, which it reads before it changes into its folder.
+# Options of a run.sh, which reads them before it changes into its own folder.
 
 # shellcheck source=SCRIPTDIR/option_help.sh
 . "$(dirname "${BASH_SOURCE[0]}")/option_help.sh"
 
 # own_options KIND:NAME... -- ARGUMENT...: set the variables NAME from `--NAME value`, and put all other
-# arguments into the array `rest`. `--help` prints the comment at the beginning of run.sh, and goes on to the
-# script of the template. Kinds:
+# arguments into the array `rest`. `--help` prints the comment at the beginning of run.sh, and stays in `rest`,
+# so that the script of the template prints its options. Kinds:
 #   switch  true or false
 #   word    any text
 #   path    a folder or file, made absolute, since the recipe works in its own folder
-#   source  such a path that is also an option of local/data.sh, in ${source_args}
-#   data    a word that is also an option of local/data.sh, in ${local_data_opts}
+#   source  a path that local/data.sh gets too, through ${source_args}
+#   data    a word that local/data.sh gets too, through ${local_data_opts}
 own_options() {
     local kinds="" value name kind
     while [ "$1" != -- ]; do kinds+=" $1" && shift; done
@@ -34,7 +34,7 @@ own_options() {
             path | source) value=$(realpath -m -- "${value}") ;;
         esac
         if [[ "${kind}" =~ ^(path|source|data)$ && "${value}" == *[[:space:]]* ]]; then
-            echo "$0: $1: options of local/data.sh are split at spaces, and '${value}' has one" >&2
+            echo "$0: $1: options of local/data.sh are split at spaces, and '${value}' contains one" >&2
             exit 2
         fi
         printf -v "${name}" '%s' "${value}"

@@ -153,10 +153,17 @@ frame_rate() {
         "${bundle}/config.yaml" 2>/dev/null || echo 50
 }
 
-# lengths_kept: the longest number of frames that the filter keeps, and the shortest if it is not ESPnet's.
+# lengths_kept: the greatest number of frames that the filter keeps, and the least duration unless it is
+# ESPnet's default.
 lengths_kept() {
     awk -v rate="$(frame_rate)" -v least="${min_wav_duration}" -v most="${max_wav_duration}" 'BEGIN {
         printf "%d%s\n", most * rate + 1e-6, least == 0.1 ? "" : " " least }'
+}
+
+# filter_of: what the filter by length depends on.
+filter_of() {
+    echo "${min_wav_duration} ${max_wav_duration} $(frame_rate)" \
+        "$(content_of "${dumpdir}/raw/${train_set}/utt2num_samples")"
 }
 
 # filter_by_length: the ids and lengths of the training utterances that are neither too short nor too long.
@@ -168,11 +175,12 @@ filter_by_length() {
         $2 >= least * rate - 1e-6 && $2 <= most * rate + 1e-6' \
         "${dumpdir}/raw/${train_set}/utt2num_samples" >"${kept}/utt2num_samples"
     if [ ! -s "${kept}/utt2num_samples" ]; then
-        echo "no utterance of ${train_set} has ${min_wav_duration} to ${max_wav_duration} s" >&2
+        echo "no utterance of ${train_set} lasts ${min_wav_duration} to ${max_wav_duration} s" >&2
         return 1
     fi
+    write_whole "${kept}/.filter" "$(filter_of)"
     stage_summary "$(wc -l <"${kept}/utt2num_samples") of" \
-        "$(wc -l <"${dumpdir}/raw/${train_set}/utt2num_samples") training utterances have" \
+        "$(wc -l <"${dumpdir}/raw/${train_set}/utt2num_samples") training utterances last" \
         "${min_wav_duration} to ${max_wav_duration} s"
 }
 

@@ -18,7 +18,7 @@ job_device() { if [ "${ngpu}" -gt 0 ]; then echo cuda; else echo cpu; fi; }
 inference_gpus() { if [ "${gpu_inference}" = true ]; then echo 1; else echo 0; fi; }
 inference_device() { if [ "${gpu_inference}" = true ]; then echo cuda; else echo cpu; fi; }
 
-# jobs_at_a_time NJ GPUS: NJ, or on this machine the number of its GPUs, if each job uses one.
+# jobs_at_a_time NJ GPUS: NJ, but on this machine at most the number of its GPUs if each job uses one.
 jobs_at_a_time() {
     local gpus
     if [ "$2" -gt 0 ] && [ "${cmd_backend:-local}" = local ]; then

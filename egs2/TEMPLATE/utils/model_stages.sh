@@ -46,13 +46,17 @@ leave_out_stages() {
     if [ "${skip_eval}" = true ]; then skipped_stages+="$3 "; fi
     if [ "${skip_packing}" = true ]; then skipped_stages+="$4 "; fi
     if [ "${skip_export:-true}" = true ]; then skipped_stages+="$5 "; fi
-    if [ "${stage}" -ge "$4" ] && [ "${skip_packing}" = true ] && [ "${skip_export:-true}" = true ]; then
-        echo "$0: --stage ${stage} runs nothing: stage $4 needs --skip_packing false${5:+, stage $5 --skip_export false}" >&2
-        exit 2
-    fi
+    local number
+    # shellcheck disable=SC2086
+    for number in $1 $2 $3 $4 $5; do
+        if runs_stage "${number}"; then return; fi
+    done
+    echo "$0: this call runs no stage: see --stage, --stop_stage and --skip_...; stage $4 needs" \
+        "--skip_packing false${5:+, and stage $5 --skip_export false}" >&2
+    exit 2
 }
 
-# runs_stage NUMBER: whether this call runs it.
+# runs_stage NUMBER: whether this call runs this stage.
 runs_stage() { [ "$1" -le "${stop_stage}" ] && ! is_left_out "$1"; }
 
 # name_of FOLDER [PREFIX]: a folder of ${expdir} as part of a marker's name.
@@ -76,6 +80,11 @@ collect_lengths() {
     use_jobs "${stats_nj}"
     fresh "${stats_dir}"
     mkdir -p "${logs}"
+    if [ "$(cat "${dumpdir}/kept/${train_set}/.filter" 2>/dev/null)" != "$(filter_of)" ]; then
+        echo "${dumpdir}/kept/${train_set} was made with other durations or from another dump: run the" \
+            "filter by length (stage 4) again" >&2
+        return 1
+    fi
     awk 'NR == FNR { kept[$1] = 1; next } $1 in kept' "${dumpdir}/kept/${train_set}/utt2num_samples" \
         "${dump}/${train_set}/utt2num_samples" >"${logs}/train.frames"
     split_keys "${logs}/train.frames" "${stats_nj}" "${logs}/train"
@@ -174,8 +183,8 @@ model_report() {
 # packed_model DIR MODEL_FILE: the archive of a model, named as in ESPnet.
 packed_model() { echo "$1/$(basename "$1")_${2%.*}.zip"; }
 
-# pack TASK DIR MODEL_FILE OPTION FILE...: the archive of a model with its bundle, by ESPnet's command. It runs
-# in the folder that holds all these files, since paths in the archive are relative to it.
+# pack TASK DIR MODEL_FILE OPTION FILE...: write the archive of a model and its bundle with ESPnet's command. It
+# runs in the folder that holds all these files, because paths in the archive are relative to that folder.
 pack() {
     local task=$1 archive bundle_options=() words=() word root
     archive=$(realpath -m "$(packed_model "$2" "$3")")

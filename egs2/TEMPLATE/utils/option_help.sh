@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # What `--help` prints.
 
-# header_of FILE: the comment at the beginning of a script.
+# header_of FILE: print the comment at the beginning of a script.
 header_of() { awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub("^# ?", ""); print }' "$1"; }
 
-# option_help FILE: a line `--name value  comment` for each option of a script, as one would type it. The
+# option_help FILE: print `--name value  comment` for each option of a script, as one would type it. The
 # options are the assignments from the line `# General` or `# Options` to `print_help`; comments that begin
 # a line are headings.
 option_help() {

@@ -73,8 +73,8 @@ whole_numbers() {
 numbers() {
     local name
     for name in "$@"; do
-        if [[ ! ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]]; then
-            echo "$0: option '--${name}' is a number, not '${!name}'" >&2
+        if [[ ! ${!name} =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)$ ]]; then
+            echo "$0: option '--${name}' must be a number, not '${!name}'" >&2
             exit 2
         fi
     done

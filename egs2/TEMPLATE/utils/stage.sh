@@ -10,9 +10,9 @@
 # Each folder that a stage works in holds the key of that work (`.key`), so that a killed stage
 # continues under the same key, and its files are never mixed with those of another key.
 #
-# Reads: stage, stop_stage, force, retrain, marker_dir, and skipped_stages (numbers with spaces around them,
-# may be unset). Numbers of jobs, GPUs and threads do not
-# belong in --options, because the results do not depend on them.
+# Reads: stage, stop_stage, force, retrain, marker_dir, and skipped_stages (numbers with spaces around them;
+# may be unset). Numbers of jobs, GPUs and threads do not belong in --options, because the results do not
+# depend on them.
 
 # shellcheck source=utils/content.sh
 . "$(dirname "${BASH_SOURCE[0]}")/content.sh"

@@ -11,12 +11,12 @@ skip_eval=false         # true: skip stages 8 and 9
 skip_packing=true       # true: skip stage 10
 force=false             # true: run finished stages again
 retrain=false           # true: replace trainings whose options or data have changed
-ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training, and of each dump job (at most 1)
+ngpu=$(nvidia-smi -L >/dev/null 2>&1 && echo 1 || echo 0)  # GPUs of a training; a dump job uses at most one
 num_nodes=1             # machines of a training
 nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs; results do not depend on their number
 inference_nj=$(env -u OMP_NUM_THREADS nproc)  # parallel jobs of the conversion
 gpu_inference=false     # true: convert on GPUs
-stats_nj=1              # parallel jobs in stage 6; sums of spectrograms depend on it
+stats_nj=1              # parallel jobs in stage 6; the last digits of the statistics depend on it
 num_shards=8            # pieces of each data set
 dumpdir=dump
 expdir=exp
@@ -28,17 +28,17 @@ train_set=train         # folder with wav.scp, text, utt2spk, for all voices tog
 valid_set=dev
 pairs=                  # table of utterances and target voices (default: DATADIR/pairs.tsv)
 local_data_opts=        # options of local/data.sh
-source_args=            # more options of local/data.sh; a change of these runs no stage again
+source_args=            # more options of local/data.sh; if they change, no stage runs again
 bundle=../units1/exp/bundle
-units_dumpdir=          # copy units and entropies from this dump (default: that of the bundle's recipe)
+units_dumpdir=          # dump to copy units and entropies from (default: that of the bundle's recipe)
 max_failed_utts=0       # leave out, and list, up to this many unreadable recordings of a set
-min_wav_duration=0.1    # s; leave out shorter training utterances
-max_wav_duration=10     # s; leave out longer training utterances
+min_wav_duration=0.1    # in seconds; shorter training utterances are left out
+max_wav_duration=10     # in seconds; longer training utterances are left out
 # Model
 vocoder=griffin_lim     # griffin_lim, train (a HiFi-GAN, stage 5), or a checkpoint's path
 vocoder_config=conf/hifigan.yaml
 vc_tag=                 # name of the model (default: name of vc_config, seed)
-vc_exp=                 # its folder (default: EXPDIR/vc_TAG)
+vc_exp=                 # folder of the model (default: EXPDIR/vc_TAG)
 vc_stats_dir=           # folder of its statistics (default: EXPDIR/vc_stats_TRAINSET)
 vc_config=conf/train_vc.yaml
 vc_args=                # further options of vc_train, e.g. "--max_epoch 3"
@@ -58,8 +58,8 @@ Stages: 1 data and pairs, 2 dump with spectrograms, pitch and speakers, 5 vocode
 8 conversion, 9 evaluation and report, 10 packing (--skip_packing false).
 Finished stages are skipped; interrupted stages continue.
 
-Values of _args and _opts are split at spaces. Jobs go through run.pl, and bash would expand {a,b} there:
-write "--frontend_conf aggregator_conf.num_layers=1", and no YAML in braces.
+Values of options that end in _args or _opts are split at spaces. Do not write YAML in braces there, because
+bash expands {a,b} when it runs a job; write "--frontend_conf aggregator_conf.num_layers=1" instead.
 $(option_help "$0")
 EOF
 }
@@ -91,6 +91,7 @@ acoustics="mel pitch speaker"
 stats_dir=${vc_stats_dir:-${expdir}/vc_stats_${train_set}}
 vc_exp=${vc_exp:-${expdir}/vc_${vc_tag:-$(basename "${vc_config}" .yaml)_seed${seed}}}
 tag=$(name_of "${vc_exp}" vc_)
+stats_marker=$(name_of "${stats_dir}")
 results=${vc_exp}/${inference_tag}
 systems="source copy ${rates}"
 case "${vocoder}" in
@@ -104,8 +105,8 @@ if [ -n "${vocoder_path}" ] && [ "${vocoder}" != train ] && [ ! -e "${vocoder_pa
 fi
 
 if runs_stage 9 && [ ! -e "${judge}/model.bin" ]; then
-    echo "$0: stage 9 needs --judge, the folder of a Whisper model of CTranslate2, which" \
-        "'${judge}' is not; or --stop_stage 8" >&2
+    echo "$0: stage 9 needs a Whisper model of CTranslate2, and --judge '${judge}' is none; give its" \
+        "folder, or stop before with --stop_stage 8" >&2
     exit 2
 fi
 
@@ -198,7 +199,7 @@ collect_stats() {
             done
         done
     done
-    # The bundle knows the number of units, in which vc_args may have to correct the YAML.
+    # null takes the number of units from the bundle: the YAML may hold another one, which vc_args corrects.
     collect_lengths --sums "${keys}" "${vc_train[@]}" --frontend_conf num_units=null
 }
 
@@ -263,7 +264,7 @@ evaluate() {
 write_report() {
     local stages=(stage1 "dump_${train_set}" "acoustics_${train_set}")
     if [ "${vocoder}" = train ]; then stages+=("vocoder_${train_set}"); fi
-    stages+=("vc_stats_${train_set}" "train_vc_${tag}" "${inference_tag}_vc_${tag}"
+    stages+=("${stats_marker}" "train_vc_${tag}" "${inference_tag}_vc_${tag}"
         "score_${inference_tag}_vc_${tag}")
     entropy_cmd report vc --model "${vc_exp}" --model_file "${inference_vc_model}" \
         --results "${results}" --stages_dir "${marker_dir}" --stages "${stages[@]}" \
@@ -302,10 +303,10 @@ run_stages() {
     fi
     contents_of "${dumpdir}/raw" "${train_set}" "${valid_set}"
     run_stage 6 "statistics" collect_stats --after "dump_${train_set}" \
-        --after "acoustics_${train_set}" --marker "vc_stats_${train_set}" \
+        --after "acoustics_${train_set}" --marker "${stats_marker}" \
         --options "${valid_set} $(lengths_kept)" "${files[@]}" "${uses[@]}" \
         --makes "${stats_dir}/train/mel_stats.npz"
-    run_stage 7 "training" train_vc --after "vc_stats_${train_set}" --marker "train_vc_${tag}" \
+    run_stage 7 "training" train_vc --after "${stats_marker}" --marker "train_vc_${tag}" \
         --options "${vc_args} ${seed} $(conf_hash "${vc_config}" "${bundle}"/*.yaml)" \
         --makes "${vc_exp}/${inference_vc_model}" --training "${vc_exp}" --renamed_by --vc_tag \
         --epochs "$(epochs_of "${vc_config}" "${vc_args}")" \

@@ -77,7 +77,7 @@ def read_claims(path: Path | str) -> list[dict[str, str]]:
 
 
 def _judge(claim: dict[str, str], args) -> tuple[list[str], Difference | None]:
-    """Row of the claim, and the difference; None where no seed of both systems has run."""
+    """Row of the claim, and the difference; None if both systems have not run with one seed."""
     compared = f"{claim['ours']}, {claim['other']}"
     pairs = [[_model(claim[name], seed, args) for name in ("ours", "other")] for seed in args.seeds]
     pairs = [pair for pair in pairs if all(_decoded(model, args).is_file() for model in pair)]

@@ -79,7 +79,7 @@ def verdict(difference: Difference) -> str:
 def plot_differences(
     output: Path | str, rows: Sequence[tuple[str, Difference, str]], *, label: str
 ) -> None:
-    """What each claim was judged by: interval, mean and seeds, and the verdict at the right.
+    """Plot what each claim was judged by: interval, mean and seeds, with the verdict at the right.
 
     Args:
         output: PNG to write.

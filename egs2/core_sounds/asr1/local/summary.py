@@ -14,7 +14,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model_file", default="valid.cer_ctc.ave.pth")
     parser.add_argument("--dump", type=Path, required=True, help="dump/raw/SET")
     parser.add_argument("--sentences", type=int, default=5)
-    parser.add_argument("--most_cer", type=float, help="%%; a higher error rate ends with an error")
+    parser.add_argument("--most_cer", type=float, help="in %%; a higher CER is an error")
     return parser
 
 

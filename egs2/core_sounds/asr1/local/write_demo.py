@@ -45,7 +45,7 @@ def block(args: argparse.Namespace) -> list:
     }
     made = provenance(args.command, [config["seed"]], [config["max_epoch"]])
     return [
-        f"{made} In brackets the 95 % intervals.",
+        f"{made} The 95 % intervals are in brackets.",
         [["set", "WER %", "CER %", "segments/s"], *sets],
         [
             ["stage", "time"],
