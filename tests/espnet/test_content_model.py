@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import tiny
 import torch
+from padded import load_padded_dump
 
 from espnet_entropy.bin import boundary_scores, bundle, calibrate, report_segments
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.segmented import Segmentation
-from espnet_entropy.data.dump import load_padded_dump
 from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.espnet.frontend import EntropyFrontend
 from espnet_entropy.evaluate.alignment import write_ctm
