@@ -5,6 +5,7 @@ One utterance at a time, without padding. Tests compare the fast versions with t
 
 import itertools
 import math
+from fractions import Fraction
 
 import torch
 
@@ -151,6 +152,59 @@ def best_path_value(allowed: list[int], entropies: list[float], **costs: float) 
         for size in range(len(allowed) + 1)
         for chosen in itertools.combinations(allowed, size)
     )
+
+
+def content_starts(
+    units: list[int],
+    entropies: list[float],
+    points: list[list[float]],
+    *,
+    price: float,
+    mean_gap: Fraction,
+    max_segment: int,
+    distortion_weight: float,
+    entropy_weight: float,
+    gap_cost: float,
+    on_change: bool = False,
+    lead: int = 0,
+) -> list[bool]:
+    """The cheapest of all sets of boundaries, in exact fractions; of equal ones that whose last
+    segment is the shortest, and so on from the end. For a few units."""
+    moved = earlier(units, lead, units[-1])
+    heights = earlier(entropies, lead, None)
+    frames = range(1, len(units))
+    allowed = {
+        t for t in frames if heights[t] is not None and (moved[t] != moved[t - 1] or not on_change)
+    }
+
+    def cost(starts: tuple[int, ...]) -> Fraction:
+        total = Fraction(0)
+        for start, end in itertools.pairwise((0, *starts, len(units))):
+            vectors = [[Fraction(x) for x in points[u]] for u in moved[start:end]]
+            means = [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+            for vector in vectors:
+                squares = ((x - m) ** 2 for x, m in zip(vector, means, strict=True))
+                total += Fraction(distortion_weight) * sum(squares)
+            total += Fraction(gap_cost) * (end - start - mean_gap) ** 2
+            if start in allowed:
+                total += Fraction(price) - Fraction(entropy_weight) * Fraction(heights[start])
+            elif start > 0:
+                total += 10**4
+        return total
+
+    def key(starts: tuple[int, ...]) -> tuple:
+        lengths = [b - a for a, b in itertools.pairwise((0, *starts, len(units)))]
+        return cost(starts), lengths[::-1]
+
+    subsets = (c for n in range(len(units)) for c in itertools.combinations(frames, n))
+    short = (
+        c
+        for c in subsets
+        if all(b - a <= max_segment for a, b in itertools.pairwise((0, *c, len(units))))
+    )
+    best = min(short, key=key)
+    starts = [t == 0 or (t in best and t in allowed) for t in range(len(units))]
+    return cut_long_segments(starts, max_segment)
 
 
 def segments(starts: list[bool]) -> tuple[list[int], list[int]]:

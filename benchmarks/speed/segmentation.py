@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmarks.speed.measure import Row, compare
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, segments_of
 from espnet_entropy.segment.calibration import calibrate
+from espnet_entropy.segment.points import unit_points
 from espnet_entropy.segment.segmenters import EVERY_HZ
 
 FRAME_RATE_HZ = 50.0
@@ -137,7 +138,27 @@ def rows(device: str) -> list[Row]:
             checked=grid,
         )
     )
-    return found
+    return found + content_rows(device)
+
+
+def content_rows(device: str) -> list[Row]:
+    """Segmenter content beside dp, and one long recording beside batches."""
+    points = unit_points(torch.randn(500, 384, generator=torch.Generator().manual_seed(0)), 64)
+    small, long = (units_and_entropies(*shape, device) for shape in ((20, 500), (1, 100_000)))
+
+    def work(segmenter: str, batch: Batch, times: int):
+        config = SegmenterConfig(segmenter, rate_hz=15.0)
+        price = torch.tensor([3.0, 0.0])
+        return lambda: [find_boundaries(*batch, config, price, points) for _ in range(times)]
+
+    beside_dp = compare(work("content", small, 10), work("dp", small, 10), device=device)
+    alone = compare(work("content", long, 1), work("content", small, 10), device=device)
+    name, batches = "segmentation (content)", "batches of 20 x 500"
+    note = f"{beside_dp}, ten batches; times 10 for a million units"
+    return [
+        Row(name, f"dp, {batches}", beside_dp.ratio, 3.75, note=note),
+        Row(f"{name}, one recording of 100,000 units", batches, alone.ratio, 1, note=str(alone)),
+    ]
 
 
 def _segmentation(segmenter: str, peer: str, values, *, batch: Batch, note: str, checked: str):

@@ -112,8 +112,12 @@ class SegmentEncoder(nn.Module):
         self.aggregator = _build_aggregator(aggregator, dim, aggregator_conf or {})
         self.durations = nn.Parameter(torch.zeros(MAX_DURATION + 1, dim)) if durations else None
         self._grid_hz = rate_grid(*rate_range_hz) if rate_range_hz else [segmenter.rate_hz]
+        has_points = segmenter.kind.has_distortion
         self.threshold_record = ThresholdRecord(
-            self._made_for(), len(self._grid_hz), is_read=bool(segmenter.kind.thresholds)
+            self._made_for(),
+            len(self._grid_hz),
+            is_read=bool(segmenter.kind.thresholds),
+            points=(num_units, segmenter.components) if has_points else None,
         )
         self.register_load_state_dict_pre_hook(convert_old_record)
 
@@ -151,7 +155,7 @@ class SegmentEncoder(nn.Module):
                 most = self.segmenter.frame_rate_hz - 1
                 aims = [self.segmenter.at_rate(min(rate_hz, most)) for rate_hz in self._grid_hz]
             thresholds = torch.stack([calibration.thresholds(aim) for aim in aims])
-        self.threshold_record.take(thresholds)
+        self.threshold_record.take(thresholds, calibration.points)
 
     def set_rate(self, rate_hz: float) -> None:
         """Choose the rate, in Hz, of a model that was trained with many.
@@ -184,13 +188,16 @@ class SegmentEncoder(nn.Module):
         Returns:
             (B, T) bool.
         """
+        points = self.threshold_record.points
         if not self.rate_range_hz:
-            return find_boundaries(units, entropies, lengths, self.segmenter, self.thresholds)
+            thresholds = self.thresholds
+            return find_boundaries(units, entropies, lengths, self.segmenter, thresholds, points)
         rate_hz = rate_hz or self.segmenter.rate_hz
         config = self.segmenter.at_rate(rate_hz)
         if rate_hz > config.frame_rate_hz - 0.5:
             config = replace(config, segmenter="dense", on_change=False)
-        return find_boundaries(units, entropies, lengths, config, self._thresholds_at(rate_hz))
+        thresholds = self._thresholds_at(rate_hz)
+        return find_boundaries(units, entropies, lengths, config, thresholds, points)
 
     def _made_for(self) -> str:
         """The settings that thresholds depend on."""
@@ -204,7 +211,7 @@ class SegmentEncoder(nn.Module):
             highest_hz=high_hz,
             threshold_nats=self.threshold_nats,
             frame_rate_hz=config.frame_rate_hz,
-            gap_cost=config.gap_cost if config.kind.has_gap_cost else None,
+            **{name: getattr(config, name) for name in config.kind.settings},
         )
 
     @torch.no_grad()

@@ -33,7 +33,8 @@ class ThresholdRecord(nn.Module):
 
     Text and thresholds are one buffer, so that neither is loaded without the other. It holds
     TEXT_BYTES bytes of UTF-8, then GRID_POINTS rows of THRESHOLD_NAMES, of which the first
-    `num_rates` are used.
+    `num_rates` are used. The points of the units, which segmenter content reads, are a buffer of
+    their own.
     ESPnet's `--init_param MODEL.pth:::frontend.encoder.threshold_record` leaves out this record and
     that of earlier versions.
 
@@ -41,12 +42,20 @@ class ThresholdRecord(nn.Module):
         made_for: `settings_text` of the model.
         num_rates: number of rates.
         is_read: whether the segmenter reads thresholds; otherwise any record is accepted.
+        points: (K, C) of `unit_points`; None if the segmenter reads none.
     """
 
-    def __init__(self, made_for: str, num_rates: int, is_read: bool):
+    def __init__(
+        self,
+        made_for: str,
+        num_rates: int,
+        is_read: bool,
+        points: tuple[int, int] | None = None,
+    ):
         super().__init__()
         self.made_for, self.num_rates, self.is_read = made_for, num_rates, is_read
         self.register_buffer("text_and_thresholds", torch.zeros(RECORD_SIZE))
+        self.register_buffer("points", None if points is None else torch.zeros(points))
         self.thresholds.fill_(float("nan"))
         self.register_load_state_dict_post_hook(_check_loaded)
 
@@ -63,9 +72,13 @@ class ThresholdRecord(nn.Module):
         return content.rstrip(b"\0").decode(errors="replace")
 
     @torch.no_grad()
-    def take(self, thresholds: Tensor) -> None:
-        """Store (num_rates, 2) thresholds in nats, made for this model's settings."""
+    def take(self, thresholds: Tensor, points: Tensor | None) -> None:
+        """Store (num_rates, 2) thresholds in nats, made for this model's settings, and points."""
         self.thresholds.copy_(thresholds)
+        if self.points is not None and points is None:
+            raise ValueError(f"no codebook for {self.made_for}; take the calibration of a bundle")
+        if self.points is not None:
+            self.points.copy_(points)
         self.text_and_thresholds[:TEXT_BYTES] = to_floats(self.made_for.encode(), TEXT_BYTES)
 
 

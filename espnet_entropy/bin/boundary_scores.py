@@ -25,7 +25,6 @@ from espnet_entropy.evaluate.spectral_flux import (
 from espnet_entropy.report.plot_boundaries import plot_boundary_scores
 from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import boundary_parts
-from espnet_entropy.segment.boundaries import SegmenterConfig
 
 FLUX = "spectral flux"
 
@@ -88,9 +87,7 @@ def run(args) -> None:
     methods = args.methods or [*calibration.methods, "uniform", "dedup"]
     rows, notes = [], []
     for method, rate_hz in progress(at_rates(methods, args.rates), data.name):
-        config = SegmenterConfig.of_method(
-            method, rate_hz, frame_rate_hz=calibration.frame_rate_hz, gap_cost=calibration.gap_cost
-        )
+        config = calibration.config(method, rate_hz)
         try:  # The rate is matched on the first level's utterances.
             made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
         except ValueError as error:

@@ -3,11 +3,10 @@
 import yaml
 
 from espnet_entropy.bin.calibrate import print_reach
-from espnet_entropy.bin.common import add_channel_argument, command, make_parser
+from espnet_entropy.bin.common import add_channel_argument, add_cost_arguments, command, make_parser
 from espnet_entropy.bundle.build import pack_bundle, recalibrate_bundle, unpack_bundle
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.bundle.verify import check_tokens
-from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import calibrate_dump
 
 
@@ -32,9 +31,7 @@ def get_parser():
     )
     again.add_argument("--bundle", required=True)
     again.add_argument("--dump", required=True, help="dump/raw/SET, held out, made with it")
-    again.add_argument(
-        "--gap_cost", type=float, default=SegmenterConfig.gap_cost, help="of dp, as models set it"
-    )
+    add_cost_arguments(again)
     again.add_argument("--output", required=True, help="folder of the new bundle")
     unpack = commands.add_parser("unpack", help="parts to start a training on another corpus from")
     unpack.add_argument("--bundle", required=True)
@@ -86,6 +83,8 @@ def recalibrate(args) -> None:
         num_units=bundle.num_units,
         frame_rate_hz=bundle.frame_rate_hz,
         gap_cost=args.gap_cost,
+        centroids=bundle.codebook().centroids,
+        content=args.content,
     )
     print_reach(calibration)
     made = recalibrate_bundle(args.bundle, calibration, args.output)

@@ -2,8 +2,8 @@
 
 import math
 
-from espnet_entropy.bin.common import command, make_parser
-from espnet_entropy.segment.boundaries import SegmenterConfig
+from espnet_entropy.bin.common import add_cost_arguments, command, make_parser, read_centroids
+from espnet_entropy.data.origin import Origin
 from espnet_entropy.segment.calibration import Calibration, calibrate_dump
 
 
@@ -12,9 +12,8 @@ def get_parser():
     parser.add_argument("--dump", required=True, help="dump/raw/SET of held-out speech")
     parser.add_argument("--num_units", type=int, required=True, help="K")
     parser.add_argument("--frame_rate", type=float, default=50.0, help="units per second")
-    parser.add_argument(
-        "--gap_cost", type=float, default=SegmenterConfig.gap_cost, help="of dp, as models set it"
-    )
+    parser.add_argument("--codebook", help="folder of learn_codebook; needed for content")
+    add_cost_arguments(parser)
     parser.add_argument("--output", required=True, help="YAML to write")
     return parser
 
@@ -24,12 +23,18 @@ def main(args) -> None:
     """Calibrate every method and say which rates each can reach."""
     if not 0 < args.frame_rate < math.inf:
         raise ValueError(f"--frame_rate is {args.frame_rate:g}, but must be positive")
+    centroids, origin = None, Origin()
+    if args.codebook is not None:
+        centroids, origin = read_centroids(args.codebook)
     calibration = calibrate_dump(
         args.dump,
         num_units=args.num_units,
         frame_rate_hz=args.frame_rate,
         gap_cost=args.gap_cost,
+        centroids=centroids,
+        content=args.content,
     )
+    calibration.check_origin(args.dump, origin, args.codebook)
     print_reach(calibration)
     calibration.save(args.output)
 

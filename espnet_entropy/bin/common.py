@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 from espnet2.utils import config_argparse
@@ -60,6 +61,48 @@ def mapping(text: str) -> dict:
     if not isinstance(content, dict):
         raise ValueError(f"{text!r} is not a mapping")
     return content
+
+
+def add_cost_arguments(parser) -> None:
+    """Settings of segmenters on which thresholds depend."""
+    from espnet_entropy.segment.calibration import Calibration
+
+    parser.add_argument(
+        "--gap_cost", type=float, default=Calibration.gap_cost, help="of dp, as models set it"
+    )
+    parser.add_argument(
+        "--content", type=mapping, default={}, help="of content, e.g. {distortion_weight: 4}"
+    )
+
+
+def add_calibration_arguments(parser) -> None:
+    """--calibration, --codebook."""
+    parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
+    parser.add_argument(
+        "--codebook", help="folder of learn_codebook, or a bundle; segmenter content reads it"
+    )
+
+
+def load_calibration(args):
+    """The calibration, with the points of the units if a codebook is given."""
+    from espnet_entropy.segment.calibration import Calibration
+
+    calibration = Calibration.load(args.calibration)
+    if args.codebook is None:
+        return calibration
+    centroids, origin = read_centroids(args.codebook)
+    calibration.check_origin(args.calibration, origin, args.codebook)
+    return calibration.with_points(centroids)
+
+
+def read_centroids(folder: str):
+    """The (K, D) centroids of a codebook's folder or of a bundle, and their origin."""
+    from espnet_entropy.data.kaldi import file_hash
+    from espnet_entropy.data.origin import Origin
+    from espnet_entropy.units.codebook import Codebook
+
+    path = Path(folder) / "codebook.safetensors"
+    return Codebook.load(path).centroids, Origin(file_hash(path), None)
 
 
 def add_shard_arguments(parser) -> None:

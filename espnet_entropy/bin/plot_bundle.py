@@ -32,7 +32,6 @@ def main(args) -> None:
     from espnet_entropy.bundle.bundle import Bundle
     from espnet_entropy.data.dump import padded_batches
     from espnet_entropy.report.pictures import plot_segment_lengths, plot_thresholds
-    from espnet_entropy.segment.boundaries import SegmenterConfig
     from espnet_entropy.segment.calibration import Calibration
 
     if (args.bundle is None) == (args.calibration is None):
@@ -55,18 +54,13 @@ def main(args) -> None:
     batches = list(padded_batches(args.dump))
     lengths = {}
     for segmenter in args.segmenters:
-        config = SegmenterConfig(
-            segmenter,
-            rate_hz=args.rate,
-            frame_rate_hz=calibration.frame_rate_hz,
-            gap_cost=calibration.gap_cost,
-        )
+        config = calibration.config(segmenter, args.rate)
         try:
             thresholds = calibration.thresholds(config)
         except ValueError as error:  # a rate out of its reach
             print(f"left out: {error}")
             continue
-        lengths[segmenter] = lengths_of(batches, config, thresholds)
+        lengths[segmenter] = lengths_of(batches, config, thresholds, calibration.points)
     name = Path(args.dump).name
     plot_segment_lengths(
         output / "segment_lengths.png",
@@ -77,13 +71,13 @@ def main(args) -> None:
     print(f"segments of {', '.join(lengths)} on {name}: {output}/segment_lengths.png")
 
 
-def lengths_of(batches: list, config, thresholds) -> np.ndarray:
+def lengths_of(batches: list, config, thresholds, points) -> np.ndarray:
     """(S,) frames of all segments in the batches of a dump."""
     from espnet_entropy.segment.boundaries import find_boundaries, segments_of
 
     found = []
     for _, *batch in batches:
-        _, lengths = segments_of(find_boundaries(*batch, config, thresholds), batch[2])
+        _, lengths = segments_of(find_boundaries(*batch, config, thresholds, points), batch[2])
         found.append(lengths[lengths > 0].numpy())
     return np.concatenate(found)
 

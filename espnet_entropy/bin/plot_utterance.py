@@ -3,15 +3,19 @@
 import torch
 from espnet2.utils.types import str2bool
 
-from espnet_entropy.bin.common import command, make_parser
+from espnet_entropy.bin.common import (
+    add_calibration_arguments,
+    command,
+    load_calibration,
+    make_parser,
+)
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.origin import origin_of_dump
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.evaluate.alignment import Interval, read_ctm
 from espnet_entropy.report.plot import plot_segmentation
 from espnet_entropy.segment import RECOMMENDED_SEGMENTER
-from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
-from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.boundaries import ON_CHANGE, find_boundaries
 
 SAMPLE_RATE = 16000
 
@@ -23,7 +27,7 @@ def get_parser():
         "--wav_scp", required=True, help="its wav.scp; a segments file beside it is used"
     )
     parser.add_argument("--utt", help="utterance id; the one nearest to 4 s if not given")
-    parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
+    add_calibration_arguments(parser)
     parser.add_argument("--on_change", type=str2bool, default=False, help="true or false")
     parser.add_argument("--segmenter", default=RECOMMENDED_SEGMENTER)
     parser.add_argument("--rate", type=float, default=15.0, help="Hz")
@@ -37,15 +41,10 @@ def get_parser():
 @command(get_parser)
 def main(args) -> None:
     """Draw one utterance."""
-    calibration = Calibration.load(args.calibration)
+    calibration = load_calibration(args)
     calibration.check_origin(args.calibration, origin_of_dump(args.dump), args.dump)
-    config = SegmenterConfig(
-        args.segmenter,
-        args.on_change,
-        args.rate,
-        frame_rate_hz=calibration.frame_rate_hz,
-        gap_cost=calibration.gap_cost,
-    )
+    method = args.segmenter + (ON_CHANGE if args.on_change else "")
+    config = calibration.config(method, args.rate)
     utterances = {utt: (units, entropies) for utt, units, entropies in read_dump(args.dump)}
     utt = args.utt or min(
         utterances, key=lambda u: abs(len(utterances[u][0]) - 4 * config.frame_rate_hz)
@@ -58,7 +57,7 @@ def main(args) -> None:
     units, entropies = (torch.from_numpy(x).unsqueeze(0) for x in utterances[utt])
     lengths = torch.tensor([units.shape[1]])
     thresholds = calibration.thresholds(config)
-    boundaries = find_boundaries(units, entropies, lengths, config, thresholds)
+    boundaries = find_boundaries(units, entropies, lengths, config, thresholds, calibration.points)
     plot_segmentation(
         args.output,
         name=utt,

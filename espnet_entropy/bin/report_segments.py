@@ -4,7 +4,12 @@ from pathlib import Path
 
 import torch
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import (
+    add_calibration_arguments,
+    load_calibration,
+    make_parser,
+    user_errors,
+)
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.origin import origin_of_dump
@@ -25,7 +30,7 @@ from espnet_entropy.segment.timing import segment_times
 def get_parser():
     parser = make_parser(__doc__)
     parser.add_argument("--dump", nargs="+", required=True, help="dump/raw/SET folders")
-    parser.add_argument("--calibration", required=True, help="YAML written by calibrate")
+    add_calibration_arguments(parser)
     parser.add_argument(
         "--segmenter", nargs="+", default=[RECOMMENDED_SEGMENTER], help="e.g. global peaks"
     )
@@ -43,7 +48,7 @@ def main(cmd=None):
 
 def run(args) -> None:
     """Write `rates.json`, `rates.md` and a `SET_METHOD_RATEhz.segments` for each setting."""
-    calibration = Calibration.load(args.calibration)
+    calibration = load_calibration(args)
     rows = []
     for folder in args.dump:
         calibration.check_origin(args.calibration, origin_of_dump(folder), folder)
@@ -51,12 +56,8 @@ def run(args) -> None:
         for segmenter in args.segmenter:
             for rate_hz in args.rates:
                 on_change = args.on_change == "true" and SEGMENTERS[segmenter].thresholds
-                config = SegmenterConfig.of_method(
-                    segmenter + (ON_CHANGE if on_change else ""),
-                    rate_hz,
-                    frame_rate_hz=calibration.frame_rate_hz,
-                    gap_cost=calibration.gap_cost,
-                )
+                method = segmenter + (ON_CHANGE if on_change else "")
+                config = calibration.config(method, rate_hz)
                 rows.append(report(args, folder, batches, config, calibration))
     print(write_result(args.output, "rates", {"rates": rows}, rate_parts))
 
@@ -70,7 +71,7 @@ def report(args, folder, batches, config: SegmenterConfig, calibration: Calibrat
         return row | dict(thresholds_nats=None, reached_hz=None, one_frame_share=None)
     segments = {}
     for utts, *batch in batches:
-        boundaries = find_boundaries(*batch, config, thresholds)
+        boundaries = find_boundaries(*batch, config, thresholds, calibration.points)
         _, segment_lengths = segments_of(boundaries, batch[2])
         segments |= {utt: row[row > 0] for utt, row in zip(utts, segment_lengths, strict=True)}
     stem = f"{row['set']}_{config.method}_{config.rate_hz:g}hz"

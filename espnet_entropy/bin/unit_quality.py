@@ -15,7 +15,6 @@ from espnet_entropy.evaluate.matched_rate import at_rates, boundaries_at, read_b
 from espnet_entropy.evaluate.unit_quality import bitrates, codebook_use, joint_counts, phone_quality
 from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import unit_parts
-from espnet_entropy.segment.boundaries import SegmenterConfig
 
 METHODS = ("dense", "dedup", "dp", "peaks", "global", "uniform")
 
@@ -93,9 +92,7 @@ def measure_rates(
     calibration, rows, notes = bundle.calibration(), [], []
     jobs = at_rates(args.methods, args.rates)
     for method, rate_hz in jobs:
-        config = SegmenterConfig.of_method(
-            method, rate_hz, frame_rate_hz=bundle.frame_rate_hz, gap_cost=calibration.gap_cost
-        )
+        config = calibration.config(method, rate_hz, frame_rate_hz=bundle.frame_rate_hz)
         try:
             made = boundaries_at(batches, references, config, calibration)
         except ValueError as error:

@@ -179,7 +179,8 @@ class Bundle:
 
     def calibration(self) -> Calibration:
         """The calibration."""
-        return Calibration.load(self._checked("calibration.yaml"))
+        made = Calibration.load(self._checked("calibration.yaml"))
+        return made if made.content is None else made.with_points(self.codebook().centroids)
 
     def unit_lm(self) -> LlamaLM:
         """The unit LM, in eval mode."""

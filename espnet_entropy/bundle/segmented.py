@@ -56,10 +56,18 @@ class Segmentation:
         tokenizer: with a unit LM.
         config: where segments start.
         thresholds: (2,) float32 nats, from the bundle's calibration for this config.
+        points: (K, C) float32, of the same calibration; content reads them.
     """
 
-    def __init__(self, tokenizer: UnitTokenizer, config: SegmenterConfig, thresholds: Tensor):
-        self.tokenizer, self.config, self.thresholds = tokenizer, config, thresholds
+    def __init__(
+        self,
+        tokenizer: UnitTokenizer,
+        config: SegmenterConfig,
+        thresholds: Tensor,
+        points: Tensor | None = None,
+    ):
+        self.tokenizer, self.config = tokenizer, config
+        self.thresholds, self.points = thresholds, points
 
     @classmethod
     def from_bundle(
@@ -89,16 +97,11 @@ class Segmentation:
         """
         bundle = Bundle.open(folder)
         calibration = bundle.calibration()
-        config = SegmenterConfig.of_method(
-            segmenter + (ON_CHANGE if on_change else ""),
-            rate_hz,
-            frame_rate_hz=bundle.frame_rate_hz,
-            gap_cost=calibration.gap_cost,
-            lead=lead,
-        )
+        method = segmenter + (ON_CHANGE if on_change else "")
+        config = calibration.config(method, rate_hz, frame_rate_hz=bundle.frame_rate_hz, lead=lead)
         thresholds = calibration.thresholds(config)
         tokenizer = UnitTokenizer.from_bundle(folder, device=device, extractor_path=extractor_path)
-        return cls(tokenizer, config, thresholds)
+        return cls(tokenizer, config, thresholds, calibration.points)
 
     @property
     def frame_rate_hz(self) -> float:
@@ -116,7 +119,9 @@ class Segmentation:
             tokens: of one recording, with entropies, on any device.
         """
         units, entropies, lengths = tokens.units.cpu(), tokens.entropies.cpu(), tokens.lengths.cpu()
-        boundaries = find_boundaries(units, entropies, lengths, self.config, self.thresholds)
+        boundaries = find_boundaries(
+            units, entropies, lengths, self.config, self.thresholds, self.points
+        )
         segment_lengths = segments_of(boundaries, lengths)[1][0]
         segments = timed_segments(units[0], segment_lengths, self.frame_rate_hz)
         return Segmented(units[0], entropies[0], boundaries[0], segments, self.frame_rate_hz)

@@ -31,6 +31,7 @@ class StreamingTokenizer:
         tokenizer: its extractor must have been built with `chunk_sec`.
         config: where segments start; None: no boundaries are given. Needs a unit LM.
         thresholds: (2,) float, nats, of the config's calibration, see `Calibration.thresholds`.
+        points, lookahead: of segmenter content, see `SegmentStream`.
 
     Raises:
         ValueError: an extractor without chunks, a segmenter that needs the whole recording, or one
@@ -42,6 +43,9 @@ class StreamingTokenizer:
         tokenizer: UnitTokenizer,
         config: SegmenterConfig | None = None,
         thresholds: Tensor | None = None,
+        points: Tensor | None = None,
+        *,
+        lookahead: int | None = None,
     ):
         extractor = tokenizer.extractor
         if extractor.chunk_samples is None:
@@ -52,6 +56,7 @@ class StreamingTokenizer:
         if config is not None and tokenizer.unit_lm is None:
             raise ValueError(f"segmenter {config.segmenter!r} was given, but no unit LM")
         self.tokenizer, self.config, self.thresholds = tokenizer, config, thresholds
+        self.points, self.lookahead = points, lookahead
         # A chunk is final when the shortest possible piece after it is there.
         self._buffer = torch.zeros(extractor.chunk_samples + extractor.shortest)
         self.reset()
@@ -67,13 +72,20 @@ class StreamingTokenizer:
         lookahead = self._segments.lookahead if self._segments is not None else 0
         return len(self._buffer) / extractor.sample_rate + lookahead * extractor.frame_shift_sec
 
+    @property
+    def forced_share(self) -> float:
+        """Share of the units decided too early to be sure, see `SegmentStream.forced_share`."""
+        return self._segments.forced_share if self._segments is not None else 0.0
+
     def reset(self) -> None:
         """Forget the stream, ended or not, and begin a new one."""
         unit_lm = self.tokenizer.unit_lm
         self._entropies = EntropyStream(unit_lm) if unit_lm is not None else None
         self._segments = None
         if self.config is not None:
-            self._segments = SegmentStream(self.config, self.thresholds)
+            self._segments = SegmentStream(
+                self.config, self.thresholds, self.points, lookahead=self.lookahead
+            )
         self._held = 0  # samples in the buffer
         self._received = 0  # samples since the beginning
         self._num_units = 0

@@ -45,6 +45,9 @@ class EntropyFrontend(AbsFrontend):
             frame_rate(settings.fs),
             rare.gap_cost,
             rare.lead,
+            rare.distortion_weight,
+            rare.entropy_weight,
+            rare.components,
         )
         if rare.threshold is not None and not config.kind.by_rank:
             names = ", ".join(name for name, kind in SEGMENTERS.items() if kind.by_rank)

@@ -8,7 +8,6 @@ from espnet_entropy.aggregate import RECOMMENDED_AGGREGATOR
 from espnet_entropy.aggregate.aggregators import AGGREGATORS
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.segment import RECOMMENDED_SEGMENTER
-from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.segmenters import SEGMENTERS
 
 # The setting of arXiv 2509.00503.
@@ -25,8 +24,9 @@ class Experimental:
 
     Attributes:
         threshold: nats, instead of a rate (`rate: null`).
-        min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`; Hz, frames, nats, frames. The
-            default of gap_cost is that of the bundle's calibration.
+        min_rate, max_segment, gap_cost, lead: see `SegmenterConfig`; Hz, frames, nats, frames.
+        distortion_weight, entropy_weight, components: of segmenter content, see `SegmenterConfig`.
+            The defaults of these and of gap_cost are those of the bundle's calibration.
         durations: add to each vector a learnt vector for the length of its segment, see
             `SegmentEncoder`.
         unit_init: `centroids` (from the bundle's codebook) or `random`.
@@ -38,6 +38,9 @@ class Experimental:
     max_segment: int | None = None
     gap_cost: float | None = None
     lead: int = 0
+    distortion_weight: float | None = None
+    entropy_weight: float | None = None
+    components: int | None = None
     durations: bool = False
     unit_init: str = "centroids"
     mask_span: int = 8
@@ -119,17 +122,20 @@ class Settings:
     def _ask_bundle(self) -> None:
         """Fill in the settings that the bundle determines."""
         rare = self.experimental
-        is_open = None in (self.num_units, self.fs, rare.gap_cost)
+        kind = SEGMENTERS.get(str(self.segmenter))
+        costs = {"gap_cost", *(kind.settings if kind else ())}
+        is_open = None in (self.num_units, self.fs, *(getattr(rare, name) for name in costs))
         if is_open and self.bundle is not None and Path(self.bundle).is_dir():
             bundle = Bundle.open(self.bundle)
             if self.num_units is None:
                 self.num_units = bundle.num_units
             if self.fs is None:
                 self.fs = bundle.frame_rate_hz
-            if rare.gap_cost is None:
-                rare.gap_cost = bundle.calibration().gap_cost
+            calibration = bundle.calibration()
+            known = dict(gap_cost=calibration.gap_cost) | calibration.settings_of(self.segmenter)
+            _fill_in(rare, known)
         self.fs = 50 if self.fs is None else self.fs
-        rare.gap_cost = SegmenterConfig.gap_cost if rare.gap_cost is None else rare.gap_cost
+        _fill_in(rare, dict(gap_cost=0.3) | dict(kind.settings if kind else {}))
 
     @property
     def conf(self) -> dict:
@@ -166,6 +172,12 @@ def frame_rate(fs: int | float | str) -> float:
             f"fs is {fs}, but for units it is their rate (50); call the recipe with --fs 50"
         )
     return rate
+
+
+def _fill_in(settings: Experimental, values: dict) -> None:
+    for name, value in values.items():
+        if getattr(settings, name) is None:
+            setattr(settings, name, value)
 
 
 def _names(settings: type) -> set[str]:

@@ -63,7 +63,7 @@ def boundaries_at(
     thresholds = calibration.thresholds(config)
     times, segments, frames = {}, 0, 0
     for utts, *batch in batches:
-        found = find_boundaries(*batch, config, thresholds)
+        found = find_boundaries(*batch, config, thresholds, calibration.points)
         segments, frames = segments + int(found.sum()), frames + int(batch[2].sum())
         for utt, row in zip(utts, found, strict=True):
             times[utt] = row.nonzero()[:, 0].numpy()[1:] / config.frame_rate_hz

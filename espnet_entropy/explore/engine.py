@@ -176,11 +176,12 @@ class Explorer:
         """
         if method == "stored":
             raise ValueError("method 'stored' segments dumps that hold boundaries, not recordings")
-        settings = dict(frame_rate_hz=self.frame_rate_hz, gap_cost=self.calibration.gap_cost)
-        config = SegmenterConfig.of_method(method, rate_hz, **settings)
+        calibration, own = self.calibration, dict(frame_rate_hz=self.frame_rate_hz)
+        config = calibration.config(method, rate_hz, **own)
         if config.kind.thresholds and -0.5 < rate_hz - self.frame_rate_hz <= 0:
-            config = SegmenterConfig.of_method("dense", **settings)
-        return Segmentation(self.tokenizer, config, self.calibration.thresholds(config))
+            config = SegmenterConfig.of_method("dense", **own)
+        thresholds = calibration.thresholds(config)
+        return Segmentation(self.tokenizer, config, thresholds, calibration.points)
 
     def segmented(self, sound: Sound, method: str, rate_hz: float) -> Segmented:
         """Segments of a sound; raises what `segmentation` does."""

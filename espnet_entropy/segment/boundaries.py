@@ -15,6 +15,7 @@ from espnet_entropy.data.batch import valid_mask
 from espnet_entropy.segment.segmenters import NEVER, SEGMENTERS, Segmenter
 
 ON_CHANGE = "+on_change"
+OF_CONTENT = ("distortion_weight", "entropy_weight", "components")
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,17 @@ class SegmenterConfig:
         min_rate_hz: at least this many segments per second in each utterance; where there are
             fewer, the frames of highest entropy are added.
         max_segment: longest segment in frames; longer ones are cut into pieces of this length.
+            `content` finds none that are longer, 100 if left out.
         frame_rate_hz: units per second.
-        gap_cost: dp's price in nats for a squared frame of deviation from the mean gap.
+        gap_cost: price in nats for a squared frame of deviation from the mean gap, of dp (0.3 if
+            left out) and content (0.05).
         lead: frames by which a boundary comes before the unit whose entropy asks for it; entropies
             rise late, once the new sound has been heard.
+        distortion_weight: content's price in nats of a distortion of 1 (4 if left out).
+        entropy_weight: nats that content takes off a boundary's price for each nat of the entropy
+            (1 if left out).
+        components: content's distortion is of so many principal components of the centroids (64 if
+            left out).
 
     Raises:
         ValueError: an unknown segmenter, a value of the wrong type or out of range, or settings
@@ -44,17 +52,29 @@ class SegmenterConfig:
     min_rate_hz: float | None = None
     max_segment: int | None = None
     frame_rate_hz: float = 50.0
-    gap_cost: float = 0.3
+    gap_cost: float | None = None
     lead: int = 0
+    distortion_weight: float | None = None
+    entropy_weight: float | None = None
+    components: int | None = None
 
     def __post_init__(self):
         if self.segmenter not in SEGMENTERS:
             raise ValueError(f"segmenter {self.segmenter!r} is none of {', '.join(SEGMENTERS)}")
+        self._fill_in()
         self._check_types()
         if self.frame_rate_hz <= 0:
             raise ValueError(f"frame_rate_hz is {self.frame_rate_hz}, but must be positive")
-        if self.gap_cost < 0:
-            raise ValueError(f"gap_cost is {self.gap_cost} nats, but must be at least 0")
+        for name in ("gap_cost", *self.kind.settings):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least 0")
+        if self.distortion_weight == self.entropy_weight == 0:
+            raise ValueError(
+                "distortion_weight and entropy_weight are 0, so that nothing but the gaps decides; "
+                "set one of them, or take segmenter uniform"
+            )
+        if self.components == 0:
+            raise ValueError("components is 0, but the distortion needs at least 1")
         if self.kind.needs_rate and self.rate_hz is None:
             raise ValueError(f"segmenter {self.segmenter!r} needs a rate in Hz")
         for name in ("rate_hz", "min_rate_hz"):
@@ -74,10 +94,17 @@ class SegmenterConfig:
         # YAML makes a string of what stands in quotes, and "false" would count as true.
         if not isinstance(self.on_change, bool):
             raise ValueError(f"on_change is {self.on_change!r}, but must be true or false")
-        for name in ("rate_hz", "min_rate_hz", "max_segment", "frame_rate_hz", "gap_cost", "lead"):
+        optional = ("rate_hz", "min_rate_hz", "max_segment", *OF_CONTENT)
+        for name in (*optional, "frame_rate_hz", "gap_cost", "lead"):
             value = getattr(self, name)
-            if value is not None or name in ("frame_rate_hz", "gap_cost", "lead"):
-                check_number(name, value, whole=name in ("max_segment", "lead"))
+            if value is not None or name not in optional:
+                check_number(name, value, whole=name in ("max_segment", "lead", "components"))
+
+    def _fill_in(self):
+        defaults = dict(gap_cost=0.3, max_segment=self.kind.longest) | dict(self.kind.settings)
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
     @property
     def kind(self) -> Segmenter:
@@ -134,6 +161,7 @@ def find_boundaries(
     lengths: Tensor,
     config: SegmenterConfig,
     thresholds: Tensor | None = None,
+    points: Tensor | None = None,
 ) -> Tensor:
     """Boundaries of a padded batch.
 
@@ -143,24 +171,22 @@ def find_boundaries(
         lengths: (B,) int64 frames, each at least 1 and at most T.
         config: the segmenter and its settings.
         thresholds: (2,) float, nats, as THRESHOLD_NAMES; needed by segmenters that are calibrated.
+        points: (K, C) float32, of the units, as `Calibration.points`; needed by content.
 
     Returns:
         (B, T) bool; False on the padding.
 
     Raises:
-        ValueError: shapes, lengths or thresholds do not fit.
+        ValueError: shapes, lengths, thresholds or points do not fit.
     """
     _check_batch(units, entropies, lengths)
-    if config.kind.thresholds and (thresholds is None or thresholds.isnan().any()):
-        raise ValueError(
-            f"segmenter {config.method!r} has no threshold yet; give a calibrated bundle "
-            "(or a checkpoint trained with one)"
-        )
+    check_inputs(config, thresholds, points)
     valid = valid_mask(lengths, units.shape[1])
     entropies = entropies.masked_fill(~valid, NEVER)
     if config.lead:
-        units, entropies = _earlier(units, entropies, config.lead)
-    boundaries = config.kind.boundaries(units, entropies, lengths, config, thresholds)
+        units, entropies = _earlier(units, entropies, lengths, config.lead)
+    more = (points,) if config.kind.has_distortion else ()
+    boundaries = config.kind.boundaries(units, entropies, lengths, config, thresholds, *more)
     boundaries = boundaries & valid
     boundaries[:, 0] = True
     if config.min_rate_hz is not None:
@@ -170,12 +196,27 @@ def find_boundaries(
     return boundaries
 
 
-def _earlier(units: Tensor, entropies: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """Both, moved to the left; what comes in at the right never fires."""
+def check_inputs(config: SegmenterConfig, thresholds: Tensor | None, points: Tensor | None) -> None:
+    """Raise ValueError where a segmenter lacks the thresholds or the points that it reads."""
+    if config.kind.thresholds and (thresholds is None or thresholds.isnan().any()):
+        raise ValueError(
+            f"segmenter {config.method!r} has no threshold yet; give a calibrated bundle "
+            "(or a checkpoint trained with one)"
+        )
+    if config.kind.has_distortion and points is None:
+        raise ValueError(
+            f"segmenter {config.method!r} reads the codebook, but has none; give a bundle (or a "
+            "checkpoint trained with one)"
+        )
+
+
+def _earlier(units, entropies, lengths, frames: int) -> tuple[Tensor, Tensor]:
+    """Both, moved to the left; the last unit comes in at the right, where nothing ever fires."""
     frames = min(frames, units.shape[1])
-    end = units[:, -1:].expand(-1, frames)
+    sources = torch.arange(frames, frames + units.shape[1], device=units.device)
+    units = units.gather(1, torch.minimum(sources, lengths.unsqueeze(1) - 1))
     moved = torch.nn.functional.pad(entropies[:, frames:], (0, frames), value=NEVER)
-    return torch.cat([units[:, frames:], end], dim=1), moved
+    return units, moved
 
 
 def segments_of(boundaries: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

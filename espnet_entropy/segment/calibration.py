@@ -4,9 +4,8 @@ A calibration is a grid per method of reached rates against thresholds; the thre
 between two grid points is interpolated. It needs entropies only, never the unit LM.
 """
 
-import bisect
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,23 @@ import yaml
 from torch import Tensor
 from yaml import YAMLError
 
-from espnet_entropy.data.batch import check_unit_range, valid_mask
+from espnet_entropy.data.batch import check_unit_range
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.origin import Origin, origin_of_dump
-from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries, parse_method
-from espnet_entropy.segment.segmenters import NEVER, SEGMENTERS, THRESHOLD_NAMES, score
-
-Batch = tuple[Tensor, Tensor, Tensor]  # units, entropies, lengths
+from espnet_entropy.segment.boundaries import (
+    ON_CHANGE,
+    SegmenterConfig,
+    parse_method,
+)
+from espnet_entropy.segment.points import unit_points
+from espnet_entropy.segment.segmenters import SEGMENTERS, THRESHOLD_NAMES
+from espnet_entropy.segment.threshold_search import (
+    Batch,
+    count_reached,
+    ranked_scores,
+    threshold_for_rate,
+)
 
 # Farther beside the aim than this, a method has run out of frames at which to fire.
 REACH_HZ = 0.25
@@ -44,14 +52,40 @@ class Calibration:
         held_out: what it was measured on (free keys: dump, utterances, hours; codebook and unit_lm,
             the sha256 that the dump names, None where it names none).
         methods: method name -> {"rate_hz": [...], "global_nats": [...], ...}, rates ascending.
-        gap_cost: of the segmenters that read one; the default in files that do not name it.
+        gap_cost: of dp; the default in files that do not name it.
+        content: the settings of content; None if it was not calibrated.
+        points: (K, C) float32, of the units; not in the file, see `Bundle.calibration`.
     """
 
     num_units: int
     frame_rate_hz: float
     held_out: dict
     methods: dict[str, dict[str, list[float]]]
-    gap_cost: float = SegmenterConfig.gap_cost
+    gap_cost: float = SEGMENTERS["dp"].settings["gap_cost"]
+    content: dict[str, float] | None = None
+    points: Tensor | None = field(default=None, compare=False, repr=False)
+
+    def settings_of(self, segmenter: str) -> dict[str, float]:
+        """The settings with which a segmenter was calibrated; empty if it depends on none."""
+        known = dict(dp=dict(gap_cost=self.gap_cost), content=self.content or {})
+        return known.get(segmenter, {})
+
+    def config(self, method: str, rate_hz: float | None = None, **settings) -> SegmenterConfig:
+        """The configuration of a method as it was calibrated; see `SegmenterConfig.of_method`."""
+        known = self.settings_of(parse_method(method)[0]) | dict(frame_rate_hz=self.frame_rate_hz)
+        return SegmenterConfig.of_method(method, rate_hz, **known | settings)
+
+    def with_points(self, centroids: Tensor) -> "Calibration":
+        """The same, with the points of the units (K, D') if content was calibrated.
+
+        Raises:
+            ValueError: not K centroids, or all of them are equal.
+        """
+        if self.content is None:
+            return self
+        if len(centroids) != self.num_units:
+            raise ValueError(f"{len(centroids)} centroids for {self.num_units} units")
+        return replace(self, points=unit_points(centroids, self.content["components"]))
 
     def check_origin(self, path: object, other: Origin, name: object) -> None:
         """Refuse units or entropies of other parts than those that were measured.
@@ -79,7 +113,7 @@ class Calibration:
             (2,) float32, nats, as THRESHOLD_NAMES; 0 where the segmenter reads none.
 
         Raises:
-            ValueError: the method was not calibrated, or with another gap_cost; it has no rate, or
+            ValueError: the method was not calibrated, or with other settings; it has no rate, or
                 cannot reach it.
         """
         thresholds = torch.zeros(len(THRESHOLD_NAMES))
@@ -88,13 +122,18 @@ class Calibration:
         if config.method not in self.methods:
             raise ValueError(
                 f"{config.method!r} is not in the calibration ({', '.join(self.methods)}); "
-                "run the command `calibrate` again"
+                "measure it with `bundle calibrate`"
             )
-        if config.kind.has_gap_cost and config.gap_cost != self.gap_cost:
-            raise ValueError(
-                f"gap_cost is {config.gap_cost}, but {config.method!r} was calibrated with "
-                f"{self.gap_cost}; set that, or calibrate again with --gap_cost {config.gap_cost}"
-            )
+        for name, value in self.settings_of(config.segmenter).items():
+            given = getattr(config, name)
+            if given != value:
+                change = f"--{name} {given}"
+                if config.kind.has_distortion:
+                    change = f"--content '{{{name}: {given}}}'"
+                raise ValueError(
+                    f"{name} is {given}, but {config.method!r} was calibrated with {value}; set "
+                    f"that, or calibrate again with {change}"
+                )
         grid = self.methods[config.method]
         rates = grid["rate_hz"]
         if config.rate_hz is None:
@@ -120,7 +159,10 @@ class Calibration:
     def save(self, path: Path | str) -> None:
         """Write YAML."""
         with atomic_text(path) as file:
-            yaml.safe_dump(vars(self), file, sort_keys=False, default_flow_style=None, width=100)
+            kept = {name: value for name, value in vars(self).items() if name != "points"}
+            if self.content is None:
+                del kept["content"]
+            yaml.safe_dump(kept, file, sort_keys=False, default_flow_style=None, width=100)
 
     @classmethod
     def load(cls, path: Path | str) -> "Calibration":
@@ -133,6 +175,8 @@ class Calibration:
             made = cls(**yaml.safe_load(Path(path).read_text(encoding="utf-8")))
             for method, grid in made.methods.items():
                 _check_grid(method, grid)
+            for segmenter in ("dp", "content"):
+                SegmenterConfig(segmenter, rate_hz=1.0, **made.settings_of(segmenter))
         except (OSError, TypeError, ValueError, AttributeError, OverflowError, YAMLError) as error:
             raise ValueError(f"{path} is no calibration ({error}); calibrate again") from error
         return made
@@ -155,7 +199,9 @@ def calibrate(
     frame_rate_hz: float,
     held_out: dict,
     methods: tuple[tuple[str, bool], ...] = DEFAULT_METHODS,
-    gap_cost: float = SegmenterConfig.gap_cost,
+    gap_cost: float = Calibration.gap_cost,
+    centroids: Tensor | None = None,
+    content: Mapping[str, float] | None = None,
 ) -> Calibration:
     """Measure thresholds against rates on a held-out set.
 
@@ -168,39 +214,46 @@ def calibrate(
         held_out: description kept in the result.
         methods: (segmenter, on_change) pairs.
         gap_cost: of dp, see `SegmenterConfig`.
+        centroids: (K, D') float32, of the codebook; without them `content` is left out.
+        content: its settings where they are not the defaults.
 
     Returns:
         The calibration; the rates in it are those reached, not those aimed at. Rates that a
         method cannot reach are left out.
 
     Raises:
-        ValueError: frame_rate_hz or gap_cost is out of range.
+        ValueError: frame_rate_hz or a setting is out of range, or centroids that are all equal.
     """
-    anything = SegmenterConfig("global", frame_rate_hz=frame_rate_hz, gap_cost=gap_cost)
+    made = Calibration(num_units, frame_rate_hz, held_out, {}, gap_cost)
+    if centroids is None:
+        methods = tuple(m for m in methods if not SEGMENTERS[m[0]].has_distortion)
+    else:
+        settings = SEGMENTERS["content"].settings | dict(content or {})
+        SegmenterConfig("content", rate_hz=1.0, **settings)  # which refuses what is out of range
+        made = replace(made, content=settings).with_points(centroids)
     seconds = sum(int(lengths.sum()) for *_, lengths in batches) / frame_rate_hz
-    grids = {}
     for segmenter, on_change in methods:
-        config = replace(anything, segmenter=segmenter, on_change=on_change, rate_hz=1.0)
-        ranked = _ranked_scores(batches, config)
+        config = made.config(segmenter + (ON_CHANGE if on_change else ""), 1.0)
+        ranked = ranked_scores(batches, config)
         points = {}
         for rate_hz in config.kind.grid_hz:
             aimed = config.at_rate(float(rate_hz))
-            thresholds = _threshold_for_rate(batches, ranked, aimed, seconds)
+            thresholds = threshold_for_rate(batches, ranked, aimed, seconds, made.points)
             if thresholds is None:
                 continue
-            reached = _count_reached(batches, ranked, aimed, thresholds) / seconds
+            reached = count_reached(batches, ranked, aimed, thresholds, made.points) / seconds
             if abs(reached - rate_hz) < REACH_HZ:
                 points[round(reached, 4)] = [round(v, 6) for v in thresholds.tolist()]
         rates = sorted(points)
-        grids[config.method] = {"rate_hz": rates} | {
+        made.methods[config.method] = {"rate_hz": rates} | {
             name: [points[rate][THRESHOLD_NAMES.index(name)] for rate in rates]
             for name in config.kind.thresholds
         }
-    return Calibration(num_units, frame_rate_hz, held_out, grids, gap_cost)
+    return made
 
 
 def calibrate_dump(
-    dump: Path | str, *, num_units: int, frame_rate_hz: float, gap_cost: float
+    dump: Path | str, *, num_units: int, frame_rate_hz: float, **settings
 ) -> Calibration:
     """`calibrate` on `dump/raw/SET`; ValueError if it cannot be read or has unknown units."""
     batches = [batch for _, *batch in padded_batches(dump)]
@@ -214,80 +267,5 @@ def calibrate_dump(
         num_units=num_units,
         frame_rate_hz=frame_rate_hz,
         held_out=measured | origin_of_dump(dump)._asdict(),
-        gap_cost=gap_cost,
+        **settings,
     )
-
-
-def _ranked_scores(batches: Sequence[Batch], config: SegmenterConfig) -> list[Tensor]:
-    """For each threshold the scores of all frames at which it may fire, descending."""
-    candidates: list[list[Tensor]] = [[] for _ in config.kind.thresholds]
-    for units, entropies, lengths in batches:
-        masked = entropies.masked_fill(~valid_mask(lengths, units.shape[1]), NEVER)
-        for scores, found in zip(score(units, masked, config), candidates, strict=True):
-            found.append(scores[scores > NEVER])
-    # NumPy sorts float32 several times faster than torch does.
-    ranked = (np.sort(torch.cat(found).cpu().numpy())[::-1] for found in candidates)
-    return [torch.from_numpy(values.astype(np.float64)) for values in ranked]
-
-
-def _count_reached(batches, ranked, config: SegmenterConfig, thresholds: Tensor) -> int:
-    """Segments with these thresholds; read off the ranking where there is one threshold."""
-    if not config.kind.by_rank:
-        return _count_segments(batches, config, thresholds)
-    (name,), (scores,) = config.kind.thresholds, ranked
-    threshold = float(thresholds[THRESHOLD_NAMES.index(name)])
-    above = bisect.bisect_left(range(len(scores)), True, key=lambda i: scores[i] <= threshold)
-    return sum(len(lengths) for *_, lengths in batches) + above
-
-
-def _count_segments(batches: Sequence[Batch], config: SegmenterConfig, thresholds: Tensor) -> int:
-    return sum(int(find_boundaries(*batch, config, thresholds).sum()) for batch in batches)
-
-
-def _threshold_for_rate(batches, ranked, config, seconds) -> Tensor | None:
-    """(2,) thresholds with which the rate comes nearest to config.rate_hz; None if out of reach."""
-    utterances = sum(len(lengths) for *_, lengths in batches)
-    wanted = round(config.rate_hz * seconds) - utterances
-    if wanted < 0 or not all(map(len, ranked)):
-        return None
-    if config.kind.by_rank:
-        if wanted > len(ranked[0]):
-            return None
-        return _as_buffer(config, [_midpoint(ranked[0], wanted)])
-    return _bisect(batches, config, ranked, wanted + utterances)
-
-
-def _bisect(batches, config, ranked, num_segments) -> Tensor:
-    """Thresholds of a segmenter whose counts are not read off a ranking, by bisection.
-
-    A single threshold is a price between the ends of the scores; two thresholds are taken at the
-    same quantile of their scores.
-    """
-    has_price = len(ranked) == 1
-
-    def at(quantile: float) -> Tensor:
-        if has_price:
-            span = (ranked[0][-1] - 10.0, ranked[0][0] + 10.0)
-            return _as_buffer(config, [float(span[1] + quantile * (span[0] - span[1]))])
-        return _as_buffer(config, [_midpoint(r, round(quantile * len(r))) for r in ranked])
-
-    low, high = 0.0, 1.0
-    for _ in range(14 if has_price else 24):
-        middle = (low + high) / 2
-        count = _count_segments(batches, config, at(middle))
-        low, high = (middle, high) if count < num_segments else (low, middle)
-    return at(high)
-
-
-def _midpoint(ranked: Tensor, count: int) -> float:
-    """A value that `count` of the descending values exceed, midway between its neighbours."""
-    above = ranked[count - 1] if count > 0 else ranked[0] + 1.0
-    below = ranked[count] if count < len(ranked) else ranked[-1] - 1.0
-    return float((above + below) / 2)
-
-
-def _as_buffer(config: SegmenterConfig, values: list[float]) -> Tensor:
-    thresholds = torch.zeros(len(THRESHOLD_NAMES))
-    for name, value in zip(config.kind.thresholds, values, strict=True):
-        thresholds[THRESHOLD_NAMES.index(name)] = value
-    return thresholds

@@ -4,8 +4,8 @@ To add one, write a function with the signature of `Segmenter.boundaries` and an
 entry of SEGMENTERS.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -30,7 +30,8 @@ class Segmenter:
     Attributes:
         boundaries: units (B, T) int64, entropies (B, T) float32 in nats with -inf on the padding,
             lengths (B,) int64, a SegmenterConfig and thresholds (2,) -> boundaries (B, T) bool,
-            whose values at t = 0 and on the padding have no meaning.
+            whose values at t = 0 and on the padding have no meaning. Those with `has_distortion`
+            also take the points of the units (K, C), see `points.unit_points`.
         thresholds: names of those that it reads from a calibration; empty if it needs none.
         scores: entropies (B, T) -> for each threshold the (B, T) tensor compared with it.
         by_rank: boundaries are where one score exceeds one threshold, so that a calibration reads
@@ -38,8 +39,11 @@ class Segmenter:
         grid_hz: target rates of a calibration.
         needs_rate: it reads `rate_hz` itself.
         has_rate: a rate can be chosen; otherwise the units alone decide.
-        has_gap_cost: it reads `gap_cost`, on which its thresholds therefore depend.
-        lookahead: frames after t that decide about t; None if it needs the whole recording.
+        settings: of `SegmenterConfig`, those on which its thresholds depend, with their defaults.
+        has_distortion: it reads the codebook.
+        longest: default of `max_segment`.
+        lookahead: frames after t that decide about t; None if it needs the whole recording. With
+            `has_distortion`, the frames after which a stream decides about t.
         count: its rule in `frames`, if it counts frames.
     """
 
@@ -50,7 +54,9 @@ class Segmenter:
     grid_hz: tuple[int, ...] = EVERY_HZ
     needs_rate: bool = False
     has_rate: bool = True
-    has_gap_cost: bool = False
+    settings: Mapping[str, float] = field(default_factory=dict)
+    has_distortion: bool = False
+    longest: int | None = None
     lookahead: int | None = 0
     count: Callable[..., tuple[Tensor, Tensor]] | None = None
 
@@ -109,6 +115,14 @@ def _even_gaps(units, entropies, lengths, config, thresholds):
     )
 
 
+def _content(units, entropies, lengths, config, thresholds, points):
+    # Numba takes a second, for which the other segmenters need not wait.
+    from espnet_entropy.segment.content import cheapest_segments
+
+    (scores,) = score(units, entropies, config)
+    return cheapest_segments(units, scores, lengths, config, float(thresholds[0]), points)
+
+
 def _dense(units, entropies, lengths, config, thresholds):
     return torch.ones_like(units, dtype=torch.bool)
 
@@ -148,8 +162,19 @@ SEGMENTERS = {
         # A trial costs a pass over the frames, so the grid is coarser.
         grid_hz=(5, 7, 10, 12, 15, 18, 21, 24, 28, 33, 38, 43, 49),
         needs_rate=True,
-        has_gap_cost=True,
+        settings=dict(gap_cost=0.3),
         lookahead=None,
+    ),
+    "content": Segmenter(
+        _content,
+        (GLOBAL,),
+        lambda h: (h,),
+        grid_hz=(2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 24, 28, 33, 38, 43, 49),
+        needs_rate=True,
+        settings=dict(gap_cost=0.05, distortion_weight=4.0, entropy_weight=1.0, components=64),
+        has_distortion=True,
+        longest=100,
+        lookahead=50,
     ),
     "dense": Segmenter(_dense, has_rate=False),
     "dedup": Segmenter(_dedup, has_rate=False),

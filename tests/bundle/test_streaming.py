@@ -10,6 +10,7 @@ import torch
 from espnet_entropy.bundle.streaming import StreamingTokenizer
 from espnet_entropy.bundle.tokenizer import UnitTokenizer
 from espnet_entropy.segment.boundaries import SegmenterConfig, find_boundaries
+from espnet_entropy.segment.points import unit_points
 from espnet_entropy.segment.segmenters import SEGMENTERS
 from espnet_entropy.units.chunks import pieces_of
 from espnet_entropy.units.codebook import Codebook
@@ -52,7 +53,9 @@ def check_equals_offline(tokenizer, stream, samples, sizes):
     torch.testing.assert_close(entropies, offline.entropies[0], atol=1e-5, rtol=0)
     # Of the stream's own entropies, since thresholds may lie within the tolerance.
     length = torch.tensor([len(units)])
-    expected = find_boundaries(units[None], entropies[None], length, stream.config, THRESHOLDS)
+    batch = units[None], entropies[None], length
+    expected = find_boundaries(*batch, stream.config, THRESHOLDS, stream.points)
+    assert stream.forced_share == 0
     assert torch.equal(boundaries, expected[0])
     return units, boundaries
 
@@ -66,7 +69,8 @@ SIZES = [0, 0, CHUNK + WINDOW - 1, 1, CHUNK - 1, 1, 1, 0, *[1] * 500, 101, 997, 
 )
 def test_every_segmenter_of_streams(tokenizer, segmenter):
     config = SegmenterConfig(segmenter, rate_hz=15.0, max_segment=6)
-    stream = StreamingTokenizer(tokenizer, config, THRESHOLDS)
+    points = unit_points(tokenizer.codebook.centroids, 64)
+    stream = StreamingTokenizer(tokenizer, config, THRESHOLDS, points)
     units, boundaries = check_equals_offline(tokenizer, stream, tiny.wave(1, 1.5), SIZES)
     assert units.unique().numel() > 3 and 5 < boundaries.sum() <= len(units)  # not vacuous
 

@@ -13,8 +13,8 @@ from espnet_entropy.segment.segmenters import SEGMENTERS
 
 GARBAGE_ENTROPIES = [float("nan"), float("inf"), float("-inf"), 1e30]
 GARBAGE_UNITS = [-7, 2**62, -(2**63)]
-# `stored` takes no entropies: see test_bpe.py.
-OF_ENTROPIES = sorted(set(SEGMENTERS) - {"stored"})
+# `stored` takes no entropies, see test_bpe.py; `content` takes a codebook, see test_content.py.
+OF_ENTROPIES = sorted(set(SEGMENTERS) - {"stored", "content"})
 LOOPED = sorted(set(OF_ENTROPIES) - {"dp"})
 
 # Multiples of 1/8: sums and differences are exact in float32, and ties are common.
@@ -249,7 +249,7 @@ def test_batches_that_do_not_fit_are_refused(units, entropies, lengths, message)
         (dict(max_segment=0), "max_segment is 0"),
         (dict(max_segment=2.5), "max_segment is 2.5, but must be a whole number"),
         (dict(on_change="false"), "on_change is 'false', but must be true or false"),
-        (dict(gap_cost=-0.1), "gap_cost is -0.1 nats, but must be at least 0"),
+        (dict(gap_cost=-0.1), "gap_cost is -0.1, but must be at least 0"),
         (dict(gap_cost="0.3"), "gap_cost is '0.3'"),
         (dict(lead=-1), "lead is -1 frames, but must be at least 0"),
         (dict(lead=1.5), "lead is 1.5, but must be a whole number"),

@@ -229,7 +229,7 @@ dump_entropies() {
             -- --data "${datadir}/%set%"
     fi
     entropy_cmd calibrate --dump "${dumpdir}/raw/${calibration_set}" --num_units "${num_units}" \
-        --frame_rate "$(frame_rate)" --output "${calibration}"
+        --frame_rate "$(frame_rate)" --codebook "${codebook}" --output "${calibration}"
     stage_summary "calibrated on ${calibration_set}"
 }
 
@@ -238,14 +238,15 @@ report() {
     for set in ${report_sets:-${all_sets}}; do dumps+=("${dumpdir}/raw/${set}"); done
     # shellcheck disable=SC2086
     entropy_cmd report_segments --dump "${dumps[@]}" --calibration "${calibration}" \
-        --segmenter ${report_segmenters} --rates ${rates} --output "${expdir}/segments"
+        --codebook "${codebook}" --segmenter ${report_segmenters} --rates ${rates} \
+        --output "${expdir}/segments"
     for segmenter in ${plot_segmenters}; do
         picture=${expdir}/segments/utterance_${segmenter}.png
         rm -f "${picture}"
         # A segmenter need not reach this rate; a bundle does without a picture.
         entropy_cmd plot_utterance --dump "${dumpdir}/raw/${calibration_set}" \
             --wav_scp "${datadir}/${calibration_set}/wav.scp" --calibration "${calibration}" \
-            --segmenter "${segmenter}" --rate 15 --output "${picture}" ||
+            --codebook "${codebook}" --segmenter "${segmenter}" --rate 15 --output "${picture}" ||
             echo "$0: no ${picture} (see above)" >&2
     done
     stage_summary "${expdir}/segments"

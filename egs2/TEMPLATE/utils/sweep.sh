@@ -29,7 +29,7 @@ segmenter_conf() {
         # One model of all rates; dp stands for the recommended segmenter.
         anyrate) echo "segmenter=dp on_change=false rate=15 rate_range=[7,50]" ;;
         uniform[1-9]* | fixed[1-9]* | random[1-9]* | global[1-9]* | relative[1-9]* | \
-            combined[1-9]* | peaks[1-9]* | dp[1-9]*)
+            combined[1-9]* | peaks[1-9]* | dp[1-9]* | content[1-9]*)
             local segmenter=${1%%[0-9]*}
             echo "segmenter=${segmenter} on_change=false rate=${1#"${segmenter}"}"
             ;;
