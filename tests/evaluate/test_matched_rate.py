@@ -44,7 +44,7 @@ def test_units_without_silence_need_no_other_rate():
     references = {"a": Reference(np.empty(0), (0.02, 3.98))}
 
     class NoThresholds:
-        gap_cost = 0.3
+        points = None
 
         @staticmethod
         def thresholds(config):
