@@ -8,6 +8,7 @@ import argparse
 import functools
 import inspect
 import os
+import pkgutil
 import re
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -98,7 +99,7 @@ def record_in_espnet3(module: ModuleType) -> None:
         save(task, config, output_dir)
         path = os.path.join(output_dir, "config.yaml")
         args = argparse.Namespace(**read_yaml(path))
-        if record_settings(module.get_task_cls(task), args) is not None:
+        if record_settings(pkgutil.resolve_name(task), args) is not None:
             write_yaml(path, vars(args))
 
     module.save_espnet_config = save_all
