@@ -6,7 +6,7 @@ What has not been trained and scored yet is marked so; the rest does not wait fo
 import argparse
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.evaluate.outcome import load_score
 from espnet_entropy.report.comparison import METRICS, Comparison
@@ -42,13 +42,8 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd=None) -> None:
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args: argparse.Namespace) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Measure, draw, write the block, print it."""
     compared = Comparison(
         args.models, args.systems, args.seeds, args.sets, args.metrics, args.model_file

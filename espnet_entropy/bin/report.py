@@ -1,6 +1,6 @@
 """A recipe's report: one HTML file with tables, pictures, configuration, hashes and commands."""
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 
 
 def get_parser():
@@ -38,13 +38,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Write the page."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.data.kaldi import atomic_text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.audio import read_audio
 from espnet_entropy.data.kaldi import atomic_text, read_json, read_yaml
 from espnet_entropy.evaluate.training_log import training_minutes
@@ -37,13 +37,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Table and page."""
     given, folder = read_pairs(args.pairs), Path(args.folder)
     # All systems are compared on the same pairs.

@@ -6,9 +6,9 @@ import torch
 
 from espnet_entropy.bin.common import (
     add_calibration_arguments,
+    command,
     load_calibration,
     make_parser,
-    user_errors,
 )
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.kaldi import atomic_text
@@ -40,13 +40,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Write `rates.json`, `rates.md` and a `SET_METHOD_RATEhz.segments` for each setting."""
     calibration = load_calibration(args)
     rows = []

@@ -8,7 +8,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.kaldi import write_json
 from espnet_entropy.evaluate.scoring import as_pieces, error_rate, read_text, without
 
@@ -31,13 +31,8 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd=None) -> None:
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args: argparse.Namespace) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Score a set, write the JSON file, print one line."""
     refs, hyps = read_text(args.ref), read_text(args.hyp)
     if args.non_linguistic_symbols:

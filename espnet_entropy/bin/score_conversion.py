@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.data.audio import read_audio
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.running import progress
@@ -47,13 +47,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Score all files of a folder except those of pairs that are listed as failed."""
     folder, config = Path(args.folder), MelConfig()
     pairs = without_failed(read_pairs(args.pairs), [folder])

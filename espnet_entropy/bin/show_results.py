@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 
 
 def get_parser():
@@ -12,13 +12,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Write or print the results; a file that another program wrote is not replaced."""
     # Seconds, which --help need not wait for.
     from espnet_entropy.data.kaldi import atomic_text

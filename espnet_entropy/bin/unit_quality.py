@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_entropy.bin.boundary_scores import add_alignment_arguments, read_checked
-from espnet_entropy.bin.common import make_parser, user_errors
+from espnet_entropy.bin.common import command, make_parser
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.evaluate.alignment import SILENCE, frame_labels
@@ -30,13 +30,8 @@ def get_parser():
     return parser
 
 
-def main(cmd=None):
-    args = get_parser().parse_args(cmd)
-    with user_errors():
-        run(args)
-
-
-def run(args) -> None:
+@command(get_parser)
+def main(args) -> None:
     """Measure, write table and numbers, print the table."""
     if not args.phones:
         raise ValueError("no alignments of phones are given; name them with --phones")
