@@ -24,7 +24,7 @@ def main(args) -> None:
         print(text, end="")
         return
     if args.output.exists() and GENERATOR not in args.output.read_text(encoding="utf-8"):
-        raise ValueError(f"{args.output} is not by this command; name another file")
+        raise ValueError(f"{args.output} was not written by this command; name another file")
     with atomic_text(args.output) as file:
         file.write(text)
     print(f"show_results: {args.output}")

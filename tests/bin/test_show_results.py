@@ -48,7 +48,7 @@ def test_a_recogniser(files, tmp_path, monkeypatch, capsys):
     ]
     assert "|decode/test|3|25|" in cer and "|decode/test|3|" in ter and "decode_dev" not in ter
     (tmp_path / "notes.md").write_text("By hand.\n")
-    with pytest.raises(SystemExit, match="notes.md is not by this command"):
+    with pytest.raises(SystemExit, match="notes.md was not written by this command"):
         tiny.command(show_results, exp="exp/asr_a", output="notes.md")
     with pytest.raises(SystemExit, match="none has no .*score.json"):
         tiny.command(show_results, exp="exp/none")

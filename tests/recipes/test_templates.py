@@ -196,7 +196,7 @@ def test_stages_that_are_left_out_by_default_are_named(recipe, script):
 def test_a_former_name_of_an_option_gives_its_new_name(recipe, option, new):
     result = recipe("asr.sh", option, "1")
     assert result.returncode == 2 and result.ran == []
-    assert f"option '{option}' has another name now: {new}\n" in result.stderr
+    assert f"option '{option}' has been renamed: use {new}\n" in result.stderr
 
 
 def test_markers_of_other_stages_are_not_taken(recipe, tmp_path):

@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
             _name=${_name//-/_}
             _new=$(printf '%s\n' "${renamed:-}" | sed -n "s/^ *${_name//[^a-z0-9_]/}=//p")
             if [ -n "${_new}" ]; then
-                echo "$0: option '$1' has another name now: --${_new}" >&2
+                echo "$0: option '$1' has been renamed: use --${_new}" >&2
                 exit 2
             fi
             if [[ ! ${_name} =~ ^[a-z][a-z0-9_]*$ ]] || ! declare -p "${_name}" &>/dev/null; then
