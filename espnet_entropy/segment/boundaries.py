@@ -32,13 +32,13 @@ class SegmenterConfig:
             `content` finds none that are longer, 100 if left out.
         frame_rate_hz: units per second.
         gap_cost: price in nats for a squared frame of deviation from the mean gap, of dp (0.3 if
-            left out) and content (0.05).
+            left out) and content (0).
         lead: frames by which a boundary comes before the unit whose entropy asks for it; entropies
             rise late, once the new sound has been heard.
         distortion_weight: content's price in nats of a distortion of 1 (4 if left out).
         entropy_weight: nats that content takes off a boundary's price for each nat of the entropy
             (1 if left out).
-        components: content's distortion is of so many principal components of the centroids (64 if
+        components: content's distortion is of so many principal components of the centroids (24 if
             left out).
 
     Raises:

@@ -171,7 +171,7 @@ SEGMENTERS = {
         lambda h: (h,),
         grid_hz=(2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 21, 24, 28, 33, 38, 43, 49),
         needs_rate=True,
-        settings=dict(gap_cost=0.05, distortion_weight=4.0, entropy_weight=1.0, components=64),
+        settings=dict(gap_cost=0.0, distortion_weight=4.0, entropy_weight=1.0, components=24),
         has_distortion=True,
         longest=100,
         lookahead=50,
