@@ -32,7 +32,7 @@ def data(tmp_path, monkeypatch):
         calls.append(text)
         return halves(waveform, text)
 
-    monkeypatch.setattr(align_set, "sphinx_aligner", lambda: aligner)
+    monkeypatch.setattr(align_set, "sphinx_aligner", lambda **_: aligner)
     monkeypatch.setattr(align_set, "PART_SIZE", 2)
     folder = tiny.make_data(tmp_path / "data", tiny.SECONDS)
     return folder, calls

@@ -2,8 +2,8 @@
 """LibriSpeech's parts -> data folders in Kaldi form.
 
 A part is a folder such as `LibriSpeech/train-clean-100/SPEAKER/CHAPTER/` with
-`SPEAKER-CHAPTER-NUMBER.flac` and `SPEAKER-CHAPTER.trans.txt`. Sound files of other formats are taken as they
-are, whatever their names end in.
+`SPEAKER-CHAPTER-NUMBER.flac` and `SPEAKER-CHAPTER.trans.txt`. Sound files of other formats are
+taken too, whatever their names end in.
 """
 
 import argparse
