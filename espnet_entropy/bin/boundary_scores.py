@@ -5,7 +5,7 @@ All methods are set so that they place equally many boundaries a second inside s
 
 import json
 from collections import ChainMap
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_entropy.bin.common import make_parser, user_errors
@@ -63,8 +63,8 @@ def get_parser():
     )
     parser.add_argument(
         "--offsets_of",
-        help="JSON file of another set: each row's boundaries are moved as was best there, at the "
-        "first tolerance",
+        help="JSON file of another set: the boundaries of each row that it has are moved as was "
+        "best there, at the first tolerance",
     )
     parser.add_argument("--seed", type=int, default=0, help="of chance levels and intervals")
     parser.add_argument("--output", required=True, help="folder for the table and the pictures")
@@ -101,9 +101,7 @@ class _Set:
         name, batches, durations_sec: of the dump.
         levels: level -> utterance -> its reference.
         speakers: of the utterances, if the dump says so.
-        offsets: (method, level, rate in Hz) -> seconds by which its boundaries are moved; None
-            moves nothing.
-        left_out: notes on what is not scored, which grow.
+        offsets: (method, level, rate in Hz) -> seconds by which its boundaries are moved.
     """
 
     name: str
@@ -111,8 +109,7 @@ class _Set:
     durations_sec: dict[str, float]
     levels: dict[str, dict[str, Reference]]
     speakers: dict[str, str] | None
-    offsets: dict[tuple, float] | None
-    left_out: list[str] = field(default_factory=list)
+    offsets: dict[tuple, float]
 
 
 def run(args) -> None:
@@ -122,13 +119,14 @@ def run(args) -> None:
     calibration = bundle.calibration()
     data = read_set(args, bundle.frame_rate_hz)
     methods = args.methods or [*calibration.methods, "uniform", "dedup"]
-    rows = []
+    rows, notes = [], []
     for method, rate_hz in progress(at_rates(methods, args.rates), data.name):
         config = calibration.config(method, rate_hz)
         try:  # The rate is matched on the first level's utterances.
             made = match_rate(data.batches, next(iter(data.levels.values())), config, calibration)
         except ValueError as error:
-            data.left_out.append(f"{_named(method, rate_hz)}: {error}")
+            aimed = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+            notes.append(f"{method}{aimed}: {error}")
             continue
         times = {utt: found + args.time_offset for utt, found in made.times.items()}
         names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
@@ -138,8 +136,8 @@ def run(args) -> None:
     for aligner in args.aligners:
         rows += score_aligner(args, data, *aligner.split("=", 1))
     if not rows:
-        raise ValueError("nothing could be scored: " + "; ".join(data.left_out))
-    write_report(args, data, rows)
+        raise ValueError("nothing could be scored: " + "; ".join(notes))
+    write_report(args, data, rows, notes)
 
 
 def read_set(args, frame_rate_hz: float) -> _Set:
@@ -173,14 +171,14 @@ def read_set(args, frame_rate_hz: float) -> _Set:
     )
 
 
-def read_offsets(args) -> dict[tuple, float] | None:
-    """Best offsets of another set by (method, level, rate in Hz); None if none is given.
+def read_offsets(args) -> dict[tuple, float]:
+    """Best offsets of another set by (method, level, rate in Hz); none if it is not given.
 
     Raises:
         ValueError: the file is not one of this command, or --time_offset is given too.
     """
     if not args.offsets_of:
-        return None
+        return {}
     if args.time_offset:
         raise ValueError("give either --time_offset or --offsets_of, not both")
     try:
@@ -209,22 +207,12 @@ def read_checked(path: str, tier: str, durations_sec: dict[str, float], args):
     )
 
 
-def _named(method: str, rate_hz: float | None) -> str:
-    return method if rate_hz is None else f"{method} at {rate_hz:g} Hz"
-
-
 def _rows(args, data: _Set, levels, times, frame_rate_hz: float, names: dict) -> list[ScoredMethod]:
-    """Rows of one method at the levels; where there are offsets, but none of it, it is left out."""
+    """Rows of one method at the levels, moved where there is an offset of it."""
     rows = []
     for level, references in levels.items():
-        moved_sec, moved = None, times
-        if data.offsets is not None:
-            moved_sec = data.offsets.get((names["method"], level, names["rate_hz"]))
-            if moved_sec is None:
-                where = _named(names["method"], names["rate_hz"])
-                data.left_out.append(f"{where}, {level}: {args.offsets_of} has no offset of it")
-                continue
-            moved = {utt: found + moved_sec for utt, found in times.items()}
+        moved_sec = data.offsets.get((names["method"], level, names["rate_hz"]))
+        moved = {utt: found + (moved_sec or 0.0) for utt, found in times.items()}
         options = dict(frame_rate_hz=frame_rate_hz, seed=args.seed, set_name=data.name)
         options |= dict(tolerances_sec=args.tolerances, speakers=data.speakers)
         rows += score_method(
@@ -277,7 +265,7 @@ def score_aligner(args, data: _Set, name: str, folder: str = "") -> list[ScoredM
     return rows
 
 
-def write_report(args, data: _Set, rows: list[ScoredMethod]) -> None:
+def write_report(args, data: _Set, rows: list[ScoredMethod], notes: list[str]) -> None:
     """Table, numbers and pictures."""
     output = Path(args.output)
     result = dict(
@@ -285,7 +273,7 @@ def write_report(args, data: _Set, rows: list[ScoredMethod]) -> None:
         utterances=len(data.durations_sec),
         levels={level: len(references) for level, references in data.levels.items()},
         boundaries=[row.as_json() for row in rows],
-        left_out=data.left_out,
+        left_out=notes,
     )
     text = write_result(output, data.name, result, boundary_parts)
     for rate_hz in args.rates:

@@ -19,9 +19,9 @@ syllables=false         # true: score syllables too
 time_offset=0           # s, added to the times of the units
 offset_set=             # one of the sets, scored first: the others' boundaries are moved as was best there
 guess_words=false       # true: align words outside the dictionary too
-noise_db=               # align in noise too, so many dB below the recordings
-second_aligner=downloads/whisper-tiny.en  # a Whisper model that aligns the words a second time; may be empty
-second_sets=            # sets that it aligns
+second_sets=            # sets that are aligned a second time
+second_aligner=downloads/whisper-tiny.en  # a Whisper model that aligns their words; may be empty
+noise_db=               # align them in noise too, so many dB below the recordings
 score_aligners=false    # true: score these alignments like a method's boundaries
 nj=$(env -u OMP_NUM_THREADS nproc)
 output=exp/quality
@@ -65,14 +65,16 @@ for set in ${sets}; do
             --whisper "${second_aligner}" --nj "${nj}" --compare_with "${align}/sphinx/words.ctm"
         aligners+=("Whisper's alignment=${align}/whisper")
     fi
-    if [ -n "${noise_db}" ]; then
+    if [ -n "${noise_db}" ] && [[ " ${second_sets} " == *" ${set} "* ]]; then
         entropy_cmd force_align --data "${datadir}/${set}" --output "${align}/noise" \
             "${align_options[@]}" --snr_db "${noise_db}" --compare_with "${align}/sphinx/words.ctm"
         aligners+=("aligned in noise=${align}/noise")
     fi
     of_set=(${score_options[@]+"${score_options[@]}"} --time_offset "${time_offset}")
     if [ "${syllables}" = true ]; then of_set+=(--syllables "${align}/sphinx/syllables.ctm"); fi
-    if [ "${score_aligners}" = true ]; then of_set+=(--aligners "${aligners[@]}"); fi
+    if [ "${score_aligners}" = true ] && [ ${#aligners[@]} -gt 0 ]; then
+        of_set+=(--aligners "${aligners[@]}")
+    fi
     if [ -n "${offset_set}" ] && [ "${set}" != "${offset_set}" ]; then
         of_set+=(--offsets_of "${output}/${offset_set}.json")
     fi
