@@ -248,20 +248,19 @@ def score_aligner(args, data: _Set, name: str, folder: str = "") -> list[ScoredM
     Raises:
         ValueError: the folder has no alignments of a level that is scored.
     """
-    levels, times = {}, {}
+    rows, names = [], dict(method=name, rate_hz=None, overall_hz=None)
     for level, references in data.levels.items():
-        if (path := Path(folder) / f"{level}.ctm").exists():
-            times[level] = {utt: boundary_times(found) for utt, found in read_ctm(path).items()}
-            levels[level] = {u: ref for u, ref in references.items() if u in times[level]}
-    if not any(levels.values()):
+        path = Path(folder) / f"{level}.ctm"
+        found = read_ctm(path) if path.exists() else {}
+        both = {utt: reference for utt, reference in references.items() if utt in found}
+        if both:
+            times = {utt: boundary_times(found[utt]) for utt in both}
+            rows += _rows(args, data, {level: both}, times, 1 / ALIGNER_STEP_SEC, names)
+    if not rows:
         raise ValueError(
             f"--aligners {name}={folder}: the folder has no {', '.join(data.levels)} of this set; "
             "give NAME=FOLDER, a folder of force_align"
         )
-    rows, names = [], dict(method=name, rate_hz=None, overall_hz=None)
-    for level in levels:
-        chosen = {level: levels[level]}
-        rows += _rows(args, data, chosen, times[level], 1 / ALIGNER_STEP_SEC, names)
     return rows
 
 
