@@ -3,6 +3,7 @@
 All methods are set so that they place equally many boundaries a second inside speech.
 """
 
+import json
 from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,17 @@ from pathlib import Path
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.kaldi import read_table
 from espnet_entropy.data.recordings import read_recordings
 from espnet_entropy.data.running import progress
-from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
+from espnet_entropy.evaluate.alignment import (
+    boundary_times,
+    check_alignments,
+    read_alignments,
+    read_ctm,
+)
 from espnet_entropy.evaluate.boundary_report import ScoredMethod, references_of, score_method
-from espnet_entropy.evaluate.boundary_scores import Reference
+from espnet_entropy.evaluate.boundary_scores import MARGIN_SEC, TOLERANCES_SEC, Reference
 from espnet_entropy.evaluate.matched_rate import at_rates, match_rate, read_batches
 from espnet_entropy.evaluate.spectral_flux import (
     HOP_SEC,
@@ -27,6 +34,7 @@ from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import boundary_parts
 
 FLUX = "spectral flux"
+ALIGNER_STEP_SEC = 0.01  # of PocketSphinx's times; those of Whisper are multiples of it
 
 
 def get_parser():
@@ -34,7 +42,14 @@ def get_parser():
     parser.add_argument("--dump", required=True, help="dump/raw/SET")
     parser.add_argument("--bundle", required=True, help="whose thresholds are used")
     add_alignment_arguments(parser)
+    parser.add_argument("--syllables", help="CTM file that force_align writes beside the phones")
     parser.add_argument("--words", help="CTM file, or folder of TextGrids")
+    parser.add_argument(
+        "--aligners",
+        nargs="+",
+        default=[],
+        help="NAME=FOLDER of force_align: its boundaries are scored like those of a method",
+    )
     parser.add_argument("--wav_scp", help="recordings, for the peaks of the spectral flux")
     parser.add_argument(
         "--methods",
@@ -43,6 +58,14 @@ def get_parser():
         "calibrated ones, uniform and dedup",
     )
     parser.add_argument("--rates", nargs="+", type=float, default=[24.0, 15.0, 7.0], help="Hz")
+    parser.add_argument(
+        "--tolerances", nargs="+", type=float, default=list(TOLERANCES_SEC), help="of a match, s"
+    )
+    parser.add_argument(
+        "--offsets_of",
+        help="JSON file of another set: the boundaries of each row that it has are moved as was "
+        "best there, at the first tolerance",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of chance levels and intervals")
     parser.add_argument("--output", required=True, help="folder for the table and the pictures")
     return parser
@@ -72,10 +95,21 @@ def main(cmd=None):
 
 @dataclass(frozen=True)
 class _Set:
+    """What is scored.
+
+    Attributes:
+        name, batches, durations_sec: of the dump.
+        levels: level -> utterance -> its reference.
+        speakers: of the utterances, if the dump says so.
+        offsets: (method, level, rate in Hz) -> seconds by which its boundaries are moved.
+    """
+
     name: str
     batches: list
     durations_sec: dict[str, float]
     levels: dict[str, dict[str, Reference]]
+    speakers: dict[str, str] | None
+    offsets: dict[tuple, float]
 
 
 def run(args) -> None:
@@ -96,9 +130,11 @@ def run(args) -> None:
             continue
         times = {utt: found + args.time_offset for utt, found in made.times.items()}
         names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
-        rows += _rows(args, data, times, config.frame_rate_hz, names)
+        rows += _rows(args, data, data.levels, times, config.frame_rate_hz, names)
     if args.wav_scp:
         rows += score_flux(args, data)
+    for aligner in args.aligners:
+        rows += score_aligner(args, data, *aligner.split("=", 1))
     if not rows:
         raise ValueError("nothing could be scored: " + "; ".join(notes))
     write_report(args, data, rows, notes)
@@ -106,17 +142,59 @@ def run(args) -> None:
 
 def read_set(args, frame_rate_hz: float) -> _Set:
     """The dump, and the references of what it was aligned with."""
-    paths = dict(phones=(args.phones, args.phone_tier), words=(args.words, args.word_tier))
+    paths = dict(
+        phones=(args.phones, args.phone_tier),
+        syllables=(args.syllables, None),
+        words=(args.words, args.word_tier),
+    )
     batches, frames = read_batches(padded_batches(args.dump))
     durations_sec = {utt: count / frame_rate_hz for utt, count in frames.items()}
     levels = {}
     for level, (path, tier) in paths.items():
         if path:
             alignments = read_checked(path, tier, durations_sec, args)
-            levels[level] = references_of(alignments, durations_sec)
+            # At least what earlier results were scored with.
+            margin_sec = max(MARGIN_SEC, *args.tolerances)
+            levels[level] = references_of(alignments, durations_sec, margin_sec)
     if not levels:
-        raise ValueError("no alignments are given; name --phones or --words, or both")
-    return _Set(Path(args.dump).name, batches, durations_sec, levels)
+        raise ValueError(
+            "no alignments are given; name --phones, --syllables or --words, or several"
+        )
+    speakers = Path(args.dump) / "utt2spk"
+    return _Set(
+        Path(args.dump).name,
+        batches,
+        durations_sec,
+        levels,
+        read_table(speakers) if speakers.exists() else None,
+        read_offsets(args),
+    )
+
+
+def read_offsets(args) -> dict[tuple, float]:
+    """Best offsets of another set by (method, level, rate in Hz); none if it is not given.
+
+    Raises:
+        ValueError: the file is not one of this command, or --time_offset is given too.
+    """
+    if not args.offsets_of:
+        return {}
+    if args.time_offset:
+        raise ValueError("give either --time_offset or --offsets_of, not both")
+    try:
+        rows = json.loads(Path(args.offsets_of).read_text(encoding="utf-8"))["boundaries"]
+        first = [row for row in rows if row["tolerance_sec"] == args.tolerances[0]]
+        offsets = {(r["method"], r["level"], r["rate_hz"]): r["best_offset"][1] for r in first}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{args.offsets_of} is no SET.json of boundary_scores ({error}); score that set first"
+        ) from error
+    if not offsets:
+        raise ValueError(
+            f"{args.offsets_of} has no scores at {args.tolerances[0]:g} s; give that set the same "
+            "--tolerances"
+        )
+    return offsets
 
 
 def read_checked(path: str, tier: str, durations_sec: dict[str, float], args):
@@ -129,11 +207,17 @@ def read_checked(path: str, tier: str, durations_sec: dict[str, float], args):
     )
 
 
-def _rows(args, data: _Set, times, frame_rate_hz: float, names: dict) -> list[ScoredMethod]:
+def _rows(args, data: _Set, levels, times, frame_rate_hz: float, names: dict) -> list[ScoredMethod]:
+    """Rows of one method at the levels, moved where there is an offset of it."""
     rows = []
-    for level, references in data.levels.items():
+    for level, references in levels.items():
+        moved_sec = data.offsets.get((names["method"], level, names["rate_hz"]))
+        moved = {utt: found + (moved_sec or 0.0) for utt, found in times.items()}
         options = dict(frame_rate_hz=frame_rate_hz, seed=args.seed, set_name=data.name)
-        rows += score_method(references, times, level=level, **options, **names)
+        options |= dict(tolerances_sec=args.tolerances, speakers=data.speakers)
+        rows += score_method(
+            references, moved, level=level, moved_sec=moved_sec, **options, **names
+        )
     return rows
 
 
@@ -154,7 +238,29 @@ def score_flux(args, data: _Set) -> list[ScoredMethod]:
     for rate_hz in args.rates:
         times = {u: flux_boundaries(flux[u], ref, rate_hz) for u, ref in references.items()}
         names = dict(method=FLUX, rate_hz=rate_hz, overall_hz=None)
-        rows += _rows(args, data, times, 1 / HOP_SEC, names)
+        rows += _rows(args, data, data.levels, times, 1 / HOP_SEC, names)
+    return rows
+
+
+def score_aligner(args, data: _Set, name: str, folder: str = "") -> list[ScoredMethod]:
+    """Rows of another aligner's boundaries, on the utterances that both have aligned.
+
+    Raises:
+        ValueError: the folder has no alignments of a level that is scored.
+    """
+    rows, names = [], dict(method=name, rate_hz=None, overall_hz=None)
+    for level, references in data.levels.items():
+        path = Path(folder) / f"{level}.ctm"
+        found = read_ctm(path) if path.exists() else {}
+        both = {utt: reference for utt, reference in references.items() if utt in found}
+        if both:
+            times = {utt: boundary_times(found[utt]) for utt in both}
+            rows += _rows(args, data, {level: both}, times, 1 / ALIGNER_STEP_SEC, names)
+    if not rows:
+        raise ValueError(
+            f"--aligners {name}={folder}: the folder has no {', '.join(data.levels)} of this set; "
+            "give NAME=FOLDER, a folder of force_align"
+        )
     return rows
 
 

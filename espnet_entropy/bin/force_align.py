@@ -1,7 +1,7 @@
-"""Align the known text of a set's recordings: phones.ctm and words.ctm.
+"""Align the known text of a set's recordings: phones.ctm, syllables.ctm and words.ctm.
 
-PocketSphinx (English; words and phones), or a Whisper model of CTranslate2 (English; words) to
-compare with. Utterances that cannot be aligned are left out and listed in `left_out`.
+PocketSphinx (English; words, syllables and phones), or a Whisper model of CTranslate2 (English;
+words) to compare with. Utterances that cannot be aligned are left out and listed in `left_out`.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from espnet_entropy.bin.common import add_channel_argument, command, make_parser
 from espnet_entropy.data.kaldi import atomic_text
 from espnet_entropy.data.running import Stopwatch
-from espnet_entropy.evaluate.align_set import align_set
+from espnet_entropy.evaluate.align_set import Listener, align_set
 from espnet_entropy.evaluate.alignment import Alignments, read_ctm
 from espnet_entropy.evaluate.force_align import compare_words
 
@@ -21,6 +21,14 @@ def get_parser():
     add_channel_argument(parser)
     parser.add_argument("--output", required=True, help="folder to write")
     parser.add_argument("--whisper", help="folder of a Whisper model, in place of PocketSphinx")
+    parser.add_argument(
+        "--guess_words",
+        action="store_true",
+        help="g2p_en guesses pronunciations of words outside PocketSphinx's dictionary",
+    )
+    parser.add_argument(
+        "--snr_db", type=float, help="white noise is added, so many dB below the recording"
+    )
     parser.add_argument("--compare_with", help="words.ctm of another aligner; says how they agree")
     parser.add_argument(
         "--max_left_out_share", type=float, default=0.2, help="of the utterances, else it fails"
@@ -37,7 +45,7 @@ def main(args) -> None:
         args.data,
         output,
         channel=args.channel,
-        whisper=args.whisper,
+        listener=Listener(args.whisper, args.guess_words, args.snr_db),
         max_left_out_share=args.max_left_out_share,
         num_jobs=args.nj,
     )

@@ -45,7 +45,7 @@ def stated_seconds(file: BinaryIO, container) -> float | None:
     if name == "asf":
         return _asf_seconds(file)
     if name == "mp3":
-        return _mp3_frames(file) * stream.codec_context.frame_size / stream.rate or None
+        return _mp3_samples(file, stream.codec_context.frame_size) / stream.rate or None
     if name == "nistsphere":
         return _nist_seconds(file)
     if name == "avi":
@@ -139,17 +139,24 @@ def _asf_seconds(file: BinaryIO) -> float | None:
     return played / 1e7 - preroll / 1e3 if played else None
 
 
-def _mp3_frames(file: BinaryIO) -> int:
-    """Number of frames that an MP3 file's first frame states; 0 if it states none."""
+def _mp3_samples(file: BinaryIO, frame_size: int) -> int:
+    """Number of samples that an MP3 file's first frame states; 0 if it states none."""
     file.seek(0)
     head = file.read(10)
     # The size of the tag before the sound has seven bits per byte.
     tag = sum((byte & 127) << 7 * (3 - at) for at, byte in enumerate(head[6:]))
     file.seek(10 + tag if head.startswith(b"ID3") else 0)
-    first = file.read(200)
+    first = file.read(256)
     start = max(first.find(b"Xing"), first.find(b"Info"))
-    stated = start >= 0 and len(first) >= start + 12 and first[start + 7] & 1
-    return int.from_bytes(first[start + 8 : start + 12], "big") if stated else 0
+    flags = first[start + 7] if start >= 0 and len(first) >= start + 12 else 0
+    if not flags & 1:
+        return 0
+    frames = int.from_bytes(first[start + 8 : start + 12], "big")
+    # Behind the optional fields, the encoder's tag says how many samples decoders leave out at
+    # either end, with 12 bits each.
+    at = start + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
+    ends = int.from_bytes(first[at + 21 : at + 24], "big")
+    return frames * frame_size - (ends >> 12) - (ends & 4095)
 
 
 def _differing_vorbis(file: BinaryIO) -> bool:

@@ -1,13 +1,14 @@
 """Boundaries of several methods scored on one set: all figures of a method in one row."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from espnet_entropy.evaluate.alignment import Alignments
 from espnet_entropy.evaluate.boundary_scores import (
     CHANCES,
+    MARGIN_SEC,
     TOLERANCES_SEC,
     BoundaryScores,
     Reference,
@@ -38,6 +39,8 @@ class ScoredMethod:
         interval: 95 % of F1 over utterances; None for a single one.
         chance_f1: of as many boundaries an utterance, by the names of CHANCES.
         offsets_sec, offset_f1: F1 after all boundaries were moved, hypothesis later for positive.
+        moved_sec: by how much all boundaries had been moved before; None if by nothing.
+        speaker_f1: F1 of each speaker; empty unless there are several.
     """
 
     set_name: str
@@ -52,6 +55,8 @@ class ScoredMethod:
     chance_f1: dict[str, float]
     offsets_sec: list[float]
     offset_f1: list[float]
+    moved_sec: float | None = None
+    speaker_f1: dict[str, float] = field(default_factory=dict)
 
     @property
     def best_offset(self) -> tuple[float, float]:
@@ -69,14 +74,17 @@ class ScoredMethod:
 
 
 def references_of(
-    alignments: Alignments, durations_sec: Mapping[str, float]
+    alignments: Alignments, durations_sec: Mapping[str, float], margin_sec: float = MARGIN_SEC
 ) -> dict[str, Reference]:
     """References of the utterances in which somebody speaks, in the order of the alignments.
 
     Raises:
         ValueError: nobody speaks in any.
     """
-    made = {u: reference_of(intervals, durations_sec[u]) for u, intervals in alignments.items()}
+    made = {
+        u: reference_of(intervals, durations_sec[u], margin_sec)
+        for u, intervals in alignments.items()
+    }
     spoken = {utt: reference for utt, reference in made.items() if reference is not None}
     if not spoken:
         raise ValueError(
@@ -92,6 +100,8 @@ def score_method(
     *,
     frame_rate_hz: float,
     seed: int = 0,
+    tolerances_sec: Sequence[float] = TOLERANCES_SEC,
+    speakers: Mapping[str, str] | None = None,
     **names,
 ) -> list[ScoredMethod]:
     """Everything about one method's boundaries, a row a tolerance.
@@ -101,7 +111,9 @@ def score_method(
         times: (n,) ascending seconds of each of them, and perhaps of others.
         frame_rate_hz: of the grid that the times are on.
         seed: of chance levels and interval.
-        names: set_name, method, level, rate_hz, overall_hz of the rows.
+        tolerances_sec: of a match.
+        speakers: of the utterances; without them, or with one alone, no F1 by speaker is made.
+        names: set_name, method, level, rate_hz, overall_hz, moved_sec of the rows.
 
     Raises:
         ValueError: no reference has a boundary.
@@ -110,7 +122,7 @@ def score_method(
     hypotheses = [times[utt] for utt in references]
     seconds = sum(reference.seconds for reference in ordered)
     rows = []
-    for tolerance in TOLERANCES_SEC:
+    for tolerance in tolerances_sec:
         counts = count_set(ordered, hypotheses, tolerance)
         chance_f1 = {}
         for chance in CHANCES:
@@ -128,6 +140,20 @@ def score_method(
                 chance_f1=chance_f1,
                 offsets_sec=OFFSETS_SEC.tolist(),
                 offset_f1=offset_scan(ordered, hypotheses, tolerance, OFFSETS_SEC).tolist(),
+                speaker_f1=_by_speaker(counts, [speakers[utt] for utt in references])
+                if speakers
+                else {},
             )
         )
     return rows
+
+
+def _by_speaker(counts: np.ndarray, speakers: list[str]) -> dict[str, float]:
+    """F1 of each of several speakers who have boundaries, from the utterances' counts (U, 3)."""
+    rows: dict[str, list[int]] = {}
+    for place, speaker in enumerate(speakers):
+        rows.setdefault(speaker, []).append(place)
+    if len(rows) < 2:
+        return {}
+    of_speakers = {speaker: counts[places] for speaker, places in sorted(rows.items())}
+    return {s: scores_of(part).f1 for s, part in of_speakers.items() if part[:, 1].any()}

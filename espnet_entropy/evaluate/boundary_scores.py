@@ -90,18 +90,21 @@ class Reference:
         return self.region[1] - self.region[0]
 
 
-def reference_of(intervals: list[Interval], duration_sec: float) -> Reference | None:
+def reference_of(
+    intervals: list[Interval], duration_sec: float, margin_sec: float = MARGIN_SEC
+) -> Reference | None:
     """Boundaries and region of an aligned utterance; None if nobody speaks in it.
 
     Args:
         intervals: of its phones or words, in order.
         duration_sec: of the utterance.
+        margin_sec: scored before and behind speech, at least the widest tolerance.
     """
     span = speech_span(intervals)
     if span is None:
         return None
-    first = max(span[0] - MARGIN_SEC, EDGE_SEC)
-    last = max(min(span[1] + MARGIN_SEC, duration_sec - EDGE_SEC), first)
+    first = max(span[0] - margin_sec, EDGE_SEC)
+    last = max(min(span[1] + margin_sec, duration_sec - EDGE_SEC), first)
     return Reference(within(boundary_times(intervals), (first, last)), (first, last))
 
 

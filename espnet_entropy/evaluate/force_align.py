@@ -35,8 +35,12 @@ class Aligned(NamedTuple):
 Aligner = Callable[[np.ndarray, str], Aligned]
 
 
-def sphinx_aligner() -> Aligner:
+def sphinx_aligner(*, guess_words: bool = False) -> Aligner:
     """PocketSphinx with the English model and dictionary inside its package.
+
+    Args:
+        guess_words: words that are not in the dictionary get the pronunciation that the neural
+            model of g2p_en guesses; otherwise they are refused.
 
     Returns:
         (waveform (N,) float32 in [-1, 1] at 16 kHz, words) -> words and phones, silences among
@@ -55,13 +59,17 @@ def sphinx_aligner() -> Aligner:
         ) from error
 
     decoder = Decoder(lm=None, bestpath=False, cmn="batch", loglevel="FATAL", **_BEAMS)
+    guess = _guesser() if guess_words else None
 
     def align(waveform: np.ndarray, text: str) -> Aligned:
         words = text.lower().split()
         if not words:
             raise ValueError("there is no text to align")
         unknown = [word for word in words if decoder.lookup_word(word) is None]
-        if unknown:
+        if guess:
+            for word in unknown:
+                decoder.add_word(word, guess(word), True)
+        elif unknown:
             raise ValueError(
                 f"not in the dictionary: {' '.join(sorted(set(unknown)))}; spell numbers out, or "
                 "write words that sound alike"
@@ -85,6 +93,48 @@ def sphinx_aligner() -> Aligner:
         return Aligned(*(_intervals(tier, len(waveform)) for tier in (words, phones)))
 
     return align
+
+
+def _guesser() -> Callable[[str], str]:
+    """Pronunciations, such as `V ER L AA K`, of English words without a dictionary."""
+    from types import SimpleNamespace
+    from unittest.mock import patch
+
+    try:
+        # It would fetch a tagger and CMUdict, which its model of single words does not use.
+        with patch("nltk.download"):
+            from g2p_en import G2p
+        with patch("g2p_en.g2p.cmudict", SimpleNamespace(dict=dict)):
+            model = G2p()
+    except ImportError as error:
+        raise ValueError(
+            "g2p_en, which guesses pronunciations, is not installed: pip install espnet_g2p_en"
+        ) from error
+
+    def guess(word: str) -> str:
+        phones = [phone.rstrip("012") for phone in model.predict(word)]
+        if not phones:
+            raise ValueError(f"no pronunciation of {word!r} is guessed; spell it differently")
+        return " ".join(phones)
+
+    return guess
+
+
+def in_noise(align: Aligner, snr_db: float) -> Aligner:
+    """An aligner that hears white noise beside the speech.
+
+    Args:
+        align: what aligns.
+        snr_db: mean power of the recording over that of the noise, in dB. Recordings of one length
+            get the same noise.
+    """
+
+    def align_in_noise(waveform: np.ndarray, text: str) -> Aligned:
+        noise = np.random.default_rng(0).standard_normal(len(waveform))
+        level = np.sqrt(np.mean(waveform.astype(np.float64) ** 2)) * 10 ** (-snr_db / 20)
+        return align((waveform + level * noise).astype(np.float32), text)
+
+    return align_in_noise
 
 
 def _padded(waveform: np.ndarray) -> bytes:

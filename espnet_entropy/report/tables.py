@@ -1,5 +1,7 @@
 """Results from the commands' JSON files -> parts of a page or of a Markdown file."""
 
+from statistics import mean, stdev
+
 from espnet_entropy.evaluate.boundary_scores import CHANCES
 
 BOUNDARY_HEADER = (
@@ -70,6 +72,11 @@ def boundary_parts(result: dict) -> list:
     """What `boundary_scores` found for a set."""
     levels = ", ".join(f"{level} of {count}" for level, count in result["levels"].items())
     rows = [BOUNDARY_HEADER, *map(_boundary_cells, result["boundaries"])]
+    # Columns that only some sets or calls have.
+    for title, cell in (("moved ms", _moved_cell), ("F1 of speakers", _speakers_cell)):
+        cells = [cell(row) for row in result["boundaries"]]
+        if any(cells):
+            rows = [[*row, more or "-"] for row, more in zip(rows, [title, *cells], strict=True)]
     return [
         f"{result['set']}: {levels} of {result['utterances']} utterances",
         rows,
@@ -96,6 +103,17 @@ def _boundary_cells(row: dict) -> list[str]:
         *(written(row["chance_f1"][chance], 2) for chance in CHANCES),
         f"{best:.2f} at {1000 * offset_sec:+.0f}",
     ]
+
+
+def _moved_cell(row: dict) -> str:
+    """By how many ms the boundaries were moved, if they were."""
+    return "" if row.get("moved_sec") is None else f"{1000 * row['moved_sec']:+.0f}"
+
+
+def _speakers_cell(row: dict) -> str:
+    """Mean and standard deviation over speakers, if there are several."""
+    f1 = list(row.get("speaker_f1", {}).values())
+    return f"{mean(f1):.2f} ± {stdev(f1):.2f}" if len(f1) > 1 else ""
 
 
 def _method(row: dict) -> str:

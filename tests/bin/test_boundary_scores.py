@@ -89,6 +89,56 @@ def test_time_offset_moves_the_boundaries(parts, phones, tmp_path):
     assert row["offsets_sec"][row["offset_f1"].index(1.0)] == pytest.approx(-0.03, abs=0.011)
 
 
+def test_offsets_of_another_set(parts, phones, tmp_path):
+    """Alignments that are 40 ms late are late in the other set too."""
+    late = tmp_path / "late.ctm"
+    moved = {
+        utt: [i._replace(start_sec=i.start_sec + 0.04, end_sec=i.end_sec + 0.04) for i in intervals]
+        for utt, intervals in tiny.phones_of(parts).items()
+    }
+    write_ctm(late, moved)
+    options = dict(phones=late, methods="dedup", rates=10, tolerances=[0.005, 0.05])
+    run(boundary_scores, parts, tmp_path / "dev", wav_scp=parts.wav_scp, **options)
+    (first, _, flux, _) = boundaries_in(tmp_path / "dev")
+    best, offset_sec = first["best_offset"]
+    assert first["scores"]["f1"] < 0.5 < 0.9 < best and offset_sec == pytest.approx(0.04)
+    assert flux["speaker_f1"].keys() == {f"spk{letter}" for letter in "abcde"}
+    options |= dict(offsets_of=tmp_path / "dev/all.json", methods=["dedup", "uniform"])
+    run(boundary_scores, parts, tmp_path / "test", **options)
+    rows = boundaries_in(tmp_path / "test")
+    # The other set was not scored with uniform.
+    assert [(row["method"], row["moved_sec"]) for row in rows] == [
+        *[("uniform", None)] * 2,
+        *[("dedup", offset_sec)] * 2,
+    ]
+    assert rows[2]["scores"]["f1"] == best
+
+
+def test_aligners_are_scored_like_methods(parts, phones, tmp_path):
+    """On the utterances that both have, at the levels that both have."""
+    other = {u: i for u, i in tiny.phones_of(parts).items() if u != "utt-b"}
+    (tmp_path / "other").mkdir()
+    write_ctm(tmp_path / "other/phones.ctm", other)
+    options = dict(phones=phones, syllables=phones, methods="uniform", rates=10)
+    run(boundary_scores, parts, tmp_path, aligners=f"second={tmp_path}/other", **options)
+    rows = [row for row in boundaries_in(tmp_path) if row["method"] == "second"]
+    assert [(row["level"], row["scores"]["f1"]) for row in rows] == [("phones", 1)] * 2
+    assert "speaker_f1" in rows[0] and "spkb" not in rows[0]["speaker_f1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(offsets_of="nowhere.json"), "nowhere.json is no SET.json of boundary_scores"),
+        (dict(offsets_of="x", time_offset=0.1), "either --time_offset or --offsets_of"),
+        (dict(aligners="second"), "--aligners second=: the folder has no phones of this set"),
+    ],
+)
+def test_offsets_and_aligners_refused(parts, phones, tmp_path, options, message):
+    given = dict(phones=phones, methods="uniform", rates=10) | options
+    assert message in fails(boundary_scores, parts, tmp_path / "out", **given)
+
+
 def test_a_rate_out_of_reach_is_said_and_the_others_stay(parts, phones, tmp_path):
     options = dict(phones=phones, methods=["global+on_change", "uniform"], rates=49)
     run(boundary_scores, parts, tmp_path, **options)

@@ -32,7 +32,7 @@ def data(tmp_path, monkeypatch):
         calls.append(text)
         return halves(waveform, text)
 
-    monkeypatch.setattr(align_set, "sphinx_aligner", lambda: aligner)
+    monkeypatch.setattr(align_set, "sphinx_aligner", lambda **_: aligner)
     monkeypatch.setattr(align_set, "PART_SIZE", 2)
     folder = tiny.make_data(tmp_path / "data", tiny.SECONDS)
     return folder, calls
@@ -46,6 +46,7 @@ def test_alignments_and_what_is_left_out(data, tmp_path, capsys):
     assert sorted(words) == ["utt-a", "utt-c", "utt-d", "utt-e"]
     assert words["utt-a"] == [Interval(0.0, 0.65, "one"), Interval(0.65, 1.3, "two")]
     assert [i.label for i in read_ctm(tmp_path / "out/phones.ctm")["utt-d"]] == ["T", "O"]
+    assert [i.label for i in read_ctm(tmp_path / "out/syllables.ctm")["utt-d"]] == ["T", "O"]
     assert read_table(tmp_path / "out/left_out") == {"utt-b": "not in the dictionary: xqzt"}
     assert "4 utterances aligned, 1 left out" in capsys.readouterr().out
 
@@ -103,6 +104,24 @@ def test_phones_of_another_aligner_are_removed(data, tmp_path, monkeypatch):
     (model / "model.bin").write_bytes(b"WEIGHTS")
     tiny.command(force_align, data=folder, output=tmp_path / "out", whisper=model)
     assert sum(path.stat().st_mtime_ns != before[path] for path in parts) == 3
+
+
+def test_noise_and_guessed_words_have_parts_of_their_own(data, tmp_path, monkeypatch):
+    folder, calls = data
+    heard, guessed = [], []
+
+    def aligner(*, guess_words):
+        guessed.append(guess_words)
+        return lambda waveform, text: heard.append(waveform) or halves(waveform, text)
+
+    monkeypatch.setattr(align_set, "sphinx_aligner", aligner)
+    tiny.command(force_align, data=folder, output=tmp_path / "out")
+    clean = heard[0]
+    tiny.command(force_align, data=folder, output=tmp_path / "out", snr_db=20)
+    tiny.command(force_align, "--guess_words", data=folder, output=tmp_path / "out")
+    assert len(heard) == 15 and guessed == [False, False, True]
+    noise = heard[5] - clean
+    assert np.mean(noise**2) == pytest.approx(0.01 * np.mean(clean**2), rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,18 @@ def test_tags_in_another_encoding(tmp_path, name):
     assert len(samples) == pytest.approx(64000, abs=400) and warned == ""
 
 
+@pytest.mark.parametrize("seconds", [1.0, 2.317])
+def test_whole_mp3_of_a_low_rate(tmp_path, seconds):
+    """Samples that decoders leave out, up to 0.14 s at 16 kHz, are not missing."""
+    path = tmp_path / "a.wav"
+    wave = sounds.noise(seconds, 16000)
+    sounds.write(path, wave, codec="libmp3lame", rate=16000, bit_rate=24000, format="mp3")
+    samples, warned = read(path)
+    assert len(samples) == len(wave) and warned == ""
+    sounds.cut(path, 0.8)
+    assert f"is truncated: its header states {seconds:.2f} s" in read(path)[1]
+
+
 def test_only_the_first_of_several_streams_is_read(tmp_path):
     waves = [sounds.noise(2.0, 48000, seed=seed) for seed in (0, 1)]
     one = sounds.write(tmp_path / "one.mka", waves[0], codec="flac", rate=48000)

@@ -137,7 +137,7 @@ def test_commands_read_segments(cut, parts, tmp_path, capsys, monkeypatch):
         lengths.append(len(waveform))
         return [], []
 
-    monkeypatch.setattr(align_set, "sphinx_aligner", lambda: aligner)
+    monkeypatch.setattr(align_set, "sphinx_aligner", lambda **_: aligner)
     write_table(cut / "text", {"half": "one"})
     tiny.command(force_align, data=cut, output=tmp_path / "aligned")
     assert lengths == [0.75 * RATE]

@@ -54,6 +54,25 @@ def test_table(rows, tmp_path):
     assert lines[3].startswith("| dp | phones | 40 | - |") and "1.00 (one utterance)" in lines[3]
 
 
+def test_speakers_and_moves_are_columns_where_there_are_some(rows, tmp_path):
+    intervals = [Interval(0.2 * n, 0.2 * (n + 1), "abcd"[n]) for n in range(4)]
+    references = references_of(dict.fromkeys("xy", intervals), dict.fromkeys("xy", 0.8), 0.06)
+    assert references["x"].region[0] == 0.02  # of the edge, not -0.06
+    times = {utt: np.array([0.22, 0.42, 0.62]) + (utt == "y") * 0.02 for utt in "xy"}
+    names = dict(set_name="dev", method="dp", level="phones", rate_hz=4.0, overall_hz=5.0)
+    options = dict(frame_rate_hz=50.0, tolerances_sec=[0.02], moved_sec=-0.01)
+    (row,) = score_method(references, times, speakers=dict(x="p", y="q"), **options, **names)
+    assert row.speaker_f1 == {"p": 1.0, "q": 0.0}
+    result = dict(set="dev", utterances=2, levels={"phones": 2}, left_out=[])
+    result["boundaries"] = [row.as_json(), rows[1].as_json()]
+    lines = write_result(tmp_path, "dev", result, boundary_parts).splitlines()[2:]
+    assert lines[0].endswith("| moved ms | F1 of speakers |")
+    assert lines[2].endswith("| -10 | 0.50 ± 0.71 |") and lines[3].endswith("| - | - |")
+    # One speaker has no spread.
+    (row,) = score_method(references, times, speakers=dict(x="p", y="p"), **options, **names)
+    assert row.speaker_f1 == {}
+
+
 def test_silence_alone_is_no_reference():
     with pytest.raises(ValueError, match="1 aligned utterances hold silence alone"):
         references_of({"x": [Interval(0.0, 1.0, "sil")]}, {"x": 1.0})

@@ -84,6 +84,13 @@ def test_text_that_cannot_be_aligned(align, text, message):
         align(she(0.3), text)
 
 
+def test_a_word_outside_the_dictionary_is_guessed():
+    pytest.importorskip("g2p_en")
+    made = sphinx_aligner(guess_words=True)(she(0.3), "shee")
+    assert [phone.label for phone in made.phones if not phone.is_silence] == ["SH", "IY"]
+    assert [word.label for word in made.words if not word.is_silence] == ["shee"]
+
+
 def test_no_pocketsphinx(monkeypatch):
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     with pytest.raises(ValueError, match="PocketSphinx.*not installed: pip install pocketsphinx"):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "egs2/core_sounds/units1/run_quality.sh"
+EGS2 = Path(__file__).parents[2] / "egs2"
 
 
 @pytest.fixture
 def run(tmp_path):
     """Run the script with a Python that writes its arguments down, and fails for some."""
 
-    def run(*options, failing="nothing"):
+    def run(*options, failing="nothing", recipe="core_sounds"):
         log, python = tmp_path / "log", tmp_path / "python.sh"
         python.write_text(
             f'#!/bin/sh\necho "$@" >>{log}\ncase "$*" in *{failing}*) exit 3;; esac\n'
@@ -22,7 +22,15 @@ def run(tmp_path):
         python.chmod(0o755)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
-            ["bash", SCRIPT, "--python", python, "--output", tmp_path / "out", *options],
+            [
+                "bash",
+                EGS2 / recipe / "units1/run_quality.sh",
+                "--python",
+                python,
+                "--output",
+                tmp_path / "out",
+                *options,
+            ],
             capture_output=True,
             text=True,
             env={**os.environ, "PATH": path},
@@ -52,6 +60,21 @@ def test_options(run):
     done, lines = run("--sets", "dev", "--second_aligner", "", "--methods", "dp uniform")
     assert done.returncode == 0 and len(lines) == 3
     assert all("--methods dp uniform" in line for line in lines[1:])
+
+
+def test_held_out_speakers(run, tmp_path):
+    """The test set is scored after the dev set, with its offsets, syllables and aligners."""
+    done, lines = run("--nj", "1", "--aligndir", tmp_path / "a", recipe="librispeech_mini")
+    assert done.returncode == 0, done.stderr
+    scored = ["unit_quality", "boundary_scores"]
+    names = ["force_align", *scored, *["force_align"] * 3, *scored]
+    assert [line.split()[0] for line in lines] == names
+    dev, test = lines[2], lines[7]
+    assert "--dump dump/raw/dev " in dev and "--offsets_of" not in dev
+    assert f"--offsets_of {tmp_path}/out/dev.json" in test and "--tolerances 0.02 0.05" in test
+    assert f"--syllables {tmp_path}/a/test/sphinx/syllables.ctm" in test
+    assert f"Whisper's alignment={tmp_path}/a/test/whisper" in test
+    assert "--aligners" not in dev and "--guess_words" in lines[3] and "--snr_db 20" in lines[5]
 
 
 def test_the_first_failure_ends_it(run):

@@ -2,15 +2,17 @@
 # LibriSpeech (openslr.org/12, CC BY 4.0) -> OUTPUT/SET.
 #
 #   local/data.sh --sets SET=PART+PART,SET=PART [--output data] [--data_dir DIR]
-#                 [--downloads downloads]
+#                 [--downloads downloads] [--speakers FILE]
 #
 # --data_dir: a copy at hand, with the parts unpacked; without it, they are downloaded.
+# --speakers: a table of speakers and their sets, of which every recording must be there and whole.
 set -euo pipefail
 
 sets=
 output=data
 data_dir=
 downloads=downloads
+speakers=
 # shellcheck source=../../../TEMPLATE/utils/parse_options.sh
 . utils/parse_options.sh
 
@@ -37,4 +39,5 @@ if [ -z "${data_dir}" ]; then
             "${md5[${part}]:?"no part of this name: ${part}"}"
     done
 fi
-local/prepare_data.py --data_dir "${data_dir}" --output "${output}" --sets "${sets}"
+local/prepare_data.py --data_dir "${data_dir}" --output "${output}" --sets "${sets}" \
+    ${speakers:+--speakers "${speakers}"}

@@ -1,0 +1,1 @@
+../../../librispeech/units1/local/prepare_data.py
