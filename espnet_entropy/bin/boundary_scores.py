@@ -8,6 +8,8 @@ from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from espnet_entropy.bin.common import make_parser, user_errors
 from espnet_entropy.bundle.bundle import Bundle
 from espnet_entropy.data.dump import padded_batches
@@ -17,11 +19,17 @@ from espnet_entropy.data.running import progress
 from espnet_entropy.evaluate.alignment import (
     boundary_times,
     check_alignments,
+    pauses_of,
     read_alignments,
     read_ctm,
 )
 from espnet_entropy.evaluate.boundary_report import ScoredMethod, references_of, score_method
-from espnet_entropy.evaluate.boundary_scores import MARGIN_SEC, TOLERANCES_SEC, Reference
+from espnet_entropy.evaluate.boundary_scores import (
+    MARGIN_SEC,
+    TOLERANCES_SEC,
+    Reference,
+    share_within,
+)
 from espnet_entropy.evaluate.matched_rate import at_rates, match_rate, read_batches
 from espnet_entropy.evaluate.spectral_flux import (
     HOP_SEC,
@@ -34,6 +42,7 @@ from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import boundary_parts
 
 FLUX = "spectral flux"
+PAUSE = dict(shortest_sec=0.1, margin_sec=MARGIN_SEC)
 ALIGNER_STEP_SEC = 0.01  # of PocketSphinx's times; those of Whisper are multiples of it
 
 
@@ -102,6 +111,7 @@ class _Set:
         levels: level -> utterance -> its reference.
         speakers: of the utterances, if the dump says so.
         offsets: (method, level, rate in Hz) -> seconds by which its boundaries are moved.
+        pauses: utterance -> (n, 2) seconds, by the alignments of the first level.
     """
 
     name: str
@@ -110,6 +120,11 @@ class _Set:
     levels: dict[str, dict[str, Reference]]
     speakers: dict[str, str] | None
     offsets: dict[tuple, float]
+    pauses: dict[str, np.ndarray]
+
+    def pause_share(self, times: dict[str, np.ndarray]) -> float | None:
+        """Share of boundaries inside pauses."""
+        return share_within([times[utt] for utt in self.pauses], list(self.pauses.values()))
 
 
 def run(args) -> None:
@@ -130,6 +145,7 @@ def run(args) -> None:
             continue
         times = {utt: found + args.time_offset for utt, found in made.times.items()}
         names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
+        names["pause_share"] = data.pause_share(times)
         rows += _rows(args, data, data.levels, times, config.frame_rate_hz, names)
     if args.wav_scp:
         rows += score_flux(args, data)
@@ -149,10 +165,14 @@ def read_set(args, frame_rate_hz: float) -> _Set:
     )
     batches, frames = read_batches(padded_batches(args.dump))
     durations_sec = {utt: count / frame_rate_hz for utt, count in frames.items()}
-    levels = {}
+    levels, pauses = {}, {}
     for level, (path, tier) in paths.items():
         if path:
             alignments = read_checked(path, tier, durations_sec, args)
+            pauses = pauses or {
+                utt: pauses_of(rows, durations_sec[utt], **PAUSE)
+                for utt, rows in alignments.items()
+            }
             # At least what earlier results were scored with.
             margin_sec = max(MARGIN_SEC, *args.tolerances)
             levels[level] = references_of(alignments, durations_sec, margin_sec)
@@ -168,6 +188,7 @@ def read_set(args, frame_rate_hz: float) -> _Set:
         levels,
         read_table(speakers) if speakers.exists() else None,
         read_offsets(args),
+        pauses,
     )
 
 
@@ -271,6 +292,8 @@ def write_report(args, data: _Set, rows: list[ScoredMethod], notes: list[str]) -
         set=data.name,
         utterances=len(data.durations_sec),
         levels={level: len(references) for level, references in data.levels.items()},
+        pause_share=sum(np.diff(rows).sum() for rows in data.pauses.values())
+        / sum(data.durations_sec[utt] for utt in data.pauses),
         boundaries=[row.as_json() for row in rows],
         left_out=notes,
     )

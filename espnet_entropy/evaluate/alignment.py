@@ -216,6 +216,31 @@ def boundary_times(intervals: Iterable[Interval]) -> np.ndarray:
     return np.rint(np.array(edges)[apart]) / 1000
 
 
+def pauses_of(
+    intervals: Iterable[Interval], duration_sec: float, *, shortest_sec: float, margin_sec: float
+) -> np.ndarray:
+    """Stretches in which nothing is said, those before and behind the speech included.
+
+    Args:
+        intervals: of an utterance, in order.
+        duration_sec: of the utterance.
+        shortest_sec: of a pause; shorter ones may be closures of stops.
+        margin_sec: is taken off beside speech, since boundaries there may belong to it.
+
+    Returns:
+        (n, 2) float64 seconds: start and end of each.
+    """
+    spoken = [interval for interval in intervals if not interval.is_silence]
+    ends = [-margin_sec, *(interval.end_sec for interval in spoken)]
+    starts = [*(interval.start_sec for interval in spoken), duration_sec + margin_sec]
+    gaps = [
+        (end + margin_sec, start - margin_sec)
+        for end, start in zip(ends, starts, strict=True)
+        if min(start, duration_sec) - max(end, 0.0) >= shortest_sec
+    ]
+    return np.array([gap for gap in gaps if gap[0] < gap[1]], dtype=np.float64).reshape(-1, 2)
+
+
 def frame_labels(
     intervals: list[Interval], num_frames: int, frame_rate_hz: float, offset_sec: float = 0.0
 ) -> list[str]:

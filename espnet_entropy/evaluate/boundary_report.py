@@ -40,6 +40,7 @@ class ScoredMethod:
         chance_f1: of as many boundaries an utterance, by the names of CHANCES.
         offsets_sec, offset_f1: F1 after all boundaries were moved, hypothesis later for positive.
         moved_sec: by how much all boundaries had been moved before; None if by nothing.
+        pause_share: of all boundaries, those inside pauses; None if that is not known.
         speaker_f1: F1 of each speaker; empty unless there are several.
     """
 
@@ -56,6 +57,7 @@ class ScoredMethod:
     offsets_sec: list[float]
     offset_f1: list[float]
     moved_sec: float | None = None
+    pause_share: float | None = None
     speaker_f1: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -113,7 +115,7 @@ def score_method(
         seed: of chance levels and interval.
         tolerances_sec: of a match.
         speakers: of the utterances; without them, or with one alone, no F1 by speaker is made.
-        names: set_name, method, level, rate_hz, overall_hz, moved_sec of the rows.
+        names: set_name, method, level, rate_hz, overall_hz, moved_sec, pause_share of the rows.
 
     Raises:
         ValueError: no reference has a boundary.

@@ -115,6 +115,25 @@ def within(times: np.ndarray, region: tuple[float, float]) -> np.ndarray:
     return times[(ticks >= first) & (ticks <= last)]
 
 
+def share_within(times: list[np.ndarray], stretches: list[np.ndarray]) -> float | None:
+    """Share of the times of all utterances that lie in a stretch of theirs.
+
+    Args:
+        times: U arrays of seconds.
+        stretches: U arrays (n, 2) of seconds, starts and ends, not overlapping.
+
+    Returns:
+        None if there are no times.
+    """
+    total = sum(map(len, times))
+    inside = sum(
+        len(within(found, (start, end)))
+        for found, rows in zip(times, stretches, strict=True)
+        for start, end in rows
+    )
+    return inside / total if total else None
+
+
 def count_matches(reference: np.ndarray, hypothesis: np.ndarray, tolerance_sec: float) -> int:
     """The most pairs of one reference and one hypothesis each, at most the tolerance apart.
 

@@ -73,13 +73,19 @@ def boundary_parts(result: dict) -> list:
     levels = ", ".join(f"{level} of {count}" for level, count in result["levels"].items())
     rows = [BOUNDARY_HEADER, *map(_boundary_cells, result["boundaries"])]
     # Columns that only some sets or calls have.
-    for title, cell in (("moved ms", _moved_cell), ("F1 of speakers", _speakers_cell)):
+    more_columns = {
+        "in pauses": _pause_cell,
+        "moved ms": _moved_cell,
+        "F1 of speakers": _speakers_cell,
+    }
+    for title, cell in more_columns.items():
         cells = [cell(row) for row in result["boundaries"]]
         if any(cells):
             rows = [[*row, more or "-"] for row, more in zip(rows, [title, *cells], strict=True)]
     return [
         f"{result['set']}: {levels} of {result['utterances']} utterances",
         rows,
+        *_pause_note(result),
         *(f"Left out: {note}" for note in result["left_out"]),
     ]
 
@@ -103,6 +109,17 @@ def _boundary_cells(row: dict) -> list[str]:
         *(written(row["chance_f1"][chance], 2) for chance in CHANCES),
         f"{best:.2f} at {1000 * offset_sec:+.0f}",
     ]
+
+
+def _pause_note(result: dict) -> list[str]:
+    share = result.get("pause_share")
+    return [] if share is None else [f"Pauses take {100 * share:.1f} % of the time."]
+
+
+def _pause_cell(row: dict) -> str:
+    """Which share of the boundaries is inside pauses, if that is known."""
+    share = row.get("pause_share")
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _moved_cell(row: dict) -> str:

@@ -10,7 +10,7 @@ from espnet_entropy.bin import boundary_scores, unit_quality
 from espnet_entropy.bundle.segmented import Segmentation
 from espnet_entropy.data.dump import read_dump
 from espnet_entropy.data.textgrid import write_textgrid
-from espnet_entropy.evaluate.alignment import write_ctm
+from espnet_entropy.evaluate.alignment import Interval, write_ctm
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,25 @@ def test_boundaries(parts, phones, tmp_path, capsys):
     assert picture[..., :3].std() > 0.05
     # Grey alone.
     assert abs(picture[..., 0] - picture[..., 1]).max() == 0
+
+
+def test_boundaries_in_pauses(parts, tmp_path):
+    """Uniform steps, and an alignment in which nothing is said for the first half second."""
+    late = {
+        utt: [Interval(max(start, 0.5), end, label) for start, end, label in rows if end > 0.5]
+        for utt, rows in tiny.phones_of(parts).items()
+    }
+    write_ctm(tmp_path / "late.ctm", late)
+    options = dict(methods="uniform", rates=25, min_cover=0.1)
+    run(boundary_scores, parts, tmp_path, phones=tmp_path / "late.ctm", **options)
+    result = json.loads((tmp_path / "all.json").read_text())
+    (row, _) = result["boundaries"]
+    counts = {utt: len(units) / 50 for utt, units, _ in read_dump(parts.dump)}
+    expected = 0.46 * len(counts) / sum(counts.values())
+    assert result["pause_share"] == pytest.approx(expected)
+    assert row["pause_share"] == pytest.approx(expected, abs=0.05)
+    assert "| in pauses |" in (tmp_path / "all.md").read_text()
+    assert f"Pauses take {100 * expected:.1f} %" in (tmp_path / "all.md").read_text()
 
 
 def test_boundaries_are_those_that_models_segment_at(parts, phones, tmp_path):
