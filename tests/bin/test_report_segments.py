@@ -57,6 +57,20 @@ def test_dp_takes_the_gap_cost_of_its_calibration(parts, tmp_path):
     assert (tmp_path / "all_dp_7hz.segments").exists()
 
 
+def test_content_takes_the_points_of_the_codebook(parts, tmp_path):
+    path, codebook = tmp_path / "calibration.yaml", parts.bundle
+    made = dict(dump=parts.dump, num_units=tiny.NUM_UNITS, codebook=codebook, output=path)
+    tiny.command(calibrate, **made)
+    arguments = dict(dump=parts.dump, calibration=path, segmenter="content", rates=[7, 15])
+    tiny.command(report_segments, codebook=codebook, output=tmp_path, **arguments)
+    seconds = sum(tiny.SECONDS.values())
+    for rate in (7, 15):
+        lines = (tmp_path / f"all_content_{rate}hz.segments").read_text().splitlines()
+        assert len(lines) / seconds == pytest.approx(rate, abs=1)
+    with pytest.raises(SystemExit):
+        tiny.command(report_segments, output=tmp_path, **arguments)
+
+
 def test_on_change_is_for_methods_that_know_it(parts, tmp_path):
     tiny.command(
         report_segments,

@@ -9,6 +9,7 @@ from espnet_entropy.evaluate.alignment import (
     boundary_times,
     check_alignments,
     frame_labels,
+    pauses_of,
     read_alignments,
     read_ctm,
     speech_span,
@@ -49,6 +50,16 @@ Object class = "TextGrid"
 0.3
 "click"
 '''
+
+
+def test_pauses_by_hand():
+    """0.5 to 0.7 s, the start of 0.1 s and the end; each less the margin, where there is speech."""
+    found = pauses_of(HELLO, 1.2, shortest_sec=0.1, margin_sec=0.03)
+    np.testing.assert_allclose(found, [[0.0, 0.07], [0.53, 0.67], [0.93, 1.2]], atol=1e-9)
+    found = pauses_of(HELLO, 0.95, shortest_sec=0.15, margin_sec=0.04)
+    np.testing.assert_allclose(found, [[0.54, 0.66]])
+    assert pauses_of(HELLO, 0.9, shortest_sec=0.1, margin_sec=0.1).tolist() == []
+    assert pauses_of([], 0.5, shortest_sec=0.1, margin_sec=0.1).tolist() == [[0.0, 0.5]]
 
 
 def test_ctm_round_trip(tmp_path):
