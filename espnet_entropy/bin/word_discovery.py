@@ -1,0 +1,214 @@
+"""Score segments as words, without any text: ZeroSpeech 2017, track 2 (evaluate/word_discovery.py)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_entropy.bin.common import command, make_parser
+from espnet_entropy.bundle.bundle import Bundle
+from espnet_entropy.data.dump import padded_batches
+from espnet_entropy.data.running import progress
+from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
+from espnet_entropy.evaluate.boundary_report import references_of
+from espnet_entropy.evaluate.boundary_scores import Reference
+from espnet_entropy.evaluate.matched_rate import at_rates, boundaries_at, read_batches
+from espnet_entropy.evaluate.merged_segments import merge_segments
+from espnet_entropy.evaluate.word_discovery import (
+    SCHEMES,
+    GoldWords,
+    count_words,
+    gold_words,
+    pause_counts,
+    word_scores,
+)
+from espnet_entropy.report.render import write_result
+from espnet_entropy.report.tables import word_parts
+from espnet_entropy.segment.boundaries import SegmenterConfig
+from espnet_entropy.segment.calibration import Calibration
+
+METHODS = ("content", "dp", "peaks", "global", "uniform", "dedup")
+OFFSETS_SEC = np.arange(-10, 11) / 100
+
+
+def get_parser():
+    parser = make_parser(__doc__.split("\n")[0])
+    parser.add_argument("--dump", nargs="+", required=True, help="dump/raw/SET folders")
+    parser.add_argument("--words", nargs="+", required=True, help="CTM file of each dump")
+    parser.add_argument("--phones", nargs="+", required=True, help="CTM file of each dump")
+    parser.add_argument("--bundle", required=True, help="whose thresholds are used")
+    parser.add_argument("--choose_on", required=True, help="SET that chooses the time offset")
+    parser.add_argument("--methods", nargs="+", default=METHODS, help="segmenters")
+    parser.add_argument("--rates", nargs="+", type=float, default=[3.0, 4.0, 5.0, 6.0], help="Hz")
+    parser.add_argument(
+        "--bpe_on", nargs="*", default=["dedup"], help="methods whose segments BPE merges, too"
+    )
+    parser.add_argument("--bpe_rate", type=float, default=10.0, help="Hz of these methods")
+    parser.add_argument("--bpe_sizes", nargs="*", type=int, default=[], help="pieces of BPE")
+    parser.add_argument(
+        "--max_phone_sec", type=float, default=0.5, help="of the utterances of the second table"
+    )
+    parser.add_argument("--output", required=True, help="folder for words.md and words.json")
+    return parser
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One with words: what it is scored against."""
+
+    gold: GoldWords
+    duration_sec: float
+    longest_phone_sec: float
+
+
+@dataclass(frozen=True)
+class Set:
+    """One dump with its alignments."""
+
+    batches: list
+    references: dict[str, Reference]
+    utterances: dict[str, Utterance]
+
+    @property
+    def units(self) -> dict[str, np.ndarray]:
+        """Units (T,) int64 by utterance."""
+        return {
+            utt: row[:length].numpy()
+            for utts, units, _, lengths in self.batches
+            for utt, row, length in zip(utts, units, lengths, strict=True)
+        }
+
+
+@command(get_parser)
+def main(args) -> None:
+    """Write `words.json` and `words.md`; print the tables."""
+    if not len(args.dump) == len(args.words) == len(args.phones):
+        raise ValueError(
+            f"{len(args.dump)} dumps, {len(args.words)} files of words and {len(args.phones)} of "
+            "phones; give one of each for every dump, in the same order"
+        )
+    bundle = Bundle.open(args.bundle)
+    sets = {}
+    for paths in zip(args.dump, args.words, args.phones, strict=True):
+        bundle.check_dump(paths[0])
+        sets[Path(paths[0]).name] = read_set(*paths, bundle.frame_rate_hz)
+    if args.choose_on not in sets:
+        raise ValueError(f"--choose_on {args.choose_on} is none of the dumps {', '.join(sets)}")
+    calibration, rows, notes = bundle.calibration(), [], []
+    merges = [
+        (*at, size) for at in at_rates(args.bpe_on, [args.bpe_rate]) for size in args.bpe_sizes
+    ]
+    settings = [(*at, None) for at in at_rates(args.methods, args.rates)] + merges
+    for method, rate_hz, size in progress(settings, "methods"):
+        at = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+        model = None if size is None else Path(args.output) / f"{method}{size}.model"
+        try:
+            found = find(sets, calibration.config(method, rate_hz), calibration, size, model)
+        except ValueError as error:
+            notes.append(f"{method}{at}{'' if size is None else f', BPE {size}'}: {error}")
+            continue
+        name = method if size is None else f"BPE {size} on {method}{at}"
+        row = dict(method=name, rate_hz=rate_hz if size is None else None)
+        rows.append(row | score(sets, found, args.choose_on, args.max_phone_sec))
+    if not rows:
+        raise ValueError("nothing could be scored: " + "; ".join(notes))
+    everyone = [u for of_set in sets.values() for u in of_set.utterances.values()]
+    result = dict(
+        sets=list(sets),
+        choose_on=args.choose_on,
+        max_phone_sec=args.max_phone_sec,
+        utterances=len(everyone),
+        filtered=sum(is_kept(u, args.max_phone_sec) for u in everyone),
+        rows=rows,
+        left_out=notes,
+    )
+    print(write_result(args.output, "words", result, word_parts))
+
+
+def read_set(dump: str, words: str, phones: str, frame_rate_hz: float) -> Set:
+    """A dump and the utterances of it that have words."""
+    batches, frames = read_batches(padded_batches(dump))
+    durations = {utt: count / frame_rate_hz for utt, count in frames.items()}
+    levels = [
+        check_alignments(read_alignments(path), durations, min_cover=0.0)
+        for path in (words, phones)
+    ]
+    utterances = {}
+    for utt, duration_sec in durations.items():
+        try:
+            gold = gold_words(levels[0][utt], levels[1][utt])
+        except ValueError as error:
+            raise ValueError(f"utt {utt}: {error}") from error
+        if gold is not None:
+            spoken = [i.end_sec - i.start_sec for i in levels[1][utt] if not i.is_silence]
+            utterances[utt] = Utterance(gold, duration_sec, max(spoken))
+    return Set(batches, references_of(levels[0], durations), utterances)
+
+
+def is_kept(utterance: Utterance, max_phone_sec: float) -> bool:
+    """Whether none of its phones is longer, as far as 1/100000 s says."""
+    return round(utterance.longest_phone_sec, 5) <= max_phone_sec
+
+
+def find(
+    sets: dict[str, Set],
+    config: SegmenterConfig,
+    calibration: Calibration,
+    vocab_size: int | None,
+    model: Path | None,
+) -> dict[str, np.ndarray]:
+    """Where segments start, in seconds, by utterance; with a size of BPE, where its pieces do."""
+    times, units = {}, {}
+    for of_set in sets.values():
+        times |= boundaries_at(of_set.batches, of_set.references, config, calibration).times
+        units |= of_set.units
+    if vocab_size is None:
+        return times
+    starts = {
+        utt: np.rint(found * config.frame_rate_hz).astype(np.int64) for utt, found in times.items()
+    }
+    merged = merge_segments(
+        units, starts, num_units=calibration.num_units, vocab_size=vocab_size, model=model
+    )
+    return {utt: found / config.frame_rate_hz for utt, found in merged.items()}
+
+
+def score(sets: dict[str, Set], found: dict, choose_on: str, max_phone_sec: float) -> dict:
+    """All figures of one method: the offset that one set chooses, then the scores of all."""
+
+    def counts(names, scheme, offset_sec, keep=lambda utterance: True):
+        return np.array(
+            [
+                count_words(u.gold, found[utt] + offset_sec, u.duration_sec, scheme)
+                for name in names
+                for utt, u in sets[name].utterances.items()
+                if keep(u)
+            ]
+        )
+
+    f1 = [word_scores(counts([choose_on], "time", offset)).f1 for offset in OFFSETS_SEC]
+    best = max(f1)
+    offset_sec = min(
+        (o for o, value in zip(OFFSETS_SEC, f1, strict=True) if value == best), key=abs
+    )
+    row = dict(offset_sec=float(offset_sec), chosen_f1=best)
+    pauses = np.zeros(4, dtype=np.int64)
+    spoken_sec = 0.0
+    for of_set in sets.values():
+        for utt, u in of_set.utterances.items():
+            pauses += pause_counts(u.gold, found[utt] + offset_sec, u.duration_sec)
+            spoken_sec += np.diff(u.gold.stretches).sum() / 1e5
+    row["pause_boundary_share"] = float(pauses[0] / max(pauses[1], 1))
+    row["pause_time_share"] = float(pauses[2] / pauses[3])
+    row["overall_hz"] = float(pauses[1] / pauses[3] * 1e5)
+    row["speech_hz"] = float((pauses[1] - pauses[0]) / spoken_sec)
+    for label, keep in (("all", lambda u: True), ("filtered", lambda u: is_kept(u, max_phone_sec))):
+        row[label] = {
+            scheme: word_scores(counts(sets, scheme, offset_sec, keep)).as_json()
+            for scheme in SCHEMES
+        }
+    return row
+
+
+if __name__ == "__main__":
+    main()
