@@ -1,4 +1,4 @@
-"""Score segments as words, without any text: ZeroSpeech 2017, track 2 (evaluate/word_discovery.py)."""
+"""Score segments as words, as ZeroSpeech 2017 (track 2) does; no text is used to make them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,10 +95,9 @@ def main(args) -> None:
     if args.choose_on not in sets:
         raise ValueError(f"--choose_on {args.choose_on} is none of the dumps {', '.join(sets)}")
     calibration, rows, notes = bundle.calibration(), [], []
-    merges = [
-        (*at, size) for at in at_rates(args.bpe_on, [args.bpe_rate]) for size in args.bpe_sizes
-    ]
-    settings = [(*at, None) for at in at_rates(args.methods, args.rates)] + merges
+    settings = [(*at, None) for at in at_rates(args.methods, args.rates)]
+    merged = at_rates(args.bpe_on, [args.bpe_rate])
+    settings += [(*at, size) for at in merged for size in args.bpe_sizes]
     for method, rate_hz, size in progress(settings, "methods"):
         at = "" if rate_hz is None else f" at {rate_hz:g} Hz"
         model = None if size is None else Path(args.output) / f"{method}{size}.model"
@@ -187,11 +186,9 @@ def score(sets: dict[str, Set], found: dict, choose_on: str, max_phone_sec: floa
         )
 
     f1 = [word_scores(counts([choose_on], "time", offset)).f1 for offset in OFFSETS_SEC]
-    best = max(f1)
-    offset_sec = min(
-        (o for o, value in zip(OFFSETS_SEC, f1, strict=True) if value == best), key=abs
-    )
-    row = dict(offset_sec=float(offset_sec), chosen_f1=best)
+    best = [offset for offset, value in zip(OFFSETS_SEC, f1, strict=True) if value == max(f1)]
+    offset_sec = min(best, key=abs)
+    row = dict(offset_sec=float(offset_sec), chosen_f1=max(f1))
     pauses = np.zeros(4, dtype=np.int64)
     spoken_sec = 0.0
     for of_set in sets.values():

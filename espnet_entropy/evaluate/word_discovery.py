@@ -1,17 +1,18 @@
-"""Word discovery: segments against the words of alignments, as ZeroSpeech 2017 (track 2) scores them.
+"""Word discovery: segments against the words of alignments, as ZeroSpeech 2017, track 2, has it.
 
 Two programs score this task, and their figures differ (`SCHEMES`):
 
-- `time`: the challenge's first program (github.com/bootphon/tde, branch zerospeech2017; it made the figures
-  published for Mboshi). Segments are cut at the pauses of the alignment. All starts and ends of segments and
-  words count, those at pauses too; one is found if another lies less than 30 ms away, and several may
-  be near the same one. A word is found if a segment covers no other word and starts and ends at most 30 ms
-  away from it. Here a word counts as found once, there with each such segment.
-- `phone`: its successor (github.com/bootphon/tdev2). A segment becomes the phones that it covers by 30 ms or
-  by half; then boundaries and words must be equal.
+- `time`: the challenge's first program (github.com/bootphon/tde, branch zerospeech2017; it made the
+  figures published for Mboshi). Segments are cut at the pauses of the alignment. All starts and
+  ends of segments and words count, those at pauses too; one is found if another lies less than
+  30 ms away, and several may be near the same one. A word is found if a segment covers no other
+  word and starts and ends at most 30 ms away from it. Here a word counts as found once, there with
+  each such segment.
+- `phone`: its successor (github.com/bootphon/tdev2). A segment becomes the phones that it covers by
+  30 ms or by half; then boundaries and words must be equal.
 
-Both know where the pauses are, and boundaries at pauses need not be discovered. `inner` leaves them out:
-as `time`, without the edges of each stretch of speech and what lies less than 30 ms from one.
+Both know where the pauses are, and boundaries at pauses need not be discovered. `inner` leaves them
+out: as `time`, without the edges of each stretch of speech and what lies less than 30 ms from one.
 """
 
 from dataclasses import dataclass
@@ -183,9 +184,9 @@ def count_words(
 
 
 def cut_at_pauses(segments: np.ndarray, stretches: np.ndarray) -> np.ndarray:
-    """Segments (n, 2) cut to the stretch (of (S, 2)) that they share most time with, the first of such.
+    """Segments (n, 2) cut to the stretch (of (S, 2)) that they share most time with.
 
-    Those in pauses are left out. Integers, as in `GoldWords`.
+    Of several such the first is taken; segments in pauses are left out. Integers, as in `GoldWords`.
     """
     shared = _shared(segments, stretches)
     most, kept = stretches[shared.argmax(axis=1)], shared.max(axis=1) > 0
