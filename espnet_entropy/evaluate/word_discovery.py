@@ -186,7 +186,8 @@ def count_words(
 def cut_at_pauses(segments: np.ndarray, stretches: np.ndarray) -> np.ndarray:
     """Segments (n, 2) cut to the stretch (of (S, 2)) that they share most time with.
 
-    Of several such the first is taken; segments in pauses are left out. Integers, as in `GoldWords`.
+    Of several such the first is taken; segments in pauses are left out.
+    Integers, as in `GoldWords`.
     """
     shared = _shared(segments, stretches)
     most, kept = stretches[shared.argmax(axis=1)], shared.max(axis=1) > 0

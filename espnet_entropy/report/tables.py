@@ -12,7 +12,8 @@ BITRATE_HEADER = (
 ).split("|")
 WORD_HEADER = (
     "method|segments/s|in speech|in pauses|offset ms|F1 where chosen|precision|recall|F1|OS|"
-    "R-value|word precision|word recall|word F1|F1 (phone)|word F1 (phone)|F1 (inner)|R-value (inner)"
+    "R-value|word precision|word recall|word F1|F1 (phone)|word F1 (phone)|F1 (inner)|"
+    "R-value (inner)"
 ).split("|")
 # Column of conversions -> key of a `vc.summary.Summary` (with the judge), digits.
 CONVERSION_COLUMNS = {
