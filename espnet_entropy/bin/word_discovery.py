@@ -100,17 +100,21 @@ def main(args) -> None:
     settings += [(*at, size) for at in merged for size in args.bpe_sizes]
     for method, rate_hz, size in progress(settings, "methods"):
         at = "" if rate_hz is None else f" at {rate_hz:g} Hz"
+        name = method if size is None else f"BPE {size} on {method}{at}"
         model = None if size is None else Path(args.output) / f"{method}{size}.model"
         try:
             found = find(sets, calibration.config(method, rate_hz), calibration, size, model)
         except ValueError as error:
-            notes.append(f"{method}{at}{'' if size is None else f', BPE {size}'}: {error}")
+            notes.append(f"{name}{at if size is None else ''}: {error}")
             continue
-        name = method if size is None else f"BPE {size} on {method}{at}"
         row = dict(method=name, rate_hz=rate_hz if size is None else None)
         rows.append(row | score(sets, found, args.choose_on, args.max_phone_sec))
     if not rows:
         raise ValueError("nothing could be scored: " + "; ".join(notes))
+    # What the pauses of the alignment alone give away.
+    nothing = {utt: np.empty(0) for of_set in sets.values() for utt in of_set.utterances}
+    row = score(sets, nothing, args.choose_on, args.max_phone_sec)
+    rows.append(dict(method="no boundaries", rate_hz=None) | row)
     everyone = [u for of_set in sets.values() for u in of_set.utterances.values()]
     result = dict(
         sets=list(sets),

@@ -33,13 +33,16 @@ def test_tables(parts, aligned, tmp_path, capsys):
     phones = tiny.phones_of(parts)
     kept = [utt for utt, row in phones.items() if max(b - a for a, b, _ in row) <= limit]
     assert 0 < found["filtered"] == len(kept) < 5
-    uniform, dedup, merged = found["rows"]
+    uniform, dedup, merged, nothing = found["rows"]
     assert dedup["offset_sec"] == 0 and dedup["chosen_f1"] == 1
     for scores in (*dedup["all"].values(), *dedup["filtered"].values()):
         assert scores["f1"] == scores["token_f1"] == scores["r_value"] == 1
     assert dedup["all"]["time"]["num_words"] == sum(map(len, phones.values()))
     assert dedup["filtered"]["time"]["num_words"] == sum(len(phones[utt]) for utt in kept)
     assert uniform["overall_hz"] == pytest.approx(8, abs=0.8)
+    # Start and end of each of five utterances, which are one stretch of speech.
+    counts = [nothing["all"]["time"][key] for key in ("right", "num_hypothesis")]
+    assert counts == [10, 10] and nothing["all"]["inner"]["recall"] == 0
     # Pieces of several units: each of their boundaries is one of a unit.
     assert merged["method"] == "BPE 60 on dedup"
     assert merged["all"]["inner"]["precision"] == 1 > merged["all"]["inner"]["recall"]

@@ -2,6 +2,7 @@
 
 import importlib
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def add(corpus, part, name, number):
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Utterances 1 to 12 of a session, whose first is the beginning of three others, and two more."""
+    """Twelve and two utterances; the first one's name is the beginning of three others."""
     folder = tmp_path / "mboshi-french-parallel-corpus-main"
     for number in range(1, 13):
         add(folder, "train", f"abiayi_{SESSION}_{number}", number)
@@ -129,7 +130,7 @@ FIRST = f"{TEXTS}/train/abiayi_{SESSION}_1"
         (ALIGNED, None, r"has no \*.wrd_orig; the copy is incomplete"),
         (f"{ALIGNED}/abiayi_{SESSION}_2.phn_orig", None, f"have no alignment .abiayi-{SESSION}_2"),
         (f"{ALIGNED}/abiayi_{SESSION}_2.wrd_orig", "0.1 0.9\n", "'0.1 0.9' is not `start end lab"),
-        (f"{ALIGNED}/abiayi_{SESSION}_2.wrd_orig", "0.1 1.2 wa\n", "ends at 1.200 s, but its units"),
+        (f"{ALIGNED}/abiayi_{SESSION}_2.wrd_orig", "0.1 1.2 wa\n", "ends at 1.200 s, but its"),
         (f"{ALIGNED}/abiayi_{SESSION}_1.wrd_orig", "0.1 0.3 wa\n", "_1.wrd_orig lacks lines of th"),
     ],
 )
@@ -162,3 +163,9 @@ def test_other_recordings_are_refused(recipe, corpus, tmp_path, options, message
 def test_the_corpus_must_be_there(recipe, tmp_path):
     with pytest.raises(ValueError, match="has no full_corpus_newsplit, itself or in mboshi"):
         prepared(recipe, tmp_path, tmp_path / "data")
+
+
+def test_data_sh_asks_for_a_copy_or_the_download():
+    command = ["bash", "local/data.sh", "--output", "data"]
+    done = subprocess.run(command, cwd=RECIPE, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "or --download true" in done.stderr
