@@ -1,5 +1,6 @@
 """Score segments as words, as ZeroSpeech 2017 (track 2) does; no text is used to make them."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
 from espnet_entropy.evaluate.boundary_report import references_of
 from espnet_entropy.evaluate.boundary_scores import Reference
 from espnet_entropy.evaluate.matched_rate import at_rates, boundaries_at, read_batches
-from espnet_entropy.evaluate.merged_segments import merge_segments
+from espnet_entropy.evaluate.merged_segments import merge_segments, segment_means
 from espnet_entropy.evaluate.word_discovery import (
     SCHEMES,
     GoldWords,
@@ -26,8 +27,10 @@ from espnet_entropy.report.render import write_result
 from espnet_entropy.report.tables import word_parts
 from espnet_entropy.segment.boundaries import SegmenterConfig
 from espnet_entropy.segment.calibration import Calibration
+from espnet_entropy.segment.points import unit_points
 
 METHODS = ("content", "dp", "peaks", "global", "uniform", "dedup")
+COMPONENTS = 64  # of the centroids, as segmenter content has it
 OFFSETS_SEC = np.arange(-10, 11) / 100
 
 
@@ -41,10 +44,12 @@ def get_parser():
     parser.add_argument("--methods", nargs="+", default=METHODS, help="segmenters")
     parser.add_argument("--rates", nargs="+", type=float, default=[3.0, 4.0, 5.0, 6.0], help="Hz")
     parser.add_argument(
-        "--bpe_on", nargs="*", default=["dedup"], help="methods whose segments BPE merges, too"
+        "--merge", nargs="*", default=["content"], help="methods whose segments are merged, too"
     )
-    parser.add_argument("--bpe_rate", type=float, default=10.0, help="Hz of these methods")
-    parser.add_argument("--bpe_sizes", nargs="*", type=int, default=[], help="pieces of BPE")
+    parser.add_argument("--merge_rates", nargs="+", type=float, default=[12.0], help="of these, Hz")
+    parser.add_argument("--classes", nargs="+", type=int, default=[20], help="of their segments")
+    parser.add_argument("--bpe_sizes", nargs="+", type=int, default=[500], help="pieces of BPE")
+    parser.add_argument("--seed", type=int, default=0, help="of the classes")
     parser.add_argument(
         "--max_phone_sec", type=float, default=0.5, help="of the utterances of the second table"
     )
@@ -69,15 +74,6 @@ class Set:
     references: dict[str, Reference]
     utterances: dict[str, Utterance]
 
-    @property
-    def units(self) -> dict[str, np.ndarray]:
-        """Units (T,) int64 by utterance."""
-        return {
-            utt: row[:length].numpy()
-            for utts, units, _, lengths in self.batches
-            for utt, row, length in zip(utts, units, lengths, strict=True)
-        }
-
 
 @command(get_parser)
 def main(args) -> None:
@@ -95,26 +91,33 @@ def main(args) -> None:
     if args.choose_on not in sets:
         raise ValueError(f"--choose_on {args.choose_on} is none of the dumps {', '.join(sets)}")
     calibration, rows, notes = bundle.calibration(), [], []
-    settings = [(*at, None) for at in at_rates(args.methods, args.rates)]
-    merged = at_rates(args.bpe_on, [args.bpe_rate])
-    settings += [(*at, size) for at in merged for size in args.bpe_sizes]
-    for method, rate_hz, size in progress(settings, "methods"):
-        at = "" if rate_hz is None else f" at {rate_hz:g} Hz"
-        name = method if size is None else f"BPE {size} on {method}{at}"
-        model = None if size is None else Path(args.output) / f"{method}{size}.model"
+    for method, rate_hz in progress(at_rates(args.methods, args.rates), "methods"):
+        config = calibration.config(method, rate_hz)
         try:
-            found = find(sets, calibration.config(method, rate_hz), calibration, size, model)
+            found = find(sets, config, calibration)
         except ValueError as error:
-            notes.append(f"{name}{at if size is None else ''}: {error}")
+            notes.append(f"{called(config)}: {error}")
             continue
-        row = dict(method=name, rate_hz=rate_hz if size is None else None)
-        rows.append(row | score(sets, found, args.choose_on, args.max_phone_sec))
-    if not rows:
-        raise ValueError("nothing could be scored: " + "; ".join(notes))
+        rows.append(dict(method=method, rate_hz=rate_hz) | score(sets, found, args))
+    points = unit_points(bundle.codebook().centroids, COMPONENTS).numpy()
+    for method, rate_hz in progress(at_rates(args.merge, args.merge_rates), "merged"):
+        config = calibration.config(method, rate_hz)
+        found = find(sets, config, calibration)
+        means = means_of(sets, found, config.frame_rate_hz, points)
+        for num_classes, size in itertools.product(args.classes, args.bpe_sizes):
+            name = f"{called(config)}, {num_classes} classes, BPE {size}"
+            begins = merge_segments(
+                means,
+                num_classes=num_classes,
+                vocab_size=size,
+                model=Path(args.output) / f"{method}_{num_classes}_{size}.model",
+                seed=args.seed,
+            )
+            merged = {utt: times[begins[utt][1:]] for utt, times in found.items()}
+            rows.append(dict(method=name, rate_hz=None) | score(sets, merged, args))
     # What the pauses of the alignment alone give away.
     nothing = {utt: np.empty(0) for of_set in sets.values() for utt in of_set.utterances}
-    row = score(sets, nothing, args.choose_on, args.max_phone_sec)
-    rows.append(dict(method="no boundaries", rate_hz=None) | row)
+    rows.append(dict(method="no boundaries", rate_hz=None) | score(sets, nothing, args))
     everyone = [u for of_set in sets.values() for u in of_set.utterances.values()]
     result = dict(
         sets=list(sets),
@@ -153,30 +156,31 @@ def is_kept(utterance: Utterance, max_phone_sec: float) -> bool:
     return round(utterance.longest_phone_sec, 5) <= max_phone_sec
 
 
-def find(
-    sets: dict[str, Set],
-    config: SegmenterConfig,
-    calibration: Calibration,
-    vocab_size: int | None,
-    model: Path | None,
-) -> dict[str, np.ndarray]:
-    """Where segments start, in seconds, by utterance; with a size of BPE, where its pieces do."""
-    times, units = {}, {}
+def called(config: SegmenterConfig) -> str:
+    """A method with its rate."""
+    return config.method + ("" if config.rate_hz is None else f" {config.rate_hz:g} Hz")
+
+
+def find(sets: dict[str, Set], config: SegmenterConfig, calibration: Calibration) -> dict:
+    """Where segments start, in seconds, by utterance; 0 is left out."""
+    times = {}
     for of_set in sets.values():
         times |= boundaries_at(of_set.batches, of_set.references, config, calibration).times
-        units |= of_set.units
-    if vocab_size is None:
-        return times
-    starts = {
-        utt: np.rint(found * config.frame_rate_hz).astype(np.int64) for utt, found in times.items()
-    }
-    merged = merge_segments(
-        units, starts, num_units=calibration.num_units, vocab_size=vocab_size, model=model
-    )
-    return {utt: found / config.frame_rate_hz for utt, found in merged.items()}
+    return times
 
 
-def score(sets: dict[str, Set], found: dict, choose_on: str, max_phone_sec: float) -> dict:
+def means_of(sets: dict[str, Set], found: dict, frame_rate_hz: float, points: np.ndarray) -> dict:
+    """The mean points of the segments of all utterances."""
+    means = {}
+    for of_set in sets.values():
+        for utts, units, _, lengths in of_set.batches:
+            for utt, row, length in zip(utts, units, lengths, strict=True):
+                starts = np.rint(found[utt] * frame_rate_hz).astype(np.int64)
+                means[utt] = segment_means(row[:length].numpy(), starts, points)
+    return means
+
+
+def score(sets: dict[str, Set], found: dict, args) -> dict:
     """All figures of one method: the offset that one set chooses, then the scores of all."""
 
     def counts(names, scheme, offset_sec, keep=lambda utterance: True):
@@ -189,7 +193,7 @@ def score(sets: dict[str, Set], found: dict, choose_on: str, max_phone_sec: floa
             ]
         )
 
-    f1 = [word_scores(counts([choose_on], "time", offset)).f1 for offset in OFFSETS_SEC]
+    f1 = [word_scores(counts([args.choose_on], "time", offset)).f1 for offset in OFFSETS_SEC]
     best = [offset for offset, value in zip(OFFSETS_SEC, f1, strict=True) if value == max(f1)]
     offset_sec = min(best, key=abs)
     row = dict(offset_sec=float(offset_sec), chosen_f1=max(f1))
@@ -203,7 +207,10 @@ def score(sets: dict[str, Set], found: dict, choose_on: str, max_phone_sec: floa
     row["pause_time_share"] = float(pauses[2] / pauses[3])
     row["overall_hz"] = float(pauses[1] / pauses[3] * 1e5)
     row["speech_hz"] = float((pauses[1] - pauses[0]) / spoken_sec)
-    for label, keep in (("all", lambda u: True), ("filtered", lambda u: is_kept(u, max_phone_sec))):
+    for label, keep in (
+        ("all", lambda u: True),
+        ("filtered", lambda u: is_kept(u, args.max_phone_sec)),
+    ):
         row[label] = {
             scheme: word_scores(counts(sets, scheme, offset_sec, keep)).as_json()
             for scheme in SCHEMES

@@ -20,13 +20,16 @@ def aligned(parts, tmp_path_factory):
 def run(parts, aligned, output, **options):
     given = dict(dump=parts.dump, words=aligned, phones=aligned, bundle=parts.bundle)
     given |= dict(choose_on="all", output=output, methods=["uniform", "dedup"], rates=[8])
+    given |= dict(merge=[])
     tiny.command(word_discovery, **given | options)
     return json.loads((output / "words.json").read_text())
 
 
 def test_tables(parts, aligned, tmp_path, capsys):
     limit = 0.1
-    found = run(parts, aligned, tmp_path, max_phone_sec=limit, bpe_sizes=60)
+    found = run(
+        parts, aligned, tmp_path, max_phone_sec=limit, merge="dedup", classes=4, bpe_sizes=9
+    )
     text = (tmp_path / "words.md").read_text()
     assert capsys.readouterr().out.strip() == text.strip()
     assert "all: 5 utterances; time offsets chosen on all" in text
@@ -43,15 +46,19 @@ def test_tables(parts, aligned, tmp_path, capsys):
     # Start and end of each of five utterances, which are one stretch of speech.
     counts = [nothing["all"]["time"][key] for key in ("right", "num_hypothesis")]
     assert counts == [10, 10] and nothing["all"]["inner"]["recall"] == 0
-    # Pieces of several units: each of their boundaries is one of a unit.
-    assert merged["method"] == "BPE 60 on dedup"
+    # Runs of units, merged: each of their boundaries is one of a unit.
+    assert merged["method"] == "dedup, 4 classes, BPE 9"
     assert merged["all"]["inner"]["precision"] == 1 > merged["all"]["inner"]["recall"]
 
 
-def test_refused(parts, aligned, tmp_path, capsys):
+def test_refused(parts, aligned, tmp_path):
     with pytest.raises(SystemExit, match="--choose_on dev is none of the dumps all"):
         run(parts, aligned, tmp_path, choose_on="dev")
     with pytest.raises(SystemExit, match="2 dumps, 1 files of words and 1 of phones"):
         run(parts, aligned, tmp_path, dump=[parts.dump, parts.dump])
-    with pytest.raises(SystemExit, match="nothing could be scored: dp at 900 Hz"):
-        run(parts, aligned, tmp_path, methods="dp", rates=900)
+
+
+def test_a_rate_out_of_reach_is_told(parts, aligned, tmp_path):
+    found = run(parts, aligned, tmp_path, methods=["dp", "uniform"], rates=[3])
+    assert [row["method"] for row in found["rows"]] == ["uniform", "no boundaries"]
+    assert found["left_out"][0].startswith("dp 3 Hz: ")

@@ -12,9 +12,11 @@ dumpdir=dump
 bundle=exp/bundle
 methods="content dp peaks global uniform dedup"
 rates="3 4 5 6"         # Hz, over everything
-bpe_on="dedup content"  # methods whose segments BPE merges into longer ones
-bpe_rate=10             # Hz of these methods
-bpe_sizes="2000 8000"   # pieces of BPE; may be empty
+merge="content"         # methods whose segments are merged into word-like ones, too
+merge_rates="12"        # Hz of these methods
+classes="20"            # of these segments
+bpe_sizes="500 2000"    # pieces of BPE on the classes
+seed=0                  # of the classes
 max_phone_sec=0.5       # a second table leaves out utterances with a longer phone
 output=exp/words
 python=python
@@ -34,5 +36,5 @@ done
 # shellcheck disable=SC2086
 entropy_cmd word_discovery --dump "${dumps[@]}" --words "${words[@]}" --phones "${phones[@]}" \
     --bundle "${bundle}" --choose_on "${choose_on}" --methods ${methods} --rates ${rates} \
-    --bpe_on ${bpe_on} --bpe_rate "${bpe_rate}" --bpe_sizes ${bpe_sizes} \
-    --max_phone_sec "${max_phone_sec}" --output "${output}"
+    --merge ${merge} --merge_rates ${merge_rates} --classes ${classes} --bpe_sizes ${bpe_sizes} \
+    --seed "${seed}" --max_phone_sec "${max_phone_sec}" --output "${output}"
