@@ -1,6 +1,7 @@
 """Score segments as words, as ZeroSpeech 2017 (track 2) does; no text is used to make them."""
 
 import itertools
+from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from espnet_entropy.data.dump import padded_batches
 from espnet_entropy.data.running import progress
 from espnet_entropy.evaluate.alignment import check_alignments, read_alignments
 from espnet_entropy.evaluate.boundary_report import references_of
-from espnet_entropy.evaluate.boundary_scores import Reference
+from espnet_entropy.evaluate.boundary_scores import TICKS_PER_SEC, Reference
 from espnet_entropy.evaluate.matched_rate import at_rates, boundaries_at, read_batches
 from espnet_entropy.evaluate.merged_segments import merge_segments, segment_means
 from espnet_entropy.evaluate.word_discovery import (
@@ -183,38 +184,35 @@ def means_of(sets: dict[str, Set], found: dict, frame_rate_hz: float, points: np
 def score(sets: dict[str, Set], found: dict, args) -> dict:
     """All figures of one method: the offset that one set chooses, then the scores of all."""
 
-    def counts(names, scheme, offset_sec, keep=lambda utterance: True):
+    def counts(utterances: dict[str, Utterance], scheme: str, offset_sec: float):
         return np.array(
             [
                 count_words(u.gold, found[utt] + offset_sec, u.duration_sec, scheme)
-                for name in names
-                for utt, u in sets[name].utterances.items()
-                if keep(u)
+                for utt, u in utterances.items()
             ]
         )
 
-    f1 = [word_scores(counts([args.choose_on], "time", offset)).f1 for offset in OFFSETS_SEC]
+    chosen_on = sets[args.choose_on].utterances
+    f1 = [word_scores(counts(chosen_on, "time", offset)).f1 for offset in OFFSETS_SEC]
     best = [offset for offset, value in zip(OFFSETS_SEC, f1, strict=True) if value == max(f1)]
-    offset_sec = min(best, key=abs)
-    row = dict(offset_sec=float(offset_sec), chosen_f1=max(f1))
-    pauses = np.zeros(4, dtype=np.int64)
-    spoken_sec = 0.0
-    for of_set in sets.values():
-        for utt, u in of_set.utterances.items():
-            pauses += pause_counts(u.gold, found[utt] + offset_sec, u.duration_sec)
-            spoken_sec += np.diff(u.gold.stretches).sum() / 1e5
-    row["pause_boundary_share"] = float(pauses[0] / max(pauses[1], 1))
-    row["pause_time_share"] = float(pauses[2] / pauses[3])
-    row["overall_hz"] = float(pauses[1] / pauses[3] * 1e5)
-    row["speech_hz"] = float((pauses[1] - pauses[0]) / spoken_sec)
-    for label, keep in (
-        ("all", lambda u: True),
-        ("filtered", lambda u: is_kept(u, args.max_phone_sec)),
-    ):
-        row[label] = {
-            scheme: word_scores(counts(sets, scheme, offset_sec, keep)).as_json()
-            for scheme in SCHEMES
-        }
+    offset_sec = float(min(best, key=abs))
+    everyone = dict(ChainMap(*(of_set.utterances for of_set in sets.values())))
+    pauses = sum(
+        pause_counts(u.gold, found[utt] + offset_sec, u.duration_sec) for utt, u in everyone.items()
+    )
+    spoken = sum(np.diff(u.gold.stretches).sum() for u in everyone.values())
+    row = dict(
+        offset_sec=offset_sec,
+        chosen_f1=max(f1),
+        overall_hz=pauses[1] / pauses[3] * TICKS_PER_SEC,
+        speech_hz=(pauses[1] - pauses[0]) / spoken * TICKS_PER_SEC,
+        pause_boundary_share=pauses[0] / max(pauses[1], 1),
+        pause_time_share=pauses[2] / pauses[3],
+    )
+    kept = [is_kept(u, args.max_phone_sec) for u in everyone.values()]
+    of_all = {scheme: counts(everyone, scheme, offset_sec) for scheme in SCHEMES}
+    row["all"] = {scheme: word_scores(made).as_json() for scheme, made in of_all.items()}
+    row["filtered"] = {scheme: word_scores(made[kept]).as_json() for scheme, made in of_all.items()}
     return row
 
 
