@@ -43,13 +43,15 @@ def get_parser():
     parser.add_argument("--bundle", required=True, help="whose thresholds are used")
     parser.add_argument("--choose_on", required=True, help="SET that chooses the time offset")
     parser.add_argument("--methods", nargs="+", default=METHODS, help="segmenters")
-    parser.add_argument("--rates", nargs="+", type=float, default=[3.0, 4.0, 5.0, 6.0], help="Hz")
     parser.add_argument(
-        "--merge", nargs="*", default=["content"], help="methods whose segments are merged, too"
+        "--rates", nargs="+", type=float, default=[2.0, 3.0, 4.0, 5.0, 6.0], help="Hz"
+    )
+    parser.add_argument(
+        "--merge", nargs="*", default=["dedup"], help="methods whose segments are merged, too"
     )
     parser.add_argument("--merge_rates", nargs="+", type=float, default=[12.0], help="of these, Hz")
     parser.add_argument("--classes", nargs="+", type=int, default=[20], help="of their segments")
-    parser.add_argument("--bpe_sizes", nargs="+", type=int, default=[500], help="pieces of BPE")
+    parser.add_argument("--bpe_sizes", nargs="+", type=int, default=[4000], help="pieces of BPE")
     parser.add_argument("--seed", type=int, default=0, help="of the classes")
     parser.add_argument(
         "--max_phone_sec", type=float, default=0.5, help="of the utterances of the second table"
