@@ -160,6 +160,13 @@ def test_other_recordings_are_refused(recipe, corpus, tmp_path, options, message
         prepared(recipe, corpus, tmp_path / "data")
 
 
+def test_a_recording_that_was_cut_off_is_refused(recipe, corpus, tmp_path):
+    path = corpus / f"{FIRST}.wav"
+    path.write_bytes(path.read_bytes()[:16000])
+    with pytest.raises(ValueError, match="its alignment ends at 1.000 s, but its units at 0.499 s"):
+        prepared(recipe, corpus, tmp_path / "data")
+
+
 def test_the_corpus_must_be_there(recipe, tmp_path):
     with pytest.raises(ValueError, match="has no full_corpus_newsplit, itself or in mboshi"):
         prepared(recipe, tmp_path, tmp_path / "data")
