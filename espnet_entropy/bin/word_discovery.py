@@ -93,31 +93,10 @@ def main(args) -> None:
         sets[Path(paths[0]).name] = read_set(*paths, bundle.frame_rate_hz)
     if args.choose_on not in sets:
         raise ValueError(f"--choose_on {args.choose_on} is none of the dumps {', '.join(sets)}")
-    calibration, rows, notes = bundle.calibration(), [], []
-    for method, rate_hz in progress(at_rates(args.methods, args.rates), "methods"):
-        config = calibration.config(method, rate_hz)
-        try:
-            found = find(sets, config, calibration)
-        except ValueError as error:
-            notes.append(f"{called(config)}: {error}")
-            continue
-        rows.append(dict(method=method, rate_hz=rate_hz) | score(sets, found, args))
+    calibration = bundle.calibration()
+    rows, notes = score_methods(sets, calibration, args)
     points = unit_points(bundle.codebook().centroids, COMPONENTS).numpy()
-    for method, rate_hz in progress(at_rates(args.merge, args.merge_rates), "merged"):
-        config = calibration.config(method, rate_hz)
-        found = find(sets, config, calibration)
-        means = means_of(sets, found, config.frame_rate_hz, points)
-        for num_classes, size in itertools.product(args.classes, args.bpe_sizes):
-            name = f"{called(config)}, {num_classes} classes, BPE {size}"
-            begins = merge_segments(
-                means,
-                num_classes=num_classes,
-                vocab_size=size,
-                model=Path(args.output) / f"{method}_{num_classes}_{size}.model",
-                seed=args.seed,
-            )
-            merged = {utt: times[begins[utt][1:]] for utt, times in found.items()}
-            rows.append(dict(method=name, rate_hz=None) | score(sets, merged, args))
+    rows += score_merged(sets, calibration, points, args)
     # What the pauses of the alignment alone give away.
     nothing = {utt: np.empty(0) for of_set in sets.values() for utt in of_set.utterances}
     rows.append(dict(method="no boundaries", rate_hz=None) | score(sets, nothing, args))
@@ -132,6 +111,43 @@ def main(args) -> None:
         left_out=notes,
     )
     print(write_result(args.output, "words", result, word_parts))
+
+
+def score_methods(sets: dict[str, Set], calibration: Calibration, args) -> tuple[list, list]:
+    """Rows of the segmenters at each rate, and what could not be scored."""
+    rows, notes = [], []
+    for method, rate_hz in progress(at_rates(args.methods, args.rates), "methods"):
+        config = calibration.config(method, rate_hz)
+        try:
+            found = find(sets, config, calibration)
+        except ValueError as error:
+            notes.append(f"{called(config)}: {error}")
+            continue
+        rows.append(dict(method=method, rate_hz=rate_hz) | score(sets, found, args))
+    return rows, notes
+
+
+def score_merged(
+    sets: dict[str, Set], calibration: Calibration, points: np.ndarray, args
+) -> list[dict]:
+    """Rows of merged segments, for each number of classes and pieces."""
+    rows = []
+    for method, rate_hz in progress(at_rates(args.merge, args.merge_rates), "merged"):
+        config = calibration.config(method, rate_hz)
+        found = find(sets, config, calibration)
+        means = means_of(sets, found, config.frame_rate_hz, points)
+        for num_classes, size in itertools.product(args.classes, args.bpe_sizes):
+            begins = merge_segments(
+                means,
+                num_classes=num_classes,
+                vocab_size=size,
+                model=Path(args.output) / f"{method}_{num_classes}_{size}.model",
+                seed=args.seed,
+            )
+            merged = {utt: times[begins[utt][1:]] for utt, times in found.items()}
+            name = f"{called(config)}, {num_classes} classes, BPE {size}"
+            rows.append(dict(method=name, rate_hz=None) | score(sets, merged, args))
+    return rows
 
 
 def read_set(dump: str, words: str, phones: str, frame_rate_hz: float) -> Set:
