@@ -21,7 +21,7 @@ EDGE_SEC = 0.02
 NUM_BOOTSTRAP = 1000
 NUM_DRAWS = 20
 # 1/100000 s: times are sums of binary fractions, and 0.34 - 0.32 must not exceed 0.02.
-_TICKS = 100_000
+TICKS_PER_SEC = 100_000
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,21 @@ class BoundaryScores:
 
     @property
     def r_value(self) -> float:
-        """Nearness to recall 1 without over-segmentation; 1 is perfect, it may be negative.
+        """See `r_value`."""
+        return r_value(self.recall, self.over_segmentation)
 
-        1 - (|r1| + |r2|) / 2 with r1 = sqrt((1 - recall)^2 + OS^2), r2 = (recall - 1 - OS) / sqrt 2
-        (Räsänen, Laine and Altosaar, "An improved speech segmentation quality measure: the
-        R-value", Interspeech 2009, there in per cent).
-        """
-        missed, surplus = 1 - self.recall, self.over_segmentation
-        r1 = math.hypot(missed, surplus)
-        r2 = (-missed - surplus) / math.sqrt(2)
-        return 1 - (r1 + abs(r2)) / 2
+
+def r_value(recall: float, over_segmentation: float) -> float:
+    """Nearness to recall 1 without over-segmentation; 1 is perfect, it may be negative.
+
+    1 - (|r1| + |r2|) / 2 with r1 = sqrt((1 - recall)^2 + OS^2), r2 = (recall - 1 - OS) / sqrt 2
+    (Räsänen, Laine and Altosaar, "An improved speech segmentation quality measure: the R-value",
+    Interspeech 2009, there in per cent).
+    """
+    missed = 1 - recall
+    r1 = math.hypot(missed, over_segmentation)
+    r2 = (-missed - over_segmentation) / math.sqrt(2)
+    return 1 - (r1 + abs(r2)) / 2
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ def reference_of(
 
 def within(times: np.ndarray, region: tuple[float, float]) -> np.ndarray:
     """Those of the times (n,) that lie in the region, its ends included."""
-    ticks = _ticks(times)
-    first, last = _ticks(np.array(region))
+    ticks = to_ticks(times)
+    first, last = to_ticks(np.array(region))
     return times[(ticks >= first) & (ticks <= last)]
 
 
@@ -146,8 +151,8 @@ def count_matches(reference: np.ndarray, hypothesis: np.ndarray, tolerance_sec: 
         hypothesis: (H,) seconds, ascending.
         tolerance_sec: included.
     """
-    tolerance = round(tolerance_sec * _TICKS)
-    left, right = _ticks(reference).tolist(), _ticks(hypothesis).tolist()
+    tolerance = round(tolerance_sec * TICKS_PER_SEC)
+    left, right = to_ticks(reference).tolist(), to_ticks(hypothesis).tolist()
     i = j = hits = 0
     while i < len(left) and j < len(right):
         distance = right[j] - left[i]
@@ -160,8 +165,9 @@ def count_matches(reference: np.ndarray, hypothesis: np.ndarray, tolerance_sec: 
     return hits
 
 
-def _ticks(times: np.ndarray) -> np.ndarray:
-    return np.rint(np.asarray(times, dtype=np.float64) * _TICKS).astype(np.int64)
+def to_ticks(times: np.ndarray) -> np.ndarray:
+    """Seconds of any shape in whole 1/100000 s, int64, so that comparisons are exact."""
+    return np.rint(np.asarray(times, dtype=np.float64) * TICKS_PER_SEC).astype(np.int64)
 
 
 def count_set(

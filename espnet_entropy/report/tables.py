@@ -12,6 +12,11 @@ UNIT_HEADER = "frames|number|units used|perplexity|phone purity|cluster purity|P
 BITRATE_HEADER = (
     "method|segments/s|in speech|bits/s, log2 K|entropy code|with durations, uniform|entropy code"
 ).split("|")
+WORD_HEADER = (
+    "method|segments/s|in speech|in pauses|offset ms|F1 where chosen|precision|recall|F1|OS|"
+    "R-value|word precision|word recall|word F1|F1 (phone)|word F1 (phone)|F1 (inner)|"
+    "R-value (inner)"
+).split("|")
 # Column of conversions -> key of a `vc.summary.Summary` (with the judge), digits.
 CONVERSION_COLUMNS = {
     "segments/s": ("rate_hz", 1),
@@ -155,6 +160,39 @@ def unit_parts(result: dict) -> list:
         quality,
         bitrates,
         *(f"Left out: {note}" for note in result["left_out"]),
+    ]
+
+
+def word_parts(result: dict) -> list:
+    """What `word_discovery` found, over all utterances and without those of long phones."""
+    sets, limit = ", ".join(result["sets"]), result["max_phone_sec"]
+    pauses = [row["pause_time_share"] for row in result["rows"]]
+    return [
+        f"{sets}: {result['utterances']} utterances; time offsets chosen on {result['choose_on']}",
+        [WORD_HEADER, *(_word_cells(row, "all") for row in result["rows"])],
+        f"Without utterances in which a phone lasts more than {limit:g} s: {result['filtered']}",
+        [WORD_HEADER, *(_word_cells(row, "filtered") for row in result["rows"])],
+        f"Pauses are {100 * pauses[0]:.1f} % of the time.",
+        *(f"Left out: {note}" for note in result["left_out"]),
+    ]
+
+
+def _word_cells(row: dict, which: str) -> list[str]:
+    time, phone, inner = (row[which][scheme] for scheme in ("time", "phone", "inner"))
+    boundaries = [time[key] for key in ("precision", "recall", "f1")]
+    tokens = [time[f"token_{key}"] for key in ("precision", "recall", "f1")]
+    others = [phone["f1"], phone["token_f1"], inner["f1"], inner["r_value"]]
+    return [
+        _method(row),
+        written(row["overall_hz"], 1),
+        written(row["speech_hz"], 1),
+        f"{100 * row['pause_boundary_share']:.0f} %",
+        f"{1000 * row['offset_sec']:+.0f}",
+        written(100 * row["chosen_f1"], 1),
+        *(written(100 * value, 1) for value in boundaries),
+        f"{100 * time['over_segmentation']:.0f} %",
+        written(100 * time["r_value"], 1),
+        *(written(100 * value, 1) for value in (*tokens, *others)),
     ]
 
 

@@ -1,0 +1,1 @@
+../../units1/local/prepare_data.py
