@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """speechocean762 -> data folders in Kaldi form: train, dev, test.
 
-The corpus has two Kaldi folders, `train` and `test`, whose wav.scp names files in `WAVE`. Every eighth
-speaker of `train`, sorted by name, is kept back as dev.
+The corpus has two Kaldi folders, `train` and `test`, whose wav.scp names files in `WAVE`. Every
+eighth speaker of `train`, sorted by name, is kept back as dev.
 
-`utt2groups` tells for each utterance of dev and test in which groups it is scored: `child` or `adult` by
-its speaker's age, `seen` or `unseen` by whether train has the same sentence.
+`utt2groups` tells for each utterance of dev and test in which groups it is scored: `child` or
+`adult` by its speaker's age, `seen` or `unseen` by whether train has the same sentence.
 """
 
 import argparse
@@ -36,8 +36,8 @@ def find_corpus(data_dir: Path) -> Path:
         if (folder / "train").is_dir() and (folder / "test").is_dir():
             return folder
     raise ValueError(
-        f"{data_dir} has no folders train and test, itself or in speechocean762; give the folder of "
-        "the unpacked corpus with --data_dir, or download it with --download true"
+        f"{data_dir} has no folders train and test, itself or in speechocean762; give the folder "
+        "of the unpacked corpus with --data_dir, or download it with --download true"
     )
 
 
@@ -93,9 +93,9 @@ def seconds_of(path: Path) -> float:
             frames, rate = file.getnframes(), file.getframerate()
             size = frames * file.getnchannels() * file.getsampwidth()
     except (wave.Error, EOFError) as error:
+        reason = str(error) or "it ends in its header"
         raise ValueError(
-            f"{path} is no WAV file that can be read ({error or 'it ends in its header'}); unpack "
-            "the archive again"
+            f"{path} is no WAV file that can be read ({reason}); unpack the archive again"
         ) from None
     if not frames or path.stat().st_size < size:
         raise ValueError(
