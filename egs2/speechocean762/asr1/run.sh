@@ -16,6 +16,6 @@ own_options source:data_dir source:model_dir switch:download -- "$@"
 source_args+=" --download ${download}"
 
 exec ./asr.sh --train_set train --valid_set dev --test_sets test --eval_valid_set true \
-    --bundle ../units1/exp/bundle --num_shards 1 --speed_perturb_factors "0.9 1.0 1.1" \
+    --bundle ../units1/exp/bundle --num_shards 1 \
     --bpemode bpe --nbpe 300 --inference_asr_model valid.cer_ctc.ave.pth \
     --source_args "${source_args}" ${rest[@]+"${rest[@]}"}

@@ -53,7 +53,7 @@ dump_bpe() {
         (cd ../units1 && python -m espnet_entropy.bin.segment_bpe learn --num_units 500 --deduplicate \
             --vocab_size "${bpe_pieces}" --units_scp dump/units/lm_train/units.scp \
             --output "${model}")
-        for set in train_sp dev test; do
+        for set in train dev test; do
             python -m espnet_entropy.bin.segment_bpe apply --dump "dump/raw/${set}" --deduplicate \
                 --bpe_model "${model}" --output "dump/bpe/raw/${set}"
         done
