@@ -22,8 +22,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--systems", nargs="+", required=True, help="rows, e.g. dense dp15")
     parser.add_argument("--seeds", nargs="+", required=True)
     parser.add_argument(
-        "--sets", nargs="+", required=True, help="the first is to choose on, the last to compare on"
-    )
+        "--sets", nargs="+", required=True,
+        help="the first is to choose on, the last to compare on; SET/GROUP: a group of one",
+    )  # fmt: skip
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=["wer", "cer"])
     parser.add_argument("--dump", default="dump/raw", help="folder of the sets' dumps")
     parser.add_argument(

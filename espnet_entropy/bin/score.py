@@ -2,6 +2,9 @@
 
 Both files have lines `id text`, already normalised: scoring changes nothing in them. An id without
 text is an empty hypothesis (all words deleted), an empty reference counts insertions only.
+
+--groups: a table `id group ...`, as `utt2groups` of a data folder. Each group is scored apart, in
+GROUP/ beside the output: `compare_systems --sets SET/GROUP` and `show_results` find it there.
 """
 
 import argparse
@@ -9,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from espnet_entropy.bin.common import command, make_parser
-from espnet_entropy.data.kaldi import write_json
+from espnet_entropy.data.kaldi import read_table, write_json
 from espnet_entropy.evaluate.scoring import as_pieces, error_rate, read_text, without
 
 
@@ -26,6 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
         type=Path,
         help="list of symbols that are left out, one per line",
     )
+    parser.add_argument("--groups", type=Path, help="`id group ...` lines; see above")
     parser.add_argument("--name", default="", help="shown in the printed line")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap interval")
     return parser
@@ -33,11 +37,40 @@ def get_parser() -> argparse.ArgumentParser:
 
 @command(get_parser)
 def main(args) -> None:
-    """Score a set, write the JSON file, print one line."""
+    """Score a set and its groups: for each, write the JSON file and print one line."""
     refs, hyps = read_text(args.ref), read_text(args.hyp)
     if args.non_linguistic_symbols:
         symbols = args.non_linguistic_symbols.read_text(encoding="utf-8").split()
         refs, hyps = without(symbols, refs), without(symbols, hyps)
+    name = args.name or "score"
+    score(refs, hyps, args, args.output, name)
+    for group, utts in read_groups(args.groups, refs).items() if args.groups else ():
+        output = args.output.parent / group / args.output.name
+        parts = ({utt: texts[utt] for utt in utts} for texts in (refs, hyps))
+        score(*parts, args, output, f"{name} {group}")
+
+
+def read_groups(path: Path, refs: dict[str, str]) -> dict[str, list[str]]:
+    """Utterances by group, in the order of the groups' names.
+
+    Raises:
+        ValueError: the table lacks a scored utterance.
+    """
+    table = read_table(path)
+    lacking = sorted(refs.keys() - table.keys())
+    if lacking:
+        raise ValueError(
+            f"{path} lacks {len(lacking)} of {len(refs)} utterances ({lacking[0]}, ...)"
+        )
+    groups: dict[str, list[str]] = {}
+    for utt in refs:
+        for name in table[utt].split():
+            groups.setdefault(name, []).append(utt)
+    return dict(sorted(groups.items()))
+
+
+def score(refs: dict[str, str], hyps: dict[str, str], args, output: Path, name: str) -> None:
+    """Write the JSON file of some utterances, and print their line."""
     try:
         rates = {
             "wer": error_rate(refs, hyps, characters=False, seed=args.seed),
@@ -53,7 +86,7 @@ def main(args) -> None:
         "empty_hypotheses": sum(not text for text in hyps.values()),
         "sentence_errors": sum(refs[utt] != hyps[utt] for utt in refs),
     }
-    write_json(args.output, result | {kind: asdict(rate) for kind, rate in rates.items()})
+    write_json(output, result | {kind: asdict(rate) for kind, rate in rates.items()})
     parts = [
         f"{kind.upper()} {rate.percent:.2f} % [{rate.low:.1f}, {rate.high:.1f}] "
         f"({rate.substitutions} sub, {rate.deletions} del, {rate.insertions} ins "
@@ -61,7 +94,7 @@ def main(args) -> None:
         for kind, rate in rates.items()
     ]
     parts.append(f"{len(refs)} utterances, {result['empty_hypotheses']} empty hypotheses")
-    print(f"{args.name or 'score'}: {', '.join(parts)}")
+    print(f"{name}: {', '.join(parts)}")
 
 
 if __name__ == "__main__":

@@ -109,7 +109,8 @@ class Comparison:
         models: path of a model's folder, with %system% and %seed% in it.
         names: of the systems.
         seeds: of their trainings.
-        sets: decoded sets; systems are chosen on the first and compared on the last.
+        sets: decoded sets, or SET/GROUP for a group of one (see `bin/score`), whose segments per
+            second are not measured; systems are chosen on the first and compared on the last.
         metrics: keys of METRICS; systems are chosen by the first.
         model_file: the checkpoint's name.
     """
@@ -146,7 +147,7 @@ class Comparison:
         return models
 
     def rates_hz(self, system: System, dump: Path, stored_dump: Path) -> dict[str, float]:
-        """Set -> segments per second; they do not depend on the seed.
+        """Set -> segments per second, but of the groups of sets; they do not depend on the seed.
 
         Args:
             system: one that has run.
@@ -155,7 +156,8 @@ class Comparison:
         """
         folder = stored_dump if system.segmenter == "stored" else dump
         model = next(iter(system.models.values()))
-        return {s: reached_rate_hz(model, self.model_file, folder / s) for s in self.sets}
+        sets = (s for s in self.sets if "/" not in s)
+        return {s: reached_rate_hz(model, self.model_file, folder / s) for s in sets}
 
     def rows(self, rates_hz: dict[str, dict[str, float]]) -> list[list[str]]:
         """The table: means over the seeds, with standard deviations.
@@ -166,7 +168,8 @@ class Comparison:
         header = ["system", "seeds"]
         for name in self.sets:
             header += [f"{name} {METRICS[metric].label}" for metric in self.metrics]
-            header.append(f"{name} segments/s")
+            if "/" not in name:
+                header.append(f"{name} segments/s")
         rows = [[*header, "training min", "decoding s"]]
         for system in self.systems:
             if not system.models:
@@ -175,7 +178,8 @@ class Comparison:
             cells = [system.name, str(len(system.models))]
             for name in self.sets:
                 cells += [spread(system.scores(METRICS[m], name), 1) for m in self.metrics]
-                cells.append(f"{rates_hz[system.name][name]:.1f}")
+                if name in rates_hz[system.name]:
+                    cells.append(f"{rates_hz[system.name][name]:.1f}")
             models = system.models.values()
             cells.append(spread([training_minutes(model) for model in models], 1))
             rows.append([*cells, spread([decoding_seconds(model) for model in models], 1)])

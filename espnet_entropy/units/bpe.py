@@ -94,17 +94,31 @@ def learn_bpe(utterances: Iterable[np.ndarray], num_units: int, vocab_size: int)
     return model.getvalue()
 
 
+def run_starts(units: np.ndarray) -> np.ndarray:
+    """Where runs of equal units begin.
+
+    Args:
+        units: int (T,), T at least 1.
+
+    Returns:
+        (T,) bool, True at 0; `units[run_starts(units)]` is deduplicated.
+    """
+    return np.concatenate(([True], units[1:] != units[:-1]))
+
+
 class UnitBpe:
     """A learnt model; `boundaries` applies it.
 
     Args:
         path: file written with what `learn_bpe` has returned.
+        deduplicate: pieces are of deduplicated units, as the model has been learnt.
 
     Raises:
         ValueError: no such model there.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, deduplicate: bool = False):
+        self.deduplicate = deduplicate
         try:
             content = Path(path).read_bytes()
             self.processor = sentencepiece.SentencePieceProcessor(model_proto=content)
@@ -123,6 +137,13 @@ class UnitBpe:
         Raises:
             ValueError: a unit that the model does not know.
         """
+        if self.deduplicate:
+            starts = run_starts(units)
+            starts[starts] = self._boundaries(units[starts])
+            return starts
+        return self._boundaries(units)
+
+    def _boundaries(self, units: np.ndarray) -> np.ndarray:
         ids = self.processor.encode(_text(units), out_type=int)
         if self.processor.unk_id() in ids:
             unknown = [
@@ -149,13 +170,16 @@ class Stored(NamedTuple):
     segments: int
 
 
-def store_boundaries(model: Path | str, dump: Path | str, output: Path | str) -> Stored:
+def store_boundaries(
+    model: Path | str, dump: Path | str, output: Path | str, deduplicate: bool = False
+) -> Stored:
     """Write a dump with boundaries in place of entropies, for the segmenter `stored`.
 
     Args:
         model: file of a model that `learn_bpe` made.
         dump: `dump/raw/SET`.
         output: folder of the new dump.
+        deduplicate: see `UnitBpe`.
 
     Raises:
         ValueError: the output is the dump, or the model does not know a unit (its utterance is
@@ -163,7 +187,7 @@ def store_boundaries(model: Path | str, dump: Path | str, output: Path | str) ->
     """
     if Path(output).resolve() == Path(dump).resolve():
         raise ValueError(f"--output is the dump itself, {dump}, whose entropies would be lost")
-    bpe, segments = UnitBpe(model), []
+    bpe, segments = UnitBpe(model, deduplicate), []
 
     def arrays():
         for utt, units, _ in progress(read_dump(dump), "BPE"):

@@ -92,6 +92,18 @@ def test_a_partial_comparison(parts, compare, tmp_path):
     assert (tmp_path / "rates.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_groups_of_a_set_are_compared_without_their_rates(parts, compare, tmp_path):
+    model = add_model(parts, tmp_path, "dense", 0, 50, 52)
+    for group, value in (("child", 60), ("adult", 44)):
+        (model / "decode_test" / group).mkdir()
+        written = json.dumps({"wer": {"percent": value}})
+        (model / "decode_test" / group / "score.json").write_text(written)
+    groups = ("sets", ["test/child", "test/adult"])
+    text = compare(groups, ("metrics", ["wer"]))
+    assert "| system | seeds | test/child WER % | test/adult WER % | training min |" in text
+    assert "| dense | 1 | 60.0 | 44.0 |" in text
+
+
 def test_more_bleu_is_better(parts, compare, tmp_path):
     for system, value in (("dense", 12.0), ("global10", 9.0), ("dp10", 11.0)):
         add_model(parts, tmp_path, system, 0, value, value, kind="bleu")

@@ -86,3 +86,26 @@ def test_non_linguistic_symbols_are_left_out(tmp_path):
     made = json.loads((tmp_path / "out").read_text())
     assert made["wer"]["errors"] == made["cer"]["errors"] == 0
     assert made["wer"]["reference_tokens"] == 3
+
+
+def test_groups_are_scored_apart(tmp_path, capsys):
+    (tmp_path / "ref").write_text("a one two\nb three\nc four\n")
+    (tmp_path / "hyp").write_text("a one two\nb tree\nc four\n")
+    (tmp_path / "groups").write_text("a child unseen\nb adult unseen\nc child\nd seen\n")
+    words = [
+        "--ref",
+        tmp_path / "ref",
+        "--hyp",
+        tmp_path / "hyp",
+        "--output",
+        tmp_path / "s/o.json",
+    ]
+    words = [*map(str, words), "--groups", str(tmp_path / "groups")]
+    score.main([*words, "--name", "test"])
+    made = {p.parent.name: json.loads(p.read_text()) for p in tmp_path.glob("s/**/o.json")}
+    errors = {name: (m["wer"]["errors"], m["wer"]["reference_tokens"]) for name, m in made.items()}
+    assert errors == {"s": (1, 4), "adult": (1, 1), "child": (0, 3), "unseen": (1, 3)}
+    assert "\ntest child: WER 0.00 %" in capsys.readouterr().out
+    (tmp_path / "groups").write_text("a child\nc adult\n")
+    with pytest.raises(SystemExit, match=r"groups lacks 1 of 3 utterances \(b, ...\)"):
+        score.main(words)

@@ -136,6 +136,16 @@ def test_the_last_stage_is_a_report(recipe, tmp_path, script):
     assert [line for line in recipe(script, *options).ran if ".report " in line] == []
 
 
+def test_sets_with_groups_are_scored_by_group(recipe, tmp_path):
+    (tmp_path / "data/test").mkdir(parents=True)
+    (tmp_path / "data/test/utt2groups").write_text("a child\n")
+    result = recipe("asr.sh", "--stage", "13", "--eval_valid_set", "true")
+    groups = [
+        line.partition("--groups ")[2].split()[:1] for line in result.ran if ".score " in line
+    ]
+    assert groups == [[], ["data/test/utt2groups"]], result.stderr
+
+
 @pytest.mark.parametrize("script", ["asr.sh", "st.sh"])
 def test_a_missing_bundle_is_named_where_it_is_needed(recipe, script):
     result = recipe(script, "--bundle", "/nope/bundle")

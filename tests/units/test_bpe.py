@@ -47,6 +47,15 @@ def test_pieces_are_made_of_known_ones(bpe, units):
     assert starts(bpe, units) == places[:-1].tolist()
 
 
+def test_pieces_of_deduplicated_units_span_their_runs(bpe, tmp_path):
+    path = tmp_path / "units.model"
+    path.write_bytes(bpe.processor.serialized_model_proto())
+    runs = UnitBpe(path, deduplicate=True)
+    assert starts(runs, [3, 3, 4, 5, 5, 5, 0, 0, 1, 2, 2]) == [0, 6]
+    assert starts(runs, [6, 6, 6, 6]) == [0]
+    assert starts(bpe, [3, 3, 4, 5, 5, 5]) == [0, 1, 4, 5]
+
+
 @pytest.mark.parametrize(
     "utterances, num_units, vocab_size, message",
     [

@@ -200,12 +200,17 @@ decode() {
         ${lm_options[@]+"${lm_options[@]}"}
 }
 
+# groups_of SET: the table of its utterances' groups, if its data have one; they are scored apart too.
+groups_of() { if [ -e "${datadir}/$1/utt2groups" ]; then echo "${datadir}/$1/utt2groups"; fi; }
+
 score() {
-    local set dir options=(${symbols[@]+"${symbols[@]}"})
+    local set dir groups options=(${symbols[@]+"${symbols[@]}"})
     if [ "${token_type}" = bpe ]; then options+=(--bpemodel "${bpemodel}"); fi
     for set in ${decode_sets}; do
         dir=${asr_exp}/${inference_tag}_${set}
+        groups=$(groups_of "${set}")
         entropy_cmd score --ref "${dumpdir}/raw/${set}/text" --hyp "${dir}/text" \
+            ${groups:+--groups "${groups}"} \
             --output "${dir}/score.json" --name "${tag} ${set}" ${options[@]+"${options[@]}"}
     done
     entropy_cmd show_results --exp "${asr_exp}" --output "${asr_exp}/RESULTS.md"
@@ -282,7 +287,7 @@ run_training_stages() {
 
 # Stages 12 and 13.
 run_evaluation_stages() {
-    local files uses makes
+    local files uses makes set
     decode_options="${decode_sets} ${inference_args} ${inference_asr_model} ${use_lm}${inference_rate:+ ${inference_rate}}"
     if [ "${inference_lm}" != valid.loss.ave.pth ]; then decode_options+=" ${inference_lm}"; fi
     # shellcheck disable=SC2086
@@ -295,7 +300,7 @@ run_evaluation_stages() {
     # shellcheck disable=SC2086
     makes_of "${asr_exp}/${inference_tag}_%set%/score.json" ${decode_sets}
     # shellcheck disable=SC2046,SC2086
-    files_of --uses $(printf "${dumpdir}/raw/%s/text " ${decode_sets})
+    files_of --uses $(for set in ${decode_sets}; do echo "${dumpdir}/raw/${set}/text" && groups_of "${set}"; done)
     run_stage 13 "scoring" score --after "${inference_tag}_${tag}" \
         --marker "score_${inference_tag}_${tag}" --options "${decode_sets}" \
         "${files[@]}" "${makes[@]}" --makes "${asr_exp}/RESULTS.md"

@@ -24,8 +24,8 @@ segmenter_conf() {
         dense) echo "segmenter=dense on_change=false rate=null" ;;
         dedup) echo "segmenter=dedup on_change=false rate=null" ;;
         onchange15) echo "segmenter=global on_change=true rate=15" ;;
-        # Read from a dump in which BPE on units has set the boundaries.
-        bpe15) echo "segmenter=stored on_change=false rate=null" ;;
+        # Read from a dump in which BPE on units, or on deduplicated units, has set the boundaries.
+        bpe15 | dedupbpe15) echo "segmenter=stored on_change=false rate=null" ;;
         # One model of all rates; dp stands for the recommended segmenter.
         anyrate) echo "segmenter=dp on_change=false rate=15 rate_range=[7,50]" ;;
         uniform[1-9]* | fixed[1-9]* | random[1-9]* | global[1-9]* | relative[1-9]* | \

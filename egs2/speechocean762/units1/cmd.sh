@@ -1,0 +1,1 @@
+../../TEMPLATE/units1/cmd.sh

@@ -1,0 +1,1 @@
+../../../core_sounds/units1/local/fetch_model.sh

@@ -1,0 +1,1 @@
+../../../core_sounds/units1/local/perturb_speed.py
