@@ -218,6 +218,22 @@ def segments(starts: list[bool]) -> tuple[list[int], list[int]]:
     return ids, lengths
 
 
+def normalized(frame: list[float], kind: str, learnt_from: list[list[float]]) -> list[float]:
+    """A frame as a codebook that was learned from these frames compares it with its centroids."""
+    if kind == "none":
+        return frame
+    if kind == "frame":
+        mean = sum(frame) / len(frame)
+        variance = sum((x - mean) ** 2 for x in frame) / len(frame)
+        return [(x - mean) / math.sqrt(variance + 1e-5) for x in frame]
+    made = []
+    for x, column in zip(frame, zip(*learnt_from, strict=True), strict=True):
+        mean = sum(column) / len(column)
+        deviation = math.sqrt(sum((y - mean) ** 2 for y in column) / len(column))
+        made.append((x - mean) / (deviation or 1.0))
+    return made
+
+
 def nearest(features: list[list[float]], centroids: list[list[float]]) -> list[int]:
     """Index of the nearest centroid of every frame; of equally near ones the first."""
     units = []

@@ -77,8 +77,8 @@ def make_data(folder: Path, seconds: dict[str, float]) -> Path:
     return folder
 
 
-def make_parts(root: Path) -> SimpleNamespace:
-    """Everything a units1 recipe makes, in about two seconds."""
+def make_parts(root: Path, **learning: str) -> SimpleNamespace:
+    """Everything a units1 recipe makes, in about two seconds; options of learn_codebook."""
     data = make_data(root / "data", SECONDS)
     made = SimpleNamespace(
         root=root,
@@ -99,6 +99,7 @@ def make_parts(root: Path) -> SimpleNamespace:
         extractor_conf="{num_mel: 20, num_ceps: 5, deltas: false}",
         num_units=NUM_UNITS,
         output=made.codebook,
+        **learning,
     )
     for shard in (1, 2):
         command(

@@ -81,7 +81,13 @@ def import_kmeans(args) -> None:
 
 def export_kmeans(args) -> None:
     """`convert_kmeans export`."""
-    centroids = Codebook.load(Path(args.codebook) / "codebook.safetensors").centroids.numpy()
+    codebook = Codebook.load(Path(args.codebook) / "codebook.safetensors")
+    if codebook.normalization.kind != "none":
+        raise ValueError(
+            f"{args.codebook} was learned with --normalize {codebook.normalization.kind}, and a "
+            "joblib file holds centroids alone; export a codebook learned with --normalize none"
+        )
+    centroids = codebook.centroids.numpy()
     write_kmeans(args.output, centroids)
     print(f"{args.output}: {len(centroids)} centroids of {centroids.shape[1]} dimensions")
 

@@ -11,9 +11,13 @@ from torch import Tensor, nn
 from espnet_entropy.data.kaldi import write_tensors
 from espnet_entropy.data.recordings import Recording
 from espnet_entropy.data.running import Failures, progress
+from espnet_entropy.units.normalization import NORMALIZE, Normalization
 
 # Frames whose distances to all centroids are held at once: bounds memory at any corpus size.
 CHUNK_FRAMES = 65536
+# The name of the centroids in a codebook's file says what features are compared with them: a
+# version that knows no normalisation finds no `centroids` there and gives no wrong units.
+NAMES = {kind: "centroids" if kind == "none" else f"centroids_{kind}" for kind in NORMALIZE}
 
 
 class Codebook:
@@ -21,11 +25,18 @@ class Codebook:
 
     Args:
         centroids: (K, D) float32, finite.
+        normalization: of the features, before they are compared with the centroids; None: none.
     """
 
-    def __init__(self, centroids: Tensor):
+    def __init__(self, centroids: Tensor, normalization: Normalization | None = None):
         if centroids.dim() != 2 or not centroids.isfinite().all():
             raise ValueError(f"centroids must be finite (K, D), but are {tuple(centroids.shape)}")
+        self.normalization = normalization or Normalization()
+        statistics = self.normalization.statistics
+        if statistics is not None and statistics.shape != (2, centroids.shape[1]):
+            raise ValueError(
+                f"statistics are {tuple(statistics.shape)}, centroids {tuple(centroids.shape)}"
+            )
         self.centroids = centroids.float()
         self._half_norms = self.centroids.square().sum(-1) / 2
 
@@ -41,7 +52,7 @@ class Codebook:
 
     def to(self, device: torch.device | str) -> "Codebook":
         """The same codebook on another device."""
-        return Codebook(self.centroids.to(device))
+        return Codebook(self.centroids.to(device), self.normalization.to(device))
 
     def assign(self, features: Tensor) -> Tensor:
         """Nearest centroids, on the features' device.
@@ -63,11 +74,15 @@ class Codebook:
 
     def _nearest(self, features: Tensor) -> Tensor:
         # argmin |x - c|^2 = argmax (x.c - |c|^2 / 2): one matrix product
-        return torch.addmm(-self._half_norms, features, self.centroids.T).argmax(-1)
+        normalized = self.normalization(features)
+        return torch.addmm(-self._half_norms, normalized, self.centroids.T).argmax(-1)
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file, which appears at `path` only when whole."""
-        write_tensors(path, {"centroids": self.centroids})
+        tensors = {NAMES[self.normalization.kind]: self.centroids}
+        if self.normalization.statistics is not None:
+            tensors["statistics"] = self.normalization.statistics
+        write_tensors(path, tensors)
 
     @classmethod
     def load(cls, path: Path | str) -> "Codebook":
@@ -77,28 +92,36 @@ class Codebook:
             ValueError: the file is missing, cut off, or no codebook.
         """
         try:
-            return cls(load_file(str(path))["centroids"])
+            tensors = load_file(str(path))
+            kind = next((kind for kind, name in NAMES.items() if name in tensors), "none")
+            return cls(tensors[NAMES[kind]], Normalization(kind, tensors.get("statistics")))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ValueError(f"{path} is no codebook ({error}); learn it again") from error
 
 
 def learn_codebook(
-    features: Tensor, num_units: int, *, seed: int = 0, max_iterations: int = 50
+    features: Tensor,
+    num_units: int,
+    *,
+    normalize: str = "none",
+    seed: int = 0,
+    max_iterations: int = 50,
 ) -> tuple[Codebook, float]:
     """Learn a codebook by k-means++ and Lloyd's iterations.
 
-    Memory is that of `features` plus CHUNK_FRAMES x K distances. A centroid that loses all its
-    frames restarts at the frame farthest from its own centroid.
+    Memory is that of `features`, twice where they are normalised, plus CHUNK_FRAMES x K distances.
+    A centroid that loses all its frames restarts at the frame farthest from its own centroid.
 
     Args:
         features: (N, D) float32, finite: a sample of the corpus' frames.
         num_units: K <= N.
+        normalize: what is done to the features first, see `Normalization`.
         seed: of the first centroids; on one machine's CPU the result depends on it alone (CUDA
             adds the frames of a centroid in any order).
         max_iterations: Lloyd's iterations; it stops earlier once inertia gains less than 0.01 %.
 
     Returns:
-        The codebook, and its inertia: the mean squared distance of the frames.
+        The codebook, and its inertia: the mean squared distance of the normalised frames.
 
     Raises:
         ValueError: no units or fewer frames than units, or features that are not finite.
@@ -109,6 +132,8 @@ def learn_codebook(
         raise ValueError(f"{len(features)} frames cannot make {num_units} units; give more audio")
     if not features.isfinite().all():
         raise ValueError("features hold NaN or infinite values")
+    normalization = Normalization.of(normalize, features)
+    features = normalization(features)
     generator = torch.Generator().manual_seed(seed)
     centroids = _plus_plus(features, num_units, generator)
     previous = float("inf")
@@ -120,7 +145,7 @@ def learn_codebook(
             break
         previous = inertia
     _, distances = _nearest_with_distances(features, centroids)
-    return Codebook(centroids), distances.mean().item()
+    return Codebook(centroids, normalization), distances.mean().item()
 
 
 def _plus_plus(features: Tensor, num_units: int, generator: torch.Generator) -> Tensor:

@@ -51,6 +51,18 @@ def test_an_imported_codebook_gives_the_models_units(kmeans, parts, tmp_path, ca
     assert len((tmp_path / "codebook/tokens.txt").read_text().split()) == 10
 
 
+@pytest.mark.parametrize("normalize", ["frame", "dimension"])
+def test_normalised_codebooks_stay_what_they_are(parts, tmp_path, normalize):
+    """Neither a joblib file nor an import can say what is done to the features."""
+    learned = tmp_path / "learned"
+    options = dict(wav_scp=parts.wav_scp, num_units=8, normalize=normalize, output=learned)
+    tiny.command(learn_codebook, **MFCC, **options)
+    with pytest.raises(SystemExit, match=f"learned with --normalize {normalize}"):
+        tiny.command(convert_kmeans, "export", codebook=learned, output=tmp_path / "km.mdl")
+    with pytest.raises(SystemExit, match="holds no centroids"):
+        take(learned / "codebook.safetensors", tmp_path / "imported")
+
+
 def test_an_exported_model_gives_the_codebooks_units(parts, tmp_path):
     output = tmp_path / "new" / "km.mdl"
     tiny.command(convert_kmeans, "export", codebook=parts.bundle, output=output)

@@ -10,6 +10,7 @@ from espnet_entropy.bundle import build
 from espnet_entropy.bundle.bundle import load_extractor
 from espnet_entropy.data.kaldi import read_yaml
 from espnet_entropy.units.codebook import Codebook
+from espnet_entropy.units.normalization import NORMALIZE
 
 
 def learn(parts, output, **options):
@@ -48,6 +49,21 @@ def test_max_frames_bounds_the_sample(parts, tmp_path, capsys):
     learn(parts, tmp_path, max_frames=100)
     assert read_yaml(tmp_path / "config.yaml")["codebook"]["frames"] == 100
     assert "12 units from 100 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("normalize", NORMALIZE)
+def test_the_share_of_the_largest_dimensions(parts, tmp_path, normalize, capsys):
+    options = dict(extractor_conf="{num_mel: 20, num_ceps: 20}", normalize=normalize)
+    learn(parts, tmp_path, **options)
+    printed = capsys.readouterr()
+    codebook = read_yaml(tmp_path / "config.yaml")["codebook"]
+    share = codebook["variance_share_of_largest"]
+    assert f"5 of 60 dimensions hold {100 * share:.0f} % of the variance" in printed.out
+    assert codebook["normalize"] == normalize
+    if normalize == "dimension":
+        assert share == pytest.approx(5 / 60)
+    # MFCCs without it are little else than their first coefficients.
+    assert ("compare with --normalize dimension" in printed.err) == (normalize != "dimension")
 
 
 def test_a_kill_leaves_no_mixture_of_two_codebooks(parts, tmp_path, monkeypatch):

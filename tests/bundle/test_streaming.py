@@ -15,16 +15,19 @@ from espnet_entropy.segment.segmenters import SEGMENTERS
 from espnet_entropy.units.chunks import pieces_of
 from espnet_entropy.units.codebook import Codebook
 from espnet_entropy.units.features import build_extractor
+from espnet_entropy.units.normalization import Normalization
 
 CHUNK, WINDOW = 3200, 400  # samples: 0.2 s, 10 units; what must follow a chunk
 THRESHOLDS = torch.tensor([1.0, 0.05])
 
 
-def build(chunk_sec=0.2, unit_lm=True):
+def build(chunk_sec=0.2, unit_lm=True, normalize="none"):
     extractor = build_extractor("mfcc", num_mel=20, num_ceps=5, deltas=True, chunk_sec=chunk_sec)
     wave = torch.from_numpy(tiny.wave(7, 4.0))
     features, _ = extractor(wave[None], torch.tensor([len(wave)]))
-    codebook = Codebook(features[0, :: 200 // tiny.NUM_UNITS][: tiny.NUM_UNITS].clone())
+    normalization = Normalization.of(normalize, features[0])
+    centroids = normalization(features[0, :: 200 // tiny.NUM_UNITS][: tiny.NUM_UNITS])
+    codebook = Codebook(centroids.clone(), normalization)
     return UnitTokenizer(extractor, codebook, tiny.unit_lm() if unit_lm else None)
 
 
@@ -73,6 +76,14 @@ def test_every_segmenter_of_streams(tokenizer, segmenter):
     stream = StreamingTokenizer(tokenizer, config, THRESHOLDS, points)
     units, boundaries = check_equals_offline(tokenizer, stream, tiny.wave(1, 1.5), SIZES)
     assert units.unique().numel() > 3 and 5 < boundaries.sum() <= len(units)  # not vacuous
+
+
+@pytest.mark.parametrize("normalize", ["frame", "dimension"])
+def test_normalised_features(tokenizer, normalize):
+    made, samples = build(normalize=normalize), tiny.wave(2, 1.5)
+    stream = StreamingTokenizer(made, SegmenterConfig("peaks"), THRESHOLDS)
+    units, _ = check_equals_offline(made, stream, samples, SIZES)
+    assert not torch.equal(units, tokenizer.tokenize(samples).units[0])
 
 
 @hypothesis.given(st.integers(WINDOW, 4 * CHUNK), st.lists(st.integers(0, 2 * CHUNK), max_size=12))

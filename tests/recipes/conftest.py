@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 LOCAL = Path(__file__).resolve().parents[2] / "egs2/core_sounds/units1/local"
-MODULES = ("normalize", "packages", "flac", "prepare_data", "make_split", "perturb_speed")
+MODULES = (
+    "normalize",
+    "packages",
+    "flac",
+    "prepare_data",
+    "make_split",
+    "perturb_speed",
+    "whisper_text",
+)
 
 
 @pytest.fixture(scope="module")

@@ -232,3 +232,15 @@ def test_reduced_sets_are_shared_and_deterministic(local, tmp_path):
         names = [[p.name for p in reduced[lang][set_name]] for lang in ("en", "it")]
         assert names[0] == names[1] and len(names[0]) == size
     assert reduced == module.reduce_sets(by_lang)
+
+
+def test_what_whisper_hears_is_normalised_as_the_references_are(local, tmp_path, monkeypatch):
+    module, heard = local["whisper_text"], {8000: "Press 1, or *!", 4000: "..."}
+    monkeypatch.setattr(module, "whisper_judge", lambda model: lambda wave: heard[len(wave)])
+    for name, samples in (("b", 8000), ("a", 4000)):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(samples), 16000)
+    scp = "".join(f"{name} {tmp_path / name}.wav\n" for name in "ab")
+    (tmp_path / "wav.scp").write_text(scp)
+    words = ["--data", str(tmp_path), "--model", "none", "--output", str(tmp_path / "text")]
+    module.main(words)
+    assert read_table(tmp_path / "text") == {"a": "", "b": "press one or star"}

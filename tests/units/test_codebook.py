@@ -7,9 +7,11 @@ import reference
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import espnet_entropy.units.codebook as codebook_module
 from espnet_entropy.units.codebook import Codebook, learn_codebook
+from espnet_entropy.units.normalization import NORMALIZE, Normalization
 
 
 def clusters(num_clusters=5, frames_each=40, dim=6, seed=0):
@@ -135,6 +137,67 @@ def test_fewer_distinct_frames_than_units():
 def test_what_cannot_be_learnt(features, num_units, message):
     with pytest.raises(ValueError, match=message):
         learn_codebook(features, num_units)
+
+
+@pytest.mark.parametrize("chunk", [65536, 7], ids=["whole", "chunked"])
+@pytest.mark.parametrize("normalize", NORMALIZE)
+def test_normalised_assignment_equals_a_slow_one(normalize, chunk, monkeypatch):
+    monkeypatch.setattr(codebook_module, "CHUNK_FRAMES", chunk)
+    generator = torch.Generator().manual_seed(5)
+    # Dimensions of very different size, one of them constant; frames of different loudness.
+    features = torch.randn(60, 4, generator=generator) * torch.tensor([100.0, 1.0, 0.1, 0.0]) + 3
+    features *= torch.rand(60, 1, generator=generator) + 0.5
+    features[:, 3] = 3.0
+    codebook, inertia = learn_codebook(features, 6, normalize=normalize)
+    rows = features.double().tolist()
+    compared = [reference.normalized(row, normalize, rows) for row in rows]
+    centroids = codebook.centroids.tolist()
+    units = reference.nearest(compared, centroids)
+    assert codebook.assign(features).tolist() == units and len(set(units)) > 3
+    distances = [
+        sum((x - y) ** 2 for x, y in zip(row, centroids[unit], strict=True))
+        for row, unit in zip(compared, units, strict=True)
+    ]
+    assert inertia == pytest.approx(sum(distances) / len(distances), rel=1e-3)
+
+
+def test_normalisations_differ_in_their_units_and_files(tmp_path):
+    features = torch.randn(200, 3, generator=torch.Generator().manual_seed(1))
+    features = features * torch.tensor([9.0, 1.0, 0.1]) + 1
+    units, files = [], []
+    for normalize in NORMALIZE:
+        codebook, _ = learn_codebook(features, 8, normalize=normalize)
+        codebook.save(tmp_path / normalize)
+        loaded = Codebook.load(tmp_path / normalize)
+        units.append(tuple(loaded.assign(features).tolist()))
+        assert units[-1] == tuple(codebook.assign(features).tolist())
+        files.append((tmp_path / normalize).read_bytes())
+    assert len(set(units)) == len(set(files)) == len(NORMALIZE)
+
+
+@pytest.mark.parametrize(
+    "kind, statistics, message",
+    [
+        ("all", None, "normalize is 'all'"),
+        ("frame", torch.ones(2, 3), "only `dimension` has statistics"),
+        ("dimension", None, "only `dimension` has statistics"),
+        ("dimension", torch.zeros(2, 3), "must be finite, and the standard deviations positive"),
+        ("dimension", torch.ones(2, 4), r"statistics are \(2, 4\), centroids \(5, 3\)"),
+    ],
+)
+def test_bad_normalisations_are_refused(kind, statistics, message):
+    with pytest.raises(ValueError, match=message):
+        Codebook(torch.zeros(5, 3), Normalization(kind, statistics))
+
+
+def test_a_file_without_normalisation_is_what_it_always_was(tmp_path):
+    """The hash of such a file is in bundles, dumps and checkpoints of earlier versions."""
+    centroids = torch.arange(6.0).view(2, 3)
+    Codebook(centroids).save(tmp_path / "c.safetensors")
+    save_file({"centroids": centroids}, tmp_path / "old.safetensors")
+    old = (tmp_path / "old.safetensors").read_bytes()
+    assert (tmp_path / "c.safetensors").read_bytes() == old
+    assert Codebook.load(tmp_path / "old.safetensors").normalization == Normalization("none")
 
 
 def test_save_and_load(tmp_path):

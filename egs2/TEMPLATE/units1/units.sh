@@ -29,6 +29,7 @@ max_failed_utts=0       # leave out, and list, up to this many unreadable record
 extractor=whisper       # whisper, s3prl or mfcc
 extractor_conf="{path: downloads/whisper-tiny.en, layer: 3}"  # with a space after each comma
 num_units=200
+normalize=none          # features before k-means: none, frame or dimension (mean 0, variance 1)
 init_bundle=            # start from this bundle: take its codebook and train its unit LM further
 max_frames=200000       # frames to learn the codebook from
 # Unit language model
@@ -114,8 +115,9 @@ learn_codebook() {
     ${train_cmd} --gpu "$(job_gpus)" "${codebook}/log/learn_codebook.log" \
         ${python} -m espnet_entropy.bin.learn_codebook --wav_scp "${scps[@]}" \
         --extractor "${extractor}" --extractor_conf "${extractor_conf}" \
-        --num_units "${num_units}" --max_frames "${max_frames}" --seed "${seed}" \
+        --num_units "${num_units}" --normalize "${normalize}" --max_frames "${max_frames}" --seed "${seed}" \
         --device "$(job_device)" --max_failed_utts "${max_failed_utts}" --output "${codebook}"
+    grep '^warning: ' "${codebook}/log/learn_codebook.log" >&2 || true
     stage_summary "${num_units} units"
 }
 
@@ -281,6 +283,8 @@ run_stages() {
     makes_of "${datadir}/%set%/wav.scp" ${all_sets}
     run_stage 1 "data" prepare_data --options "${datadir} ${local_data_opts}" "${makes[@]}"
     codebook_options="${train_sets} ${extractor} ${extractor_conf} ${num_units} ${max_frames} ${seed}"
+    # Only then, so that what was finished without this option stays finished.
+    if [ "${normalize}" != none ]; then codebook_options+=" ${normalize}"; fi
     # shellcheck disable=SC2046,SC2086
     files_of --reads $(tables_of $(folders_of ${train_sets}))
     if [ -n "${init_bundle}" ]; then
