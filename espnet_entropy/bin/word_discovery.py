@@ -31,7 +31,7 @@ from espnet_entropy.segment.calibration import Calibration
 from espnet_entropy.segment.points import unit_points
 
 METHODS = ("content", "dp", "peaks", "global", "uniform", "dedup")
-COMPONENTS = 64  # of the centroids, as segmenter content has it
+COMPONENTS = 64  # of the centroids, for the classes of segments
 OFFSETS_SEC = np.arange(-10, 11) / 100
 
 
