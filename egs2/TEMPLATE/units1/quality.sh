@@ -19,6 +19,7 @@ syllables=false         # true: score syllables too
 time_offset=0           # s, added to the times of the units
 offset_set=             # one of the sets, scored first: the others' boundaries are moved as was best there
 guess_words=false       # true: align words outside the dictionary too
+min_cover=0.5           # share of each utterance that its alignment must cover
 second_sets=            # sets that are aligned a second time
 second_aligner=downloads/whisper-tiny.en  # a Whisper model that aligns their words; may be empty
 noise_db=               # align them in noise too, so many dB below the recordings
@@ -70,7 +71,7 @@ for set in ${sets}; do
             "${align_options[@]}" --snr_db "${noise_db}" --compare_with "${align}/sphinx/words.ctm"
         aligners+=("aligned in noise=${align}/noise")
     fi
-    of_set=(${score_options[@]+"${score_options[@]}"} --time_offset "${time_offset}")
+    of_set=(${score_options[@]+"${score_options[@]}"} --time_offset "${time_offset}" --min_cover "${min_cover}")
     if [ "${syllables}" = true ]; then of_set+=(--syllables "${align}/sphinx/syllables.ctm"); fi
     if [ "${score_aligners}" = true ] && [ ${#aligners[@]} -gt 0 ]; then
         of_set+=(--aligners "${aligners[@]}")
@@ -81,7 +82,7 @@ for set in ${sets}; do
     # shellcheck disable=SC2086
     entropy_cmd unit_quality --dump "${dumpdir}/raw/${set}" --bundle "${bundle}" \
         --phones "${align}/sphinx/phones.ctm" --time_offset "${time_offset}" --rates ${rates} \
-        ${method_options[@]+"${method_options[@]}"} --output "${output}"
+        --min_cover "${min_cover}" ${method_options[@]+"${method_options[@]}"} --output "${output}"
     # shellcheck disable=SC2086
     entropy_cmd boundary_scores --dump "${dumpdir}/raw/${set}" --bundle "${bundle}" \
         --phones "${align}/sphinx/phones.ctm" --words "${align}/sphinx/words.ctm" \
