@@ -90,6 +90,7 @@ BEHIND = {
         "texts: (?!brackets)",
     ],
     "codebooks of finite floats": ["convert_kmeans: a .npy of floats"],
+    "a codebook learned with": ["test_normalised_codebooks_stay_what_they_are"],
     "`.npy` or safetensors files": ["convert_kmeans: a .npy of (integers|NaN|objects)"],
     "units that are not an int32 vector": ["dump_entropies: units, (a matrix|floats)"],
     "units of K or more": ["model: (a unit|half|NaN$|bfloat)"],
