@@ -1,9 +1,10 @@
 """Score a dump's boundaries against phones and words, beside chance.
 
-All methods are set so that they place equally many boundaries a second inside speech.
+All methods place the same number of boundaries per second inside speech.
 """
 
 import json
+import math
 from collections import ChainMap
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,11 @@ def get_parser():
     )
     parser.add_argument("--rates", nargs="+", type=float, default=[24.0, 15.0, 7.0], help="Hz")
     parser.add_argument(
-        "--tolerances", nargs="+", type=float, default=list(TOLERANCES_SEC), help="of a match, s"
+        "--tolerances",
+        nargs="+",
+        type=float,
+        default=list(TOLERANCES_SEC),
+        help="greatest distances of a match in seconds",
     )
     parser.add_argument(
         "--offsets_of",
@@ -129,6 +134,8 @@ class _Set:
 
 def run(args) -> None:
     """Write `SET.md`, `SET.json` and `SET_RATEhz.png`; print the table."""
+    if not all(0 < t < math.inf for t in args.tolerances):
+        raise ValueError(f"--tolerances are {args.tolerances} s, but must be positive and finite")
     bundle = Bundle.open(args.bundle)
     bundle.check_dump(args.dump)
     calibration = bundle.calibration()
@@ -145,7 +152,6 @@ def run(args) -> None:
             continue
         times = {utt: found + args.time_offset for utt, found in made.times.items()}
         names = dict(method=method, rate_hz=rate_hz, overall_hz=made.overall_hz)
-        names["pause_share"] = data.pause_share(times)
         rows += _rows(args, data, data.levels, times, config.frame_rate_hz, names)
     if args.wav_scp:
         rows += score_flux(args, data)
@@ -173,7 +179,7 @@ def read_set(args, frame_rate_hz: float) -> _Set:
                 utt: pauses_of(rows, durations_sec[utt], **PAUSE)
                 for utt, rows in alignments.items()
             }
-            # At least what earlier results were scored with.
+            # A boundary as far from speech as the widest tolerance must be able to match.
             margin_sec = max(MARGIN_SEC, *args.tolerances)
             levels[level] = references_of(alignments, durations_sec, margin_sec)
     if not levels:
@@ -196,20 +202,31 @@ def read_offsets(args) -> dict[tuple, float]:
     """Best offsets of another set by (method, level, rate in Hz); none if it is not given.
 
     Raises:
-        ValueError: the file is not one of this command, or --time_offset is given too.
+        ValueError: the file is not one of this command, is of the same set or of boundaries that
+            had been moved, or --time_offset is given too.
     """
     if not args.offsets_of:
         return {}
     if args.time_offset:
         raise ValueError("give either --time_offset or --offsets_of, not both")
     try:
-        rows = json.loads(Path(args.offsets_of).read_text(encoding="utf-8"))["boundaries"]
+        result = json.loads(Path(args.offsets_of).read_text(encoding="utf-8"))
+        rows = result["boundaries"]
         first = [row for row in rows if row["tolerance_sec"] == args.tolerances[0]]
-        offsets = {(r["method"], r["level"], r["rate_hz"]): r["best_offset"][1] for r in first}
+        offsets = {
+            (r["method"], r["level"], r["rate_hz"]): float(r["best_offset"][1]) for r in first
+        }
+        moved = result.get("time_offset") or any(row.get("moved_sec") is not None for row in rows)
+        same = result["set"] == Path(args.dump).name
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ValueError(
             f"{args.offsets_of} is no SET.json of boundary_scores ({error}); score that set first"
         ) from error
+    if moved or same:
+        raise ValueError(
+            f"{args.offsets_of} is of {'this set' if same else 'boundaries that had been moved'}; "
+            "score another set, without --time_offset and --offsets_of"
+        )
     if not offsets:
         raise ValueError(
             f"{args.offsets_of} has no scores at {args.tolerances[0]:g} s; give that set the same "
@@ -236,9 +253,10 @@ def _rows(args, data: _Set, levels, times, frame_rate_hz: float, names: dict) ->
         moved = {utt: found + (moved_sec or 0.0) for utt, found in times.items()}
         options = dict(frame_rate_hz=frame_rate_hz, seed=args.seed, set_name=data.name)
         options |= dict(tolerances_sec=args.tolerances, speakers=data.speakers)
-        rows += score_method(
-            references, moved, level=level, moved_sec=moved_sec, **options, **names
-        )
+        options |= dict(moved_sec=moved_sec)
+        if names["overall_hz"] is not None:  # those of the flux and of aligners are in speech alone
+            options["pause_share"] = data.pause_share(moved)
+        rows += score_method(references, moved, level=level, **options, **names)
     return rows
 
 
@@ -290,6 +308,7 @@ def write_report(args, data: _Set, rows: list[ScoredMethod], notes: list[str]) -
     output = Path(args.output)
     result = dict(
         set=data.name,
+        time_offset=args.time_offset,
         utterances=len(data.durations_sec),
         levels={level: len(references) for level, references in data.levels.items()},
         pause_share=sum(np.diff(rows).sum() for rows in data.pauses.values())

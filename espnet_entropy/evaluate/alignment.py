@@ -236,7 +236,7 @@ def pauses_of(
     gaps = [
         (end + margin_sec, start - margin_sec)
         for end, start in zip(ends, starts, strict=True)
-        if min(start, duration_sec) - max(end, 0.0) >= shortest_sec
+        if round(min(start, duration_sec) - max(end, 0.0) - shortest_sec, 6) >= 0
     ]
     return np.array([gap for gap in gaps if gap[0] < gap[1]], dtype=np.float64).reshape(-1, 2)
 

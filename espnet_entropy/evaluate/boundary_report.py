@@ -30,7 +30,7 @@ class ScoredMethod:
     Attributes:
         set_name: of the set.
         method: its name.
-        level: `phones` or `words`.
+        level: `phones`, `syllables` or `words`.
         rate_hz: aimed at inside speech; None if the method has none.
         overall_hz: segments per second over everything.
         speech_hz: boundaries per second inside speech.

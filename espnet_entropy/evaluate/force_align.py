@@ -65,13 +65,13 @@ def sphinx_aligner(*, guess_words: bool = False) -> Aligner:
         words = text.lower().split()
         if not words:
             raise ValueError("there is no text to align")
-        unknown = [word for word in words if decoder.lookup_word(word) is None]
+        unknown = sorted({word for word in words if decoder.lookup_word(word) is None})
         if guess:
             for word in unknown:
                 decoder.add_word(word, guess(word), True)
         elif unknown:
             raise ValueError(
-                f"not in the dictionary: {' '.join(sorted(set(unknown)))}; spell numbers out, or "
+                f"not in the dictionary: {' '.join(unknown)}; spell numbers out, or "
                 "write words that sound alike"
             )
         samples = _padded(waveform)

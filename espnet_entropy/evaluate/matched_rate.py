@@ -111,7 +111,7 @@ def match_rate(
         rate_hz = (low + high) / 2
     if abs(best.speech_hz - wanted) > max(0.05 * wanted, ENOUGH_HZ):
         raise ValueError(
-            f"{config.method!r} comes to {best.speech_hz:.2f} boundaries a second inside speech, "
+            f"{config.method!r} comes to {best.speech_hz:.2f} boundaries per second inside speech, "
             f"not to {wanted:g}; choose another rate"
         )
     return best

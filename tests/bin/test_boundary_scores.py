@@ -77,6 +77,9 @@ def test_boundaries_in_pauses(parts, tmp_path):
     expected = 0.46 * len(counts) / sum(counts.values())
     assert result["pause_share"] == pytest.approx(expected)
     assert row["pause_share"] == pytest.approx(expected, abs=0.05)
+    run(boundary_scores, parts, tmp_path, phones=tmp_path / "late.ctm", time_offset=0.6, **options)
+    (row, _) = boundaries_in(tmp_path)
+    assert row["pause_share"] < 0.02
     assert "| in pauses |" in (tmp_path / "all.md").read_text()
     assert f"Pauses take {100 * expected:.1f} %" in (tmp_path / "all.md").read_text()
 
@@ -117,13 +120,21 @@ def test_offsets_of_another_set(parts, phones, tmp_path):
     }
     write_ctm(late, moved)
     options = dict(phones=late, methods="dedup", rates=10, tolerances=[0.005, 0.05])
-    run(boundary_scores, parts, tmp_path / "dev", wav_scp=parts.wav_scp, **options)
-    (first, _, flux, _) = boundaries_in(tmp_path / "dev")
+    other = tmp_path / "other"
+    other.symlink_to(parts.dump)
+    given = options | dict(dump=other, wav_scp=parts.wav_scp)
+    run(boundary_scores, parts, tmp_path / "dev", **given)
+    first, _, flux, _ = json.loads((tmp_path / "dev/other.json").read_text())["boundaries"]
     best, offset_sec = first["best_offset"]
     assert first["scores"]["f1"] < 0.5 < 0.9 < best and offset_sec == pytest.approx(0.04)
     assert flux["speaker_f1"].keys() == {f"spk{letter}" for letter in "abcde"}
-    options |= dict(offsets_of=tmp_path / "dev/all.json", methods=["dedup", "uniform"])
+    options |= dict(offsets_of=tmp_path / "dev/other.json", methods=["dedup", "uniform"])
+    with pytest.raises(SystemExit, match="is of this set; score another set"):
+        run(boundary_scores, parts, tmp_path / "test", **options | dict(dump=other))
     run(boundary_scores, parts, tmp_path / "test", **options)
+    again = options | dict(dump=other, offsets_of=tmp_path / "test/all.json")
+    with pytest.raises(SystemExit, match="is of boundaries that had been moved; score another"):
+        run(boundary_scores, parts, tmp_path / "again", **again)
     rows = boundaries_in(tmp_path / "test")
     # The other set was not scored with uniform.
     assert [(row["method"], row["moved_sec"]) for row in rows] == [
@@ -150,6 +161,7 @@ def test_aligners_are_scored_like_methods(parts, phones, tmp_path):
     [
         (dict(offsets_of="nowhere.json"), "nowhere.json is no SET.json of boundary_scores"),
         (dict(offsets_of="x", time_offset=0.1), "either --time_offset or --offsets_of"),
+        (dict(tolerances=[0.02, -0.02]), "but must be positive and finite"),
         (dict(aligners="second"), "--aligners second=: the folder has no phones of this set"),
     ],
 )

@@ -59,6 +59,9 @@ def test_pauses_by_hand():
     found = pauses_of(HELLO, 0.95, shortest_sec=0.15, margin_sec=0.04)
     np.testing.assert_allclose(found, [[0.54, 0.66]])
     assert pauses_of(HELLO, 0.9, shortest_sec=0.1, margin_sec=0.1).tolist() == []
+    tenths = [Interval(i / 10, i / 10 + 0.02, "A") for i in (1, 4)]
+    found = pauses_of(tenths, 0.42, shortest_sec=0.28, margin_sec=0.0)
+    np.testing.assert_allclose(found, [[0.12, 0.4]])
     assert pauses_of([], 0.5, shortest_sec=0.1, margin_sec=0.1).tolist() == [[0.0, 0.5]]
 
 

@@ -89,6 +89,9 @@ def test_a_word_outside_the_dictionary_is_guessed():
     made = sphinx_aligner(guess_words=True)(she(0.3), "shee")
     assert [phone.label for phone in made.phones if not phone.is_silence] == ["SH", "IY"]
     assert [word.label for word in made.words if not word.is_silence] == ["shee"]
+    twice = np.concatenate([she(0.3), she(0.3)])
+    made = sphinx_aligner(guess_words=True)(twice, "shee shee")
+    assert [word.label for word in made.words if not word.is_silence] == ["shee", "shee"]
 
 
 def test_no_pocketsphinx(monkeypatch):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How many boundaries lie in pauses, in quiet and in noise: copies of the sets with half a second of background
-# on either side, clean, in pink noise and among voices. Needs ./run.sh to have ended.
+# on either side, clean, in pink noise and in babble. Needs ./run.sh to have ended.
 set -euo pipefail
 cd "$(dirname "$0")"
 

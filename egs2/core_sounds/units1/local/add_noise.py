@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Copies of a set with pauses around the speech and with background noise: OUTPUT/NAME.
 
-The conditions are `clean`, `pink` (1/f noise) and `babble` (six voices of other sets at once). The
-noise lies so many dB below the mean power of the recording.
+The conditions are `clean`, `pink` (1/f noise) and `babble` (six pieces of other sets'
+speech at once). The noise lies so many dB below the mean power of the recording.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from espnet_entropy.data.kaldi import write_table
 from espnet_entropy.data.recordings import read_recordings
 
 PAUSE = RATE // 2  # samples before and behind each recording
+NOISES = ("clean", "pink", "babble")
 FLOOR = 1e-4  # amplitude of the white noise in which clean recordings are
 VOICES = 6
 
@@ -31,7 +32,7 @@ def pink(length: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def babble(length: int, rng: np.random.Generator, voices: list[np.ndarray]) -> np.ndarray:
-    """(N,) several voices at once, each from a random place on.
+    """(N,) several pieces of speech at once, each from a random place on.
 
     Raises:
         ValueError: there are fewer than VOICES.
@@ -44,7 +45,16 @@ def babble(length: int, rng: np.random.Generator, voices: list[np.ndarray]) -> n
 
 
 def in_noise(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """The wave between two pauses, in noise (N + 2 * PAUSE,) at this signal-to-noise ratio."""
+    """The wave between two pauses, in noise (N + 2 * PAUSE,) at this signal-to-noise ratio.
+
+    Raises:
+        ValueError: one of them is silent, or the ratio is not finite.
+    """
+    if not (np.any(wave) and np.any(noise) and np.isfinite(snr_db)):
+        raise ValueError(
+            f"no noise {snr_db} dB below speech can be added where one of them is silent, or the "
+            "ratio is not finite"
+        )
     level = np.sqrt(np.mean(wave**2) / np.mean(noise**2)) * 10 ** (-snr_db / 20)
     mixed = np.pad(wave, PAUSE) + level * noise
     return mixed / max(1.0, np.abs(mixed).max())
@@ -53,7 +63,7 @@ def in_noise(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
 def main(cmd=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="data folder of a set")
-    parser.add_argument("--noises", nargs="+", default=["clean", "pink", "babble"])
+    parser.add_argument("--noises", nargs="+", choices=NOISES, default=list(NOISES))
     parser.add_argument("--voices", type=Path, nargs="+", help="data folders for babble")
     parser.add_argument("--snr_db", type=float, default=10.0, help="dB of speech above the noise")
     parser.add_argument("--seed", type=int, default=0)

@@ -41,8 +41,7 @@ def encode(args) -> None:
     mp3 = {utt: output / "mp3/audio" / f"{utt}.mp3" for utt in recordings}
     (output / "mp3/audio").mkdir(parents=True, exist_ok=True)
     for utt, recording in tqdm(recordings.items(), desc="encoding", mininterval=10):
-        if not mp3[utt].exists():
-            write_mp3(mp3[utt], recording.samples(RATE), args.bit_rate)
+        write_mp3(mp3[utt], recording.samples(RATE), args.bit_rate)
     originals = {u: os.path.abspath(recording.source) for u, recording in recordings.items()}
     for name, table in (("original", originals), ("mp3", mp3)):
         (output / name).mkdir(exist_ok=True)
