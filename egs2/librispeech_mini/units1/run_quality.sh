@@ -9,4 +9,4 @@ set -euo pipefail
 cd "$(dirname "$0")"
 exec ./quality.sh --sets "dev test" --offset_set dev --syllables true --tolerances "0.02 0.05" \
     --methods "content dp peaks global relative uniform dedup" --rates "15 10 7 5" \
-    --guess_words true --min_cover 0.4 --noise_db 20 --second_sets test --score_aligners true "$@"
+    --guess_words true --min_cover 0.3 --noise_db 20 --second_sets test --score_aligners true "$@"
