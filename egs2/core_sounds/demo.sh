@@ -20,7 +20,6 @@ tag=demo
 if [ "${reduced}" = true ]; then part=/reduced; fi
 units_args=(--reduced "${reduced}")
 asr_args=(--reduced "${reduced}" --asr_tag "${tag}")
-if [ "${reduced}" = false ]; then asr_args+=(--asr_config conf/train_asr_demo.yaml --nbpe 120); fi
 if [ -n "${data_dir}" ]; then
     data_dir=$(cd "${data_dir}" && pwd)
     units_args+=(--data_dir "${data_dir}")
