@@ -43,7 +43,7 @@ def plot_boundary_scores(output: Path | str, rows: list[ScoredMethod], rate_hz: 
             panel.set_title(f"{level}, {1000 * tolerance:.0f} ms")
         _draw_scan(panel_row[-1], [row for row in chosen if row.tolerance_sec == tolerances[0]])
         panel_row[-1].set_title(f"{level}, {1000 * tolerances[0]:.0f} ms, by offset")
-    figure.suptitle(f"{rows[0].set_name}: {rate_hz:g} boundaries a second inside speech")
+    figure.suptitle(f"{rows[0].set_name}: {rate_hz:g} boundaries per second inside speech")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     save_figure(figure, output)
