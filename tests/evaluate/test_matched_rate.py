@@ -70,7 +70,7 @@ def test_rates_out_of_reach(made):
     for method, rate in (("global", 49.9), ("uniform", 50.0)):
         nowhere = {utt: Reference(np.empty(0), (90.0, 91.0)) for utt in references}
         config = SegmenterConfig.of_method(method, rate, frame_rate_hz=50.0)
-        with pytest.raises(ValueError, match="outside of what|comes to 0.00 boundaries a second"):
+        with pytest.raises(ValueError, match="outside of what|comes to 0.00 boundaries per second"):
             match_rate(batches, nowhere, config, calibration)
 
 
